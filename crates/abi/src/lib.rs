@@ -1,0 +1,39 @@
+//! The contract: everything that the compiler and the runtime of Epsilon agree on.
+//!
+//! Plain data. This crate has no dependency of ours, no knowledge of an operating system, and no `unsafe`.
+//! The compiler and the runtime each know this crate and never each other.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`index`] | index newtypes of the specification's index spaces |
+//! | [`types`] | value, reference, function, table, memory and global types |
+//! | [`module`] | [`ModuleInfo`]: all of a validated module but its code |
+//! | [`vm`] | the `repr(C)` words that machine code reads |
+//! | [`layout`] | where a module's own words lie behind [`vm::VmContext`] |
+//! | [`call`] | where arguments and results travel: the `Tail` convention, per architecture |
+//! | [`plan`] | [`MemoryPlan`]: what is reserved, what is guarded, which checks may be dropped |
+//! | [`trap`] | the one list of trap codes |
+//! | [`libcall`] | the one list of runtime calls |
+//! | [`compiled`] | [`CompiledFunction`]: inert machine code with its tables |
+#![forbid(unsafe_code)]
+
+pub mod call;
+pub mod compiled;
+pub mod index;
+pub mod layout;
+pub mod libcall;
+pub mod module;
+pub mod plan;
+pub mod trap;
+pub mod types;
+pub mod vm;
+
+pub use call::{Arch, CallLayout, Slot};
+pub use compiled::{CompiledFunction, RelocKind, Relocation, SourceSite, TrapSite};
+pub use index::*;
+pub use layout::VmLayout;
+pub use libcall::Libcall;
+pub use module::*;
+pub use plan::{MemoryAccess, MemoryPlan, MemoryStyle};
+pub use trap::TrapCode;
+pub use types::*;

@@ -1,0 +1,82 @@
+//! The one list of runtime calls. Code reaches them through [`crate::vm::VmContext::libcalls`] under the `Tail`
+//! convention, with the anchor's `VmContext` as the first argument; they run on the host's stack.
+//! A libcall that fails does not return to the code that called it: the runtime lands the trap.
+
+/// The type of a libcall's parameter or result.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LibcallType {
+    /// A 32-bit integer, zero-extended by the receiver.
+    I32,
+    /// A 64-bit integer, address or index.
+    I64,
+}
+
+macro_rules! libcalls {
+    ($($(#[$doc:meta])* $variant:ident, $name:ident ($($param:ident: $ty:ident),*) $(-> $result:ident)?;)*) => {
+        /// A runtime call.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        #[repr(u8)]
+        pub enum Libcall {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Libcall {
+            /// Every libcall, in the order of the address table.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The name, as comments in generated code and backtraces give it.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => stringify!($name),)* }
+            }
+
+            /// Types of the parameters after the `VmContext`.
+            pub const fn params(self) -> &'static [LibcallType] {
+                match self { $(Self::$variant => &[$(LibcallType::$ty),*],)* }
+            }
+
+            /// Type of the result, if there is one.
+            pub const fn result(self) -> Option<LibcallType> {
+                match self { $(Self::$variant => libcalls!(@result $($result)?),)* }
+            }
+        }
+
+        /// Calls back with the whole list: `variant, name(param: type, …) [-> type];` for each libcall.
+        #[macro_export]
+        macro_rules! for_each_libcall {
+            ($callback:ident) => {
+                $callback! { $($variant, $name ($($param: $ty),*) $(-> $result)?;)* }
+            };
+        }
+    };
+    (@result) => { None };
+    (@result $result:ident) => { Some(LibcallType::$result) };
+}
+
+libcalls! {
+    /// `memory.grow`: old size in pages, or -1.
+    MemoryGrow, memory_grow(memory: I32, delta_pages: I64) -> I64;
+    /// `memory.fill`.
+    MemoryFill, memory_fill(memory: I32, dst: I64, value: I32, len: I64);
+    /// `memory.copy`.
+    MemoryCopy, memory_copy(dst_memory: I32, src_memory: I32, dst: I64, src: I64, len: I64);
+    /// `memory.init`.
+    MemoryInit, memory_init(memory: I32, segment: I32, dst: I64, src: I64, len: I64);
+    /// `data.drop`.
+    DataDrop, data_drop(segment: I32);
+    /// `table.grow`: old size in elements, or -1. `init` is the reference, zero-extended.
+    TableGrow, table_grow(table: I32, delta: I64, init: I64) -> I64;
+    /// `table.fill`.
+    TableFill, table_fill(table: I32, dst: I64, value: I64, len: I64);
+    /// `table.copy`.
+    TableCopy, table_copy(dst_table: I32, src_table: I32, dst: I64, src: I64, len: I64);
+    /// `table.init`.
+    TableInit, table_init(table: I32, segment: I32, dst: I64, src: I64, len: I64);
+    /// `elem.drop`.
+    ElemDrop, elem_drop(segment: I32);
+    /// `table.get` of a function table.
+    TableGetFunc, table_get_func(table: I32, index: I64) -> I64;
+    /// `table.set` of a function table.
+    TableSetFunc, table_set_func(table: I32, index: I64, value: I64);
+    /// `ref.func`: the address of the function's `VmFuncRef`.
+    RefFunc, ref_func(func: I32) -> I64;
+}

@@ -1,0 +1,90 @@
+//! The one list of trap codes. The numbers are part of compiled artifacts: append, never renumber.
+
+use std::fmt;
+
+macro_rules! traps {
+    ($($(#[$doc:meta])* $name:ident = $number:literal, $message:literal;)*) => {
+        /// Why a guest was stopped (specification section 4.4, "trap").
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        #[repr(u8)]
+        #[non_exhaustive]
+        pub enum TrapCode {
+            $($(#[$doc])* $name = $number,)*
+        }
+
+        impl TrapCode {
+            /// Every trap code there is.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// The trap code with this number.
+            pub const fn from_u8(number: u8) -> Option<Self> {
+                match number {
+                    $($number => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+
+            /// The message, in the words of the specification's test suite where that names one.
+            pub const fn message(self) -> &'static str {
+                match self {
+                    $(Self::$name => $message,)*
+                }
+            }
+        }
+    };
+}
+
+traps! {
+    /// A linear memory access or bulk operation outside its bounds.
+    MemoryOutOfBounds = 1, "out of bounds memory access";
+    /// A table access outside its bounds.
+    TableOutOfBounds = 2, "out of bounds table access";
+    /// `call_indirect` with an index outside its table.
+    UndefinedElement = 3, "undefined element";
+    /// `call_indirect` through a null element.
+    IndirectCallToNull = 4, "uninitialized element";
+    /// `call_indirect` to a function of another type.
+    BadSignature = 5, "indirect call type mismatch";
+    /// Signed division overflow: the least integer divided by -1.
+    IntegerOverflow = 6, "integer overflow";
+    /// Division by zero.
+    IntegerDivisionByZero = 7, "integer divide by zero";
+    /// A number that is not a number, converted to an integer.
+    BadConversionToInteger = 8, "invalid conversion to integer";
+    /// `unreachable`.
+    Unreachable = 9, "unreachable";
+    /// The wasm stack is full.
+    StackOverflow = 10, "call stack exhausted";
+    /// Interrupted by the host: a timeout, Ctrl-C, or an interrupt handle.
+    Interrupt = 11, "interrupted";
+    /// A null reference where a non-null one is needed.
+    NullReference = 12, "null reference";
+    /// An atomic access that is not naturally aligned.
+    HeapMisaligned = 13, "unaligned atomic";
+    /// `memory.atomic.wait` on a memory that is not shared.
+    AtomicWaitNonSharedMemory = 14, "expected shared memory";
+    /// Deterministic fuel is used up.
+    OutOfFuel = 15, "all fuel consumed";
+    /// A call to an import that was left undefined and set to trap.
+    UnknownImport = 16, "call to an unknown import";
+}
+
+impl fmt::Display for TrapCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TrapCode;
+
+    #[test]
+    fn numbers_round_trip_and_start_at_one() {
+        for code in TrapCode::ALL {
+            assert_eq!(TrapCode::from_u8(*code as u8), Some(*code));
+        }
+        assert_eq!(TrapCode::from_u8(0), None);
+        assert_eq!(TrapCode::from_u8(TrapCode::ALL.len() as u8 + 1), None);
+    }
+}

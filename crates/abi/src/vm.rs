@@ -1,0 +1,101 @@
+//! The `repr(C)` words that machine code reads and the runtime writes. Offsets come from `offset_of!` on these
+//! structs; no second list exists. No cargo feature changes any of them.
+//!
+//! ```text
+//! pinned register ──► VmContext ─┬─ header (this struct)
+//!                                └─ the module's own words, at offsets given by VmLayout:
+//!                                   signature ids │ imported functions │ memories │ tables │ globals
+//! ```
+
+/// The head of an instance's words. The pinned register (`r15` on x86_64, `x21` on aarch64) holds its address while
+/// code of the instance runs: that is the instance's *anchor*.
+#[repr(C)]
+#[derive(Debug)]
+pub struct VmContext {
+    /// The runtime's words of the store that the instance lives in.
+    pub store: *mut u8,
+    /// Addresses of the runtime calls, indexed by [`crate::Libcall`].
+    pub libcalls: *const usize,
+    /// The runtime's own record of the instance.
+    pub instance: *mut u8,
+    /// [`VM_MAGIC`], so that a wrong anchor is seen in a debugger and by assertions.
+    pub magic: u64,
+}
+
+/// What [`VmContext::magic`] holds.
+pub const VM_MAGIC: u64 = u64::from_le_bytes(*b"epsilon\0");
+
+/// A linear memory as machine code sees it. Owned by the runtime's memory, pointed to by every instance that uses it.
+#[repr(C)]
+#[derive(Debug)]
+pub struct VmMemory {
+    /// Address of byte 0.
+    pub base: *mut u8,
+    /// Current size in bytes.
+    pub len_bytes: usize,
+}
+
+/// An instance's view of one of its memories.
+#[repr(C)]
+#[derive(Debug)]
+pub struct VmMemoryRef {
+    /// Copy of [`VmMemory::base`]; valid to read only where [`crate::MemoryPlan::base_is_constant`] says so.
+    pub base: *mut u8,
+    /// The memory itself.
+    pub def: *mut VmMemory,
+}
+
+/// A table as machine code sees it. Owned by the runtime's table.
+#[repr(C)]
+#[derive(Debug)]
+pub struct VmTable {
+    /// Address of element 0: [`VmFuncRow`]s for function tables, `u32`s for all others.
+    pub base: *mut u8,
+    /// Current size in elements.
+    pub len_elements: usize,
+}
+
+/// An instance's view of one of its tables.
+#[repr(C)]
+#[derive(Debug)]
+pub struct VmTableRef {
+    /// The table itself.
+    pub def: *mut VmTable,
+}
+
+/// An element of a function table. All zero is null. Only the runtime writes rows: a thread stopped between two
+/// stores must never leave a mixed row.
+#[repr(C, align(16))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VmFuncRow {
+    /// Code to call. In a private table it is for the owning instance's anchor alone; elsewhere it switches anchors.
+    pub code: usize,
+    /// Canonical signature id; 0 for null.
+    pub signature: u32,
+    /// The store's number of the function, for `table.get` and equality.
+    pub entry: u32,
+}
+
+/// What a function reference points to. Owned by the store; never moves while the store lives.
+#[repr(C)]
+#[derive(Debug)]
+pub struct VmFuncRef {
+    /// Code that may be called under any anchor: it switches to [`VmFuncRef::anchor`] and back.
+    pub switching_code: usize,
+    /// Code that may be called only while the pinned register holds [`VmFuncRef::anchor`].
+    pub direct_code: usize,
+    /// The anchor of the instance that defines the function; 0 for host functions.
+    pub anchor: usize,
+    /// Canonical signature id, never 0.
+    pub signature: u32,
+    /// The store's number of the function, never 0.
+    pub entry: u32,
+}
+
+/// A global's value: little-endian bytes, the low ones first; 128-bit vectors use all.
+#[repr(C, align(16))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VmGlobal {
+    /// The value.
+    pub bytes: [u8; 16],
+}

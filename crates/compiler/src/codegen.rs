@@ -1,0 +1,95 @@
+//! `ir::Function` to [`CompiledFunction`]: Cranelift's output, checked and put into our own words.
+
+use crate::error::CompileError;
+use crate::isa::Isa;
+use crate::trap::our_trap;
+use cranelift_codegen::binemit::Reloc;
+use cranelift_codegen::control::ControlPlane;
+use cranelift_codegen::ir::{self, ExternalName};
+use cranelift_codegen::{CompiledCode, Context, FinalizedMachReloc, FinalizedRelocTarget};
+use epsilon_abi::{CompiledFunction, DefinedFuncIndex, FuncIndex, RelocKind, Relocation, SourceSite, TrapSite};
+
+/// Generates code for the function in `context`.
+pub(crate) fn generate(isa: &Isa, func: FuncIndex, context: &mut Context) -> Result<CompiledFunction, CompileError> {
+    if let Err(error) = context.compile(isa.target(), &mut ControlPlane::default()) {
+        return Err(codegen_error(func, format!("{:?}", error.inner)));
+    }
+    let code = context.compiled_code().expect("compilation has succeeded");
+    collect(isa, func, code, &context.func)
+}
+
+/// Generates code for the function in `context`, as text.
+pub(crate) fn disassemble(isa: &Isa, func: FuncIndex, context: &mut Context) -> Result<String, CompileError> {
+    context.set_disasm(true);
+    let generated = generate(isa, func, context);
+    context.set_disasm(false);
+    generated?;
+    Ok(context.compiled_code().and_then(|code| code.vcode.clone()).unwrap_or_default())
+}
+
+fn collect(
+    isa: &Isa,
+    func: FuncIndex,
+    code: &CompiledCode,
+    ir: &ir::Function,
+) -> Result<CompiledFunction, CompileError> {
+    let buffer = &code.buffer;
+    let relocations: Result<Vec<_>, _> = buffer.relocs().iter().map(|reloc| relocation(func, reloc, ir)).collect();
+    let traps: Result<Vec<_>, _> = buffer
+        .traps()
+        .iter()
+        .map(|trap| match our_trap(trap.code) {
+            Some(code) => Ok(TrapSite { offset: trap.offset, code }),
+            None => Err(codegen_error(func, format!("unknown trap code {}", trap.code))),
+        })
+        .collect();
+    let mut traps = traps?;
+    traps.sort_by_key(|site| site.offset);
+    Ok(CompiledFunction {
+        code: buffer.data().to_vec(),
+        align_bytes: buffer.alignment.max(isa.target().function_alignment().minimum),
+        relocations: relocations?,
+        traps,
+        sources: sources(buffer.get_srclocs_sorted()),
+    })
+}
+
+/// Only pc-relative references to functions of the module are allowed: code holds no absolute address.
+fn relocation(func: FuncIndex, reloc: &FinalizedMachReloc, ir: &ir::Function) -> Result<Relocation, CompileError> {
+    let refused = || codegen_error(func, format!("relocation {:?} to {:?}", reloc.kind, reloc.target));
+    let kind = match reloc.kind {
+        Reloc::X86CallPCRel4 => RelocKind::X86CallPcRel4,
+        Reloc::X86PCRel4 => RelocKind::X86PcRel4,
+        Reloc::Arm64Call => RelocKind::Arm64Call,
+        Reloc::Aarch64AdrPrelPgHi21 => RelocKind::Aarch64AdrPrelPgHi21,
+        Reloc::Aarch64AddAbsLo12Nc => RelocKind::Aarch64AddAbsLo12Nc,
+        _ => return Err(refused()),
+    };
+    let FinalizedRelocTarget::ExternalName(ExternalName::User(name)) = reloc.target else {
+        return Err(refused());
+    };
+    let name = &ir.params.user_named_funcs()[name];
+    Ok(Relocation { offset: reloc.offset, kind, target: DefinedFuncIndex(name.index), addend: reloc.addend })
+}
+
+/// Ranges with positions to sites that hold until the next one.
+fn sources(ranges: &[cranelift_codegen::MachSrcLoc<cranelift_codegen::Final>]) -> Vec<SourceSite> {
+    let mut sites: Vec<SourceSite> = Vec::with_capacity(ranges.len() + 1);
+    let mut add = |offset, wasm_offset| match sites.last_mut() {
+        Some(last) if last.offset == offset => last.wasm_offset = wasm_offset,
+        Some(last) if last.wasm_offset == wasm_offset => {}
+        _ => sites.push(SourceSite { offset, wasm_offset }),
+    };
+    for range in ranges {
+        let wasm_offset = if range.loc.is_default() { SourceSite::NONE } else { range.loc.bits() };
+        add(range.start, wasm_offset);
+        // The next range overwrites this if it begins where this one ends.
+        add(range.end, SourceSite::NONE);
+    }
+    sites
+}
+
+#[cold]
+fn codegen_error(func: FuncIndex, message: String) -> CompileError {
+    CompileError::Codegen { func, message }
+}

@@ -1,0 +1,181 @@
+//! [`Compiler`]: the stages one by one, and all of them over all functions.
+
+use crate::codegen;
+use crate::error::CompileError;
+use crate::isa::Isa;
+use crate::parallel::for_each_body;
+use crate::parse::{self, ParsedModule};
+use crate::settings::Settings;
+use crate::translate::{self, Env, FunctionSource, RelaxedSimd};
+use cranelift_codegen::Context;
+use cranelift_frontend::FunctionBuilderContext;
+use epsilon_abi::{CompiledFunction, DefinedFuncIndex};
+use wasmparser::FuncValidatorAllocations;
+
+/// Below this many bytes of bodies, validation is not worth a second thread.
+const PARALLEL_VALIDATION_BYTES: usize = 128 << 10;
+/// Below this many bytes of bodies, compilation is not worth a second thread.
+const PARALLEL_COMPILATION_BYTES: usize = 2 << 10;
+
+/// Compiles modules for one machine with one set of settings. Any number of threads may use it.
+#[derive(Debug)]
+pub struct Compiler {
+    settings: Settings,
+    isa: Isa,
+    relaxed_simd: RelaxedSimd,
+}
+
+/// What compiling one function leaves for the next one to use again. One for each thread.
+pub struct Scratch {
+    context: Context,
+    builder: FunctionBuilderContext,
+    validator: FuncValidatorAllocations,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self { context: Context::new(), builder: FunctionBuilderContext::new(), validator: Default::default() }
+    }
+}
+
+impl std::fmt::Debug for Scratch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scratch").finish_non_exhaustive()
+    }
+}
+
+impl Compiler {
+    /// A compiler with these settings.
+    ///
+    /// # Errors
+    /// If the target is not supported, or a proposal is asked for of which nothing is there.
+    pub fn new(settings: Settings) -> Result<Self, CompileError> {
+        settings.check()?;
+        let isa = Isa::new(&settings)?;
+        let relaxed_simd = RelaxedSimd::new(isa.target(), settings.deterministic_relaxed_simd);
+        Ok(Self { settings, isa, relaxed_simd })
+    }
+
+    /// The machine that code is made for.
+    pub const fn isa(&self) -> &Isa {
+        &self.isa
+    }
+
+    /// What the compiler was made with.
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Parses a module, and validates everything but its function bodies.
+    ///
+    /// # Errors
+    /// If the module is malformed, invalid, or uses what is not compiled.
+    pub fn parse(&self, wasm: &[u8]) -> Result<ParsedModule, CompileError> {
+        parse::parse(wasm, self.settings.features)
+    }
+
+    /// Validates all function bodies of the `module` that `wasm` was parsed to.
+    ///
+    /// # Errors
+    /// If a body is invalid; of several errors, the one at the least offset.
+    ///
+    /// # Panics
+    /// If `wasm` is not what the module was parsed from, which other methods may not notice.
+    pub fn validate(&self, module: &ParsedModule, wasm: &[u8]) -> Result<(), CompileError> {
+        for_each_body(&module.info.bodies, PARALLEL_VALIDATION_BYTES, |scratch, index| {
+            let func = module.info.func_index(index);
+            let mut validator = module.validator(func, std::mem::take(&mut scratch.validator));
+            let body = module.body(wasm, module.info.bodies[index.index()].clone());
+            validator.validate(&wasmparser::FunctionBody::new(body))?;
+            scratch.validator = validator.into_allocations();
+            Ok(())
+        })
+        .map(drop)
+    }
+
+    /// Validates and compiles one function.
+    ///
+    /// # Errors
+    /// If its body is invalid, uses what is not compiled, or is refused by the code generator.
+    ///
+    /// # Panics
+    /// If the function is not of this module, or `wasm` not what the module was parsed from.
+    pub fn compile_function(
+        &self,
+        module: &ParsedModule,
+        wasm: &[u8],
+        index: DefinedFuncIndex,
+        scratch: &mut Scratch,
+    ) -> Result<CompiledFunction, CompileError> {
+        self.translate(module, wasm, index, scratch)?;
+        codegen::generate(&self.isa, module.info.func_index(index), &mut scratch.context)
+    }
+
+    /// Validates and compiles all functions. The result does not depend on the number of threads.
+    ///
+    /// # Errors
+    /// As for [`Compiler::compile_function`]; of several functions that fail, the first one's.
+    ///
+    /// # Panics
+    /// If `wasm` is not what the module was parsed from.
+    pub fn compile_all(&self, module: &ParsedModule, wasm: &[u8]) -> Result<Vec<CompiledFunction>, CompileError> {
+        for_each_body(&module.info.bodies, PARALLEL_COMPILATION_BYTES, |scratch, index| {
+            self.compile_function(module, wasm, index, scratch)
+        })
+    }
+
+    /// The CLIF of one function, before it is optimised.
+    ///
+    /// # Errors
+    /// As for [`Compiler::compile_function`].
+    pub fn clif(&self, module: &ParsedModule, wasm: &[u8], index: DefinedFuncIndex) -> Result<String, CompileError> {
+        let mut scratch = Scratch::default();
+        self.translate(module, wasm, index, &mut scratch)?;
+        Ok(scratch.context.func.display().to_string())
+    }
+
+    /// The machine code of one function as Cranelift prints it.
+    ///
+    /// # Errors
+    /// As for [`Compiler::compile_function`].
+    pub fn disassemble(
+        &self,
+        module: &ParsedModule,
+        wasm: &[u8],
+        index: DefinedFuncIndex,
+    ) -> Result<String, CompileError> {
+        let mut scratch = Scratch::default();
+        self.translate(module, wasm, index, &mut scratch)?;
+        codegen::disassemble(&self.isa, module.info.func_index(index), &mut scratch.context)
+    }
+
+    /// Validates a function and translates it to CLIF, into the scratch's context.
+    fn translate(
+        &self,
+        module: &ParsedModule,
+        wasm: &[u8],
+        index: DefinedFuncIndex,
+        scratch: &mut Scratch,
+    ) -> Result<(), CompileError> {
+        let func = module.info.func_index(index);
+        scratch.context.clear();
+        let mut validator = module.validator(func, std::mem::take(&mut scratch.validator));
+        let reader = module.body(wasm, module.info.bodies[index.index()].clone());
+        let env = Env {
+            info: &module.info,
+            layout: &module.layout,
+            plan: &self.settings.plan,
+            relaxed_simd: self.relaxed_simd,
+        };
+        let source = FunctionSource { index, reader, validator: &mut validator };
+        let config = self.isa.target().frontend_config();
+        let translated = translate::translate(env, source, &mut scratch.context.func, &mut scratch.builder, config);
+        if translated.is_err() {
+            // A builder that is dropped half-way leaves its context unfit for another function.
+            *scratch = Scratch::default();
+            return translated;
+        }
+        scratch.validator = validator.into_allocations();
+        Ok(())
+    }
+}

@@ -1,0 +1,97 @@
+//! [`CompileError`]: why a module is not compiled. Foreign errors are converted here and nowhere else.
+
+use epsilon_abi::FuncIndex;
+
+/// Why a module is not compiled. Offsets are into the module's binary.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompileError {
+    /// The input does not begin like a WebAssembly module.
+    #[error("not a WebAssembly module: it does not begin with `\\0asm`")]
+    NotWasm,
+    /// The input is a component.
+    #[error("this is a component; Epsilon runs core modules")]
+    Component,
+    /// The module is malformed or invalid.
+    #[error("invalid module: {message} (at offset {offset:#x})")]
+    Invalid {
+        /// What is wrong.
+        message: String,
+        /// Where.
+        offset: u64,
+    },
+    /// The module uses what is not compiled: a proposal that is off, or one that is not there.
+    #[error("unsupported: {what} (at offset {offset:#x}){}", hint_text(.switch))]
+    Unsupported {
+        /// What is used.
+        what: String,
+        /// Where; 0 if it is in the settings.
+        offset: u64,
+        /// The proposals that would have to be switched on, if that would help.
+        switch: Option<String>,
+    },
+    /// The module or a function exceeds what the compiler is ready to handle.
+    #[error("too large: {what}{}", offset_text(.offset))]
+    Limit {
+        /// What there is too much of.
+        what: &'static str,
+        /// Where.
+        offset: Option<u64>,
+    },
+    /// The target or its flags are not supported.
+    #[error("target not supported: {message}")]
+    Target {
+        /// Why.
+        message: String,
+    },
+    /// The code generator refused a function.
+    #[error("function {} could not be compiled: {message}", .func.0)]
+    Codegen {
+        /// The function.
+        func: FuncIndex,
+        /// Why.
+        message: String,
+    },
+}
+
+fn hint_text(switch: &Option<String>) -> String {
+    switch.as_ref().map(|s| format!("; it needs `{s}` switched on")).unwrap_or_default()
+}
+
+fn offset_text(offset: &Option<u64>) -> String {
+    offset.map(|o| format!(" (at offset {o:#x})")).unwrap_or_default()
+}
+
+impl CompileError {
+    /// Where in the module's binary the error lies, if it lies at one place.
+    pub const fn offset(&self) -> Option<u64> {
+        match self {
+            Self::Invalid { offset, .. } | Self::Unsupported { offset, .. } => Some(*offset),
+            Self::Limit { offset, .. } => *offset,
+            _ => None,
+        }
+    }
+
+    #[cold]
+    pub(crate) fn unsupported(what: impl Into<String>, offset: u64) -> Self {
+        Self::Unsupported { what: what.into(), offset, switch: None }
+    }
+
+    #[cold]
+    pub(crate) fn unsupported_operator(proposal: &str, visit: &str, offset: u64) -> Self {
+        let operator = visit.strip_prefix("visit_").unwrap_or(visit);
+        Self::unsupported(format!("operator `{operator}` of the `{}` proposal", proposal.replace('_', "-")), offset)
+    }
+}
+
+impl From<wasmparser::Error> for CompileError {
+    #[cold]
+    fn from(error: wasmparser::Error) -> Self {
+        let (message, offset) = (error.message().to_owned(), error.offset());
+        let Some(missing) = error.missing_wasm_feature() else {
+            return Self::Invalid { message, offset };
+        };
+        let names: Vec<String> = missing.iter_names().map(|(name, _)| name.to_lowercase().replace('_', "-")).collect();
+        Self::Unsupported { what: message, offset, switch: Some(names.join(", ")) }
+    }
+}

@@ -1,0 +1,29 @@
+//! Epsilon's compiler: WebAssembly bytes in, inert machine code out.
+//!
+//! ```text
+//! bytes ── parse ──► ModuleInfo + bodies ── translate ──► ir::Function ── codegen ──► CompiledFunction
+//! ```
+//!
+//! Each arrow can be called alone: [`Compiler::parse`], [`Compiler::validate`], [`Compiler::compile_function`], and
+//! [`Compiler::clif`] and [`Compiler::disassemble`] to look at what is in between. [`Compiler::compile_all`] does it all.
+//!
+//! There is no `unsafe` here, no input or output, and no address of the host: what code needs from the runtime it finds
+//! through the words that [`epsilon_abi`] lays out.
+#![forbid(unsafe_code)]
+
+mod codegen;
+mod compiler;
+mod error;
+mod isa;
+mod parallel;
+mod parse;
+mod settings;
+mod translate;
+mod trap;
+
+pub use compiler::{Compiler, Scratch};
+pub use error::CompileError;
+pub use isa::Isa;
+pub use parse::ParsedModule;
+pub use settings::{OptLevel, Settings, Target};
+pub use wasmparser::WasmFeatures;

@@ -1,0 +1,200 @@
+//! The driver: locals, then operator by operator, each one validated before it is translated.
+
+use super::{Env, FuncTranslator, Translated, clif_signature, clif_type, defined_name};
+use crate::error::CompileError;
+use crate::parse::val_type;
+use cranelift_codegen::ir::{self, InstBuilder, Value, types};
+use cranelift_codegen::isa::TargetFrontendConfig;
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use epsilon_abi::{DefinedFuncIndex, ValType};
+use std::collections::HashMap;
+use wasmparser::{
+    BinaryReader, FrameKind, FrameStack, FuncValidator, ValidatorResources, VisitOperator, VisitSimdOperator,
+};
+
+/// A function body and what validates it.
+pub(crate) struct FunctionSource<'w, 'v> {
+    /// Which function it is.
+    pub index: DefinedFuncIndex,
+    /// The body, from its locals on.
+    pub reader: BinaryReader<'w>,
+    /// Fresh, for this function.
+    pub validator: &'v mut FuncValidator<ValidatorResources>,
+}
+
+/// Validates and translates a body into `func`.
+pub(crate) fn translate(
+    env: Env<'_>,
+    source: FunctionSource<'_, '_>,
+    func: &mut ir::Function,
+    context: &mut FunctionBuilderContext,
+    config: TargetFrontendConfig,
+) -> Translated {
+    let ty = env.info.func_type(env.info.func_index(source.index));
+    func.signature = clif_signature(ty);
+    func.name = ir::UserFuncName::User(defined_name(source.index));
+
+    let mut builder = FunctionBuilder::new(func, context);
+    let entry = builder.create_block();
+    builder.append_block_params_for_function_params(entry);
+    let mut translator = FuncTranslator::new(builder, env, entry);
+    translator.declare_params(&ty.params);
+    let FunctionSource { mut reader, validator, .. } = source;
+    translator.declare_locals(&mut reader, validator)?;
+    translator.open_body(&ty.results);
+    translator.operators(reader, validator)?;
+    translator.builder.finalize(config);
+    Ok(())
+}
+
+impl FuncTranslator<'_> {
+    fn declare_params(&mut self, params: &[ValType]) {
+        for (at, ty) in params.iter().enumerate() {
+            let value = self.builder.block_params(self.entry)[at];
+            self.declare_local(clif_type(*ty), value);
+        }
+    }
+
+    fn declare_local(&mut self, ty: ir::Type, value: Value) {
+        let variable = self.builder.declare_var(ty);
+        self.builder.def_var(variable, value);
+        self.locals.push(variable);
+    }
+
+    /// Reads the declarations of locals. Each starts as zero, or null; one constant of each type serves all.
+    fn declare_locals(
+        &mut self,
+        reader: &mut BinaryReader<'_>,
+        validator: &mut FuncValidator<ValidatorResources>,
+    ) -> Translated {
+        let mut zeros: HashMap<ir::Type, Value> = HashMap::new();
+        for _ in 0..reader.read_var_u32()? {
+            let offset = reader.original_position();
+            let (count, ty) = (reader.read_var_u32()?, reader.read()?);
+            // This also bounds the number of locals.
+            validator.define_locals(offset, count, ty)?;
+            let ty = clif_type(val_type(ty, self.env.info, offset)?);
+            let zero = match zeros.get(&ty) {
+                Some(zero) => *zero,
+                None => *zeros.entry(ty).or_insert(self.zero(ty)),
+            };
+            for _ in 0..count {
+                self.declare_local(ty, zero);
+            }
+        }
+        Ok(())
+    }
+
+    fn zero(&mut self, ty: ir::Type) -> Value {
+        match ty {
+            types::F32 => self.ins().f32const(0.0),
+            types::F64 => self.ins().f64const(0.0),
+            types::I8X16 => {
+                let zero = self.builder.func.dfg.constants.insert(vec![0; 16].into());
+                self.ins().vconst(ty, zero)
+            }
+            _ => self.ins().iconst(ty, 0),
+        }
+    }
+
+    fn operators(
+        &mut self,
+        mut reader: BinaryReader<'_>,
+        validator: &mut FuncValidator<ValidatorResources>,
+    ) -> Translated {
+        while !reader.eof() {
+            self.offset = reader.original_position();
+            self.builder.set_srcloc(ir::SourceLoc::new(self.offset as u32));
+            let mut both = Checked { validator: validator.visitor(self.offset), translator: self };
+            reader.visit_operator(&mut both)??;
+            self.check_size()?;
+        }
+        let end = reader.original_position();
+        reader.finish_expression(&validator.visitor(end))?;
+        debug_assert!(!self.body_is_open(), "a valid body closes its frames");
+        Ok(())
+    }
+}
+
+/// Visits an operator twice: validates it, then translates it if it can be reached.
+struct Checked<'t, 'b, V> {
+    validator: V,
+    translator: &'t mut FuncTranslator<'b>,
+}
+
+/// Whether an operator is translated even where it cannot be reached, because it opens or closes a frame.
+macro_rules! frames_control {
+    (visit_block) => {
+        true
+    };
+    (visit_loop) => {
+        true
+    };
+    (visit_if) => {
+        true
+    };
+    (visit_else) => {
+        true
+    };
+    (visit_end) => {
+        true
+    };
+    (visit_try_table) => {
+        true
+    };
+    (visit_try) => {
+        true
+    };
+    ($other:ident) => {
+        false
+    };
+}
+
+macro_rules! validate_then_translate {
+    ($(@$proposal:ident $op:ident $({ $($arg:ident: $argty:ty),* })? => $visit:ident ($($ann:tt)*))*) => {$(
+        #[inline]
+        fn $visit(&mut self $($(, $arg: $argty)*)?) -> Translated {
+            self.validator.$visit($($($arg.clone()),*)?)?;
+            if self.translator.reachable || frames_control!($visit) {
+                self.translator.$visit($($($arg),*)?)?;
+            }
+            Ok(())
+        }
+    )*};
+}
+
+macro_rules! validate_then_translate_simd {
+    ($(@$proposal:ident $op:ident $({ $($arg:ident: $argty:ty),* })? => $visit:ident ($($ann:tt)*))*) => {$(
+        fn $visit(&mut self $($(, $arg: $argty)*)?) -> Translated {
+            let Some(validator) = self.validator.simd_visitor() else {
+                return Err(self.translator.unsupported(stringify!($proposal), stringify!($visit)));
+            };
+            validator.$visit($($($arg),*)?)?;
+            if self.translator.reachable {
+                self.translator.$visit($($($arg),*)?)?;
+            }
+            Ok(())
+        }
+    )*};
+}
+
+#[allow(clippy::clone_on_copy)] // some arguments are copied, some are not: the list does not say
+impl<'a, V: VisitOperator<'a, Output = wasmparser::Result<()>>> VisitOperator<'a> for Checked<'_, '_, V> {
+    type Output = Result<(), CompileError>;
+
+    fn simd_visitor(&mut self) -> Option<&mut dyn VisitSimdOperator<'a, Output = Self::Output>> {
+        Some(self)
+    }
+
+    wasmparser::for_each_visit_operator!(validate_then_translate);
+}
+
+impl<'a, V: VisitOperator<'a, Output = wasmparser::Result<()>>> VisitSimdOperator<'a> for Checked<'_, '_, V> {
+    wasmparser::for_each_visit_simd_operator!(validate_then_translate_simd);
+}
+
+impl<V: FrameStack> FrameStack for Checked<'_, '_, V> {
+    fn current_frame(&self) -> Option<FrameKind> {
+        self.validator.current_frame()
+    }
+}

@@ -1,0 +1,105 @@
+//! Calls. Wasm functions take and give their wasm values and nothing else: the instance travels in the pinned register.
+
+use super::vm::{changing_word, constant_word};
+use super::{FuncTranslator, PTR, Translated, clif_signature, defined_name};
+use crate::trap::clif_trap;
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{ExtFuncData, ExternalName, FuncRef, Inst, InstBuilder, SigRef, Value, types};
+use epsilon_abi::vm::VmFuncRow;
+use epsilon_abi::{DefinedFuncIndex, FuncIndex, TableIndex, TrapCode, TypeIndex};
+use std::mem::{offset_of, size_of};
+
+/// What a call goes to.
+enum Callee {
+    /// A function of this module, reached by a pc-relative call.
+    Direct(FuncRef),
+    /// An address.
+    Address(SigRef, Value),
+}
+
+impl FuncTranslator<'_> {
+    pub(super) fn call(&mut self, func: u32) -> Translated {
+        let func = FuncIndex(func);
+        let ty = self.env.info.functions[func.index()];
+        let callee = match self.env.info.defined(func) {
+            Some(defined) => Callee::Direct(self.function(func, defined)),
+            None => {
+                let code = self.near_pointer(self.env.layout.imported_function(func));
+                Callee::Address(self.signature(ty), code)
+            }
+        };
+        self.emit_call(&callee, ty)
+    }
+
+    pub(super) fn call_indirect(&mut self, ty: u32, table: u32) -> Translated {
+        let ty = TypeIndex(ty);
+        let index = self.pop();
+        let code = self.checked_table_code(TableIndex(table), ty, index);
+        let callee = Callee::Address(self.signature(ty), code);
+        self.emit_call(&callee, ty)
+    }
+
+    /// The code address in a row of a function table, after the row's bounds and signature are checked.
+    fn checked_table_code(&mut self, table: TableIndex, ty: TypeIndex, index: Value) -> Value {
+        let row = self.element_address(table, index, size_of::<VmFuncRow>(), TrapCode::UndefinedElement);
+        let flags = changing_word(self.regions.table);
+        let signature = self.ins().load(types::I32, flags, row, offset_of!(VmFuncRow, signature) as i32);
+        let vmctx = self.vmctx();
+        let place = self.env.layout.signature(ty);
+        let wanted = self.ins().load(types::I32, constant_word(), vmctx, place);
+        let differs = self.ins().icmp(IntCC::NotEqual, signature, wanted);
+        let (mismatch, matches) = (self.builder.create_block(), self.builder.create_block());
+        self.builder.set_cold_block(mismatch);
+        self.ins().brif(differs, mismatch, &[], matches, &[]);
+
+        self.switch_to(mismatch);
+        self.builder.seal_block(mismatch);
+        self.ins().trapz(signature, clif_trap(TrapCode::IndirectCallToNull));
+        self.ins().trap(clif_trap(TrapCode::BadSignature));
+
+        self.switch_to(matches);
+        self.builder.seal_block(matches);
+        self.ins().load(PTR, flags, row, offset_of!(VmFuncRow, code) as i32)
+    }
+
+    /// Calls with the topmost operands as arguments, and pushes the results.
+    fn emit_call(&mut self, callee: &Callee, ty: TypeIndex) -> Translated {
+        let ty = self.env.info.type_func(ty);
+        self.charge(ty.params.len() + ty.results.len())?;
+        let at = self.stack.len() - ty.params.len();
+        let args = &self.stack[at..];
+        let call: Inst = match *callee {
+            Callee::Direct(func) => self.builder.ins().call(func, args),
+            Callee::Address(signature, code) => self.builder.ins().call_indirect(signature, code, args),
+        };
+        self.stack.truncate(at);
+        self.stack.extend_from_slice(self.builder.inst_results(call));
+        self.after_call();
+        Ok(())
+    }
+
+    /// The signature of a function type.
+    fn signature(&mut self, ty: TypeIndex) -> SigRef {
+        if let Some(known) = self.signatures.get(&ty) {
+            return *known;
+        }
+        let known = self.builder.import_signature(clif_signature(self.env.info.type_func(ty)));
+        self.signatures.insert(ty, known);
+        known
+    }
+
+    /// A function of this module as a callee.
+    fn function(&mut self, func: FuncIndex, defined: DefinedFuncIndex) -> FuncRef {
+        if let Some(known) = self.functions.get(&func) {
+            return *known;
+        }
+        let signature = self.signature(self.env.info.functions[func.index()]);
+        let name = self.builder.func.declare_imported_user_function(defined_name(defined));
+        let name = ExternalName::User(name);
+        // `colocated` promises that a pc-relative call reaches it.
+        let data = ExtFuncData { name, signature, colocated: true, patchable: false };
+        let known = self.builder.import_function(data);
+        self.functions.insert(func, known);
+        known
+    }
+}

@@ -1,0 +1,323 @@
+//! Blocks, branches and the control stack.
+//!
+//! Operands live in CLIF values, so only labels need block parameters: the continuation of a block has its results, the
+//! head of a loop its parameters. Code that cannot be reached is validated but not translated; frames opened there are
+//! [`FrameKind::Dead`] and only counted.
+
+use super::{FuncTranslator, Translated, clif_type};
+use crate::parse::val_type;
+use crate::trap::clif_trap;
+use cranelift_codegen::ir::{Block, BlockArg, BlockCall, InstBuilder, JumpTableData};
+use epsilon_abi::{TrapCode, TypeIndex, ValType};
+use std::collections::HashMap;
+use wasmparser::{BlockType, BrTable};
+
+/// An open block of the specification.
+pub(super) struct Frame {
+    kind: FrameKind,
+    /// Height of the operand stack below the block's parameters.
+    base: usize,
+    /// Number of parameters.
+    params: usize,
+    /// Number of results.
+    results: usize,
+    /// Where control goes on after the block; it has the results as parameters.
+    next: Block,
+    /// Whether anything branches to `next`.
+    branched: bool,
+}
+
+enum FrameKind {
+    /// The function's body: branching to it returns.
+    Body,
+    /// A block, or an `if` behind its `else`.
+    Block,
+    /// A loop, with the block that branches to it go to.
+    Loop(Block),
+    /// An `if` before its `else`, with the block that a false condition goes to. A copy of the parameters lies below
+    /// the ones that the first arm works on.
+    If(Block),
+    /// A block in code that cannot be reached.
+    Dead,
+}
+
+impl Frame {
+    /// How many values a branch to this frame passes.
+    const fn label_arity(&self) -> usize {
+        match self.kind {
+            FrameKind::Loop(_) => self.params,
+            _ => self.results,
+        }
+    }
+
+    /// Where a branch to this frame goes.
+    const fn label(&self) -> Block {
+        match self.kind {
+            FrameKind::Loop(head) => head,
+            _ => self.next,
+        }
+    }
+}
+
+/// The types that a block takes and gives.
+struct BlockSignature<'a> {
+    params: &'a [ValType],
+    results: Results<'a>,
+}
+
+enum Results<'a> {
+    One([ValType; 1]),
+    Many(&'a [ValType]),
+}
+
+impl Results<'_> {
+    fn types(&self) -> &[ValType] {
+        match self {
+            Self::One(one) => one,
+            Self::Many(many) => many,
+        }
+    }
+}
+
+impl<'a> FuncTranslator<'a> {
+    fn block_signature(&self, ty: BlockType) -> Result<BlockSignature<'a>, crate::CompileError> {
+        let info = self.env.info;
+        Ok(match ty {
+            BlockType::Empty => BlockSignature { params: &[], results: Results::Many(&[]) },
+            BlockType::Type(ty) => {
+                BlockSignature { params: &[], results: Results::One([val_type(ty, info, self.offset)?]) }
+            }
+            BlockType::FuncType(index) => {
+                let ty = info.type_func(TypeIndex(index));
+                BlockSignature { params: &ty.params, results: Results::Many(&ty.results) }
+            }
+        })
+    }
+
+    /// A new block with parameters of these types.
+    fn block_with_params(&mut self, types: &[ValType]) -> Block {
+        let block = self.builder.create_block();
+        for ty in types {
+            self.builder.append_block_param(block, clif_type(*ty));
+        }
+        block
+    }
+
+    /// Opens the frame of the function's body.
+    pub(super) fn open_body(&mut self, results: &[ValType]) {
+        let next = self.block_with_params(results);
+        let results = results.len();
+        self.frames.push(Frame { kind: FrameKind::Body, base: 0, params: 0, results, next, branched: false });
+    }
+
+    /// Whether the frame of the function's body is still open.
+    pub(super) fn body_is_open(&self) -> bool {
+        !self.frames.is_empty()
+    }
+
+    fn open_dead(&mut self) {
+        // No branch from reachable code can name this frame, so its label is never used.
+        let (base, next) = (self.stack.len(), self.entry);
+        self.frames.push(Frame { kind: FrameKind::Dead, base, params: 0, results: 0, next, branched: false });
+    }
+
+    /// Opens a frame whose parameters are the topmost operands.
+    fn open(&mut self, kind: FrameKind, signature: &BlockSignature<'_>) -> Translated {
+        let (params, results) = (signature.params.len(), signature.results.types().len());
+        self.charge(params + results)?;
+        let next = self.block_with_params(signature.results.types());
+        let base = self.stack.len() - params;
+        self.frames.push(Frame { kind, base, params, results, next, branched: false });
+        Ok(())
+    }
+
+    pub(super) fn block(&mut self, ty: BlockType) -> Translated {
+        if !self.reachable {
+            self.open_dead();
+            return Ok(());
+        }
+        let signature = self.block_signature(ty)?;
+        self.open(FrameKind::Block, &signature)
+    }
+
+    pub(super) fn loop_(&mut self, ty: BlockType) -> Translated {
+        if !self.reachable {
+            self.open_dead();
+            return Ok(());
+        }
+        let signature = self.block_signature(ty)?;
+        let head = self.block_with_params(signature.params);
+        self.open(FrameKind::Loop(head), &signature)?;
+        self.jump_with_top(head, signature.params.len())?;
+        self.stack.truncate(self.stack.len() - signature.params.len());
+        self.stack.extend_from_slice(self.builder.block_params(head));
+        self.switch_to(head);
+        Ok(())
+    }
+
+    pub(super) fn if_(&mut self, ty: BlockType) -> Translated {
+        if !self.reachable {
+            self.open_dead();
+            return Ok(());
+        }
+        let signature = self.block_signature(ty)?;
+        let condition = self.pop();
+        let (then, otherwise) = (self.builder.create_block(), self.builder.create_block());
+        self.ins().brif(condition, then, &[], otherwise, &[]);
+        self.builder.seal_block(then);
+        self.builder.seal_block(otherwise);
+        self.open(FrameKind::If(otherwise), &signature)?;
+        self.stack.extend_from_within(self.stack.len() - signature.params.len()..);
+        self.switch_to(then);
+        Ok(())
+    }
+
+    pub(super) fn else_(&mut self) -> Translated {
+        let reachable = self.reachable;
+        let frame = self.frames.last_mut().expect("`else` is validated to stand in an `if`");
+        let FrameKind::If(otherwise) = frame.kind else { return Ok(()) };
+        let (next, results, params_end) = (frame.next, frame.results, frame.base + frame.params);
+        frame.kind = FrameKind::Block;
+        frame.branched |= reachable;
+        if reachable {
+            self.jump_with_top(next, results)?;
+        }
+        self.stack.truncate(params_end);
+        self.switch_to(otherwise);
+        Ok(())
+    }
+
+    pub(super) fn end(&mut self) -> Translated {
+        if let Some(Frame { kind: FrameKind::If(_), .. }) = self.frames.last() {
+            // An `if` without `else` gives its parameters as they are; now it is like a block.
+            self.else_()?;
+        }
+        let frame = self.frames.pop().expect("`end` is validated to close a frame");
+        match frame.kind {
+            FrameKind::Dead => {
+                self.stack.truncate(frame.base);
+                return Ok(());
+            }
+            FrameKind::Loop(head) => self.builder.seal_block(head),
+            _ => {}
+        }
+        if frame.branched {
+            if self.reachable {
+                self.jump_with_top(frame.next, frame.results)?;
+            }
+            self.builder.seal_block(frame.next);
+            self.switch_to(frame.next);
+            self.stack.truncate(frame.base);
+            self.stack.extend_from_slice(self.builder.block_params(frame.next));
+        } else if !self.reachable {
+            self.stack.truncate(frame.base);
+        }
+        if matches!(frame.kind, FrameKind::Body) && self.reachable {
+            self.return_()?;
+        }
+        Ok(())
+    }
+
+    /// Takes the topmost operands, which stay on the stack, as arguments of the next branch.
+    fn take_branch_args(&mut self, count: usize) -> Translated {
+        self.charge_edge(count)?;
+        self.branch_args.clear();
+        let at = self.stack.len() - count;
+        self.branch_args.extend(self.stack[at..].iter().map(|value| BlockArg::Value(*value)));
+        Ok(())
+    }
+
+    /// Jumps with the topmost operands as arguments.
+    fn jump_with_top(&mut self, to: Block, count: usize) -> Translated {
+        self.take_branch_args(count)?;
+        self.builder.ins().jump(to, &self.branch_args);
+        self.end_block();
+        Ok(())
+    }
+
+    /// The frame that a label names, marked as branched to.
+    fn branch_target(&mut self, depth: u32) -> &Frame {
+        let at = self.frames.len() - 1 - depth as usize;
+        self.frames[at].branched |= !matches!(self.frames[at].kind, FrameKind::Loop(_));
+        &self.frames[at]
+    }
+
+    pub(super) fn br(&mut self, depth: u32) -> Translated {
+        if depth as usize == self.frames.len() - 1 {
+            return self.return_();
+        }
+        let frame = self.branch_target(depth);
+        let (label, arity) = (frame.label(), frame.label_arity());
+        self.jump_with_top(label, arity)
+    }
+
+    pub(super) fn br_if(&mut self, depth: u32) -> Translated {
+        let condition = self.pop();
+        let frame = self.branch_target(depth);
+        let (label, arity) = (frame.label(), frame.label_arity());
+        self.take_branch_args(arity)?;
+        let next = self.builder.create_block();
+        self.builder.ins().brif(condition, label, &self.branch_args, next, &[]);
+        self.builder.seal_block(next);
+        self.switch_to(next);
+        Ok(())
+    }
+
+    /// Labels that take values get one block each that passes them, so that a long table does not repeat them.
+    pub(super) fn br_table(&mut self, table: BrTable<'_>) -> Translated {
+        let selector = self.pop();
+        let mut passing: HashMap<u32, Block> = HashMap::new();
+        let mut order = Vec::new();
+        let mut calls = Vec::with_capacity(table.len() as usize);
+        let default = self.table_target(table.default(), &mut passing, &mut order);
+        for depth in table.targets() {
+            calls.push(self.table_target(depth?, &mut passing, &mut order));
+            self.charge_edge(0)?;
+        }
+        let data = JumpTableData::new(default, &calls);
+        let jump_table = self.builder.create_jump_table(data);
+        self.ins().br_table(selector, jump_table);
+        self.end_block();
+        for (depth, block) in order {
+            self.builder.seal_block(block);
+            self.switch_to(block);
+            self.br(depth)?;
+        }
+        Ok(())
+    }
+
+    fn table_target(
+        &mut self,
+        depth: u32,
+        passing: &mut HashMap<u32, Block>,
+        order: &mut Vec<(u32, Block)>,
+    ) -> BlockCall {
+        let frame = self.branch_target(depth);
+        let (label, arity) = (frame.label(), frame.label_arity());
+        let to = if arity == 0 {
+            label
+        } else {
+            *passing.entry(depth).or_insert_with(|| {
+                let block = self.builder.create_block();
+                order.push((depth, block));
+                block
+            })
+        };
+        self.builder.func.dfg.block_call(to, &[])
+    }
+
+    pub(super) fn return_(&mut self) -> Translated {
+        let count = self.frames.first().map_or(self.stack.len(), |body| body.results);
+        self.charge(count)?;
+        let at = self.stack.len() - count;
+        self.builder.ins().return_(&self.stack[at..]);
+        self.end_block();
+        Ok(())
+    }
+
+    pub(super) fn unreachable(&mut self) -> Translated {
+        self.ins().trap(clif_trap(TrapCode::Unreachable));
+        self.end_block();
+        Ok(())
+    }
+}

@@ -1,0 +1,272 @@
+//! Operators to CLIF: one function body at a time, each operator validated and then translated.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`mod@self`] | [`FuncTranslator`]: its state, and what every operator needs |
+//! | `body` | the driver: locals, the operator loop, validation before translation |
+//! | `operators` | the instruction set: one row per operator, naming a shape |
+//! | `numeric` | the shapes of arithmetic |
+//! | `control` | blocks, branches and the control stack |
+//! | `call` | calls, direct, imported and through tables |
+//! | `libcall` | calls into the runtime |
+//! | `variable` | locals and globals |
+//! | `memory` | loads, stores, bounds |
+//! | `table_ops` | tables |
+//! | `reference` | references |
+//! | `simd` | 128-bit vectors |
+//! | `vm` | loads of the words behind the pinned register; alias regions |
+//!
+//! It knows nothing of target machines, linking, or how the runtime does what a libcall asks for.
+
+mod body;
+mod call;
+mod control;
+mod libcall;
+mod memory;
+mod numeric;
+mod operators;
+mod reference;
+mod simd;
+mod table_ops;
+mod variable;
+mod vm;
+
+use crate::error::CompileError;
+use control::Frame;
+use cranelift_codegen::ir::{self, BlockArg, InstBuilder, Value, types};
+use cranelift_codegen::isa::CallConv;
+use cranelift_frontend::{FuncInstBuilder, FunctionBuilder, Variable};
+use epsilon_abi::{
+    DefinedFuncIndex, FuncIndex, FuncType, Libcall, MemoryPlan, ModuleInfo, RefRepr, TypeIndex, ValType, VmLayout,
+};
+use std::collections::HashMap;
+
+pub(crate) use body::{FunctionSource, translate};
+pub(crate) use simd::relaxed::RelaxedSimd;
+
+/// What translating one operator gives.
+pub(crate) type Translated = Result<(), CompileError>;
+
+/// Machine type of addresses and of the pinned register.
+const PTR: ir::Type = types::I64;
+
+/// The most values that branches and calls of one function may pass along together. An operator of two bytes can name
+/// a label of a thousand values, so the size of the binary does not bound them.
+const MAX_PASSED_VALUES: u64 = 32 << 20;
+
+/// The most values of one function. The register allocator takes half as many.
+const MAX_VALUES: usize = 4 << 20;
+
+/// The most edges between blocks times locals. Where edges meet, every local in use may become a block parameter, with
+/// an argument on every edge.
+const MAX_EDGES_TIMES_LOCALS: u64 = 1 << 28;
+
+/// What is the same for all functions of a module.
+#[derive(Clone, Copy)]
+pub(crate) struct Env<'a> {
+    /// The module.
+    pub info: &'a ModuleInfo,
+    /// Where its words lie.
+    pub layout: &'a VmLayout,
+    /// How its memories lie, and which checks may be dropped.
+    pub plan: &'a MemoryPlan,
+    /// What the relaxed vector operators do on the target.
+    pub relaxed_simd: RelaxedSimd,
+}
+
+/// Translates one function body. The operand stack holds CLIF values; values of type `v128` are always `I8X16` there,
+/// as in locals, globals, parameters and results.
+pub(crate) struct FuncTranslator<'a> {
+    /// Builds the function.
+    pub builder: FunctionBuilder<'a>,
+    env: Env<'a>,
+    /// The operand stack of the specification.
+    stack: Vec<Value>,
+    /// The control stack of the specification, innermost frame last.
+    frames: Vec<Frame>,
+    locals: Vec<Variable>,
+    /// Whether control can reach the current operator. If not, there is no current block.
+    reachable: bool,
+    /// Offset of the current operator in the module's binary.
+    offset: u64,
+    /// Where a value may be computed for the whole function.
+    entry: ir::Block,
+    /// The pinned register as read in the entry block, for words that never change.
+    entry_vmctx: Option<Value>,
+    /// The pinned register as read in the current block since the last call.
+    block_vmctx: Option<Value>,
+    regions: vm::Regions,
+    signatures: HashMap<TypeIndex, ir::SigRef>,
+    functions: HashMap<FuncIndex, ir::FuncRef>,
+    libcall_signatures: HashMap<Libcall, ir::SigRef>,
+    /// Arguments of the branch that is being built.
+    branch_args: Vec<BlockArg>,
+    passed_values: u64,
+    /// Edges between blocks so far.
+    edges: u64,
+}
+
+impl<'a> FuncTranslator<'a> {
+    /// A translator about to emit into the empty block `entry`.
+    fn new(mut builder: FunctionBuilder<'a>, env: Env<'a>, entry: ir::Block) -> Self {
+        let regions = vm::Regions::new(builder.func);
+        builder.switch_to_block(entry);
+        builder.seal_block(entry);
+        builder.ensure_inserted_block();
+        Self {
+            builder,
+            env,
+            stack: Vec::new(),
+            frames: Vec::new(),
+            locals: Vec::new(),
+            reachable: true,
+            offset: 0,
+            entry,
+            entry_vmctx: None,
+            block_vmctx: None,
+            regions,
+            signatures: HashMap::new(),
+            functions: HashMap::new(),
+            libcall_signatures: HashMap::new(),
+            branch_args: Vec::new(),
+            passed_values: 0,
+            edges: 0,
+        }
+    }
+
+    /// Pops one operand.
+    ///
+    /// # Panics
+    /// If the stack is empty; validation of the operator has excluded it. So for all `pop` methods.
+    pub fn pop(&mut self) -> Value {
+        self.stack.pop().expect("a validated operator finds its operands")
+    }
+
+    /// Pops two operands, the one pushed last being the second.
+    pub fn pop2(&mut self) -> (Value, Value) {
+        let b = self.pop();
+        (self.pop(), b)
+    }
+
+    /// Pops three operands, the one pushed last being the third.
+    pub fn pop3(&mut self) -> (Value, Value, Value) {
+        let (b, c) = self.pop2();
+        (self.pop(), b, c)
+    }
+
+    /// Pushes one operand.
+    pub fn push(&mut self, value: Value) {
+        self.stack.push(value);
+    }
+
+    /// Emits an instruction.
+    pub fn ins(&mut self) -> FuncInstBuilder<'_, 'a> {
+        self.builder.ins()
+    }
+
+    /// The CLIF type of a value.
+    pub fn type_of(&self, value: Value) -> ir::Type {
+        self.builder.func.dfg.value_type(value)
+    }
+
+    /// Goes on in another block.
+    fn switch_to(&mut self, block: ir::Block) {
+        self.builder.switch_to_block(block);
+        self.block_vmctx = None;
+        self.reachable = true;
+    }
+
+    /// Nothing after this point of the block can be reached.
+    fn end_block(&mut self) {
+        self.block_vmctx = None;
+        self.reachable = false;
+    }
+
+    /// Zero-extends an index or length to 64 bits, unless it has them.
+    fn widen(&mut self, value: Value) -> Value {
+        match self.type_of(value) {
+            types::I64 => value,
+            _ => self.ins().uextend(types::I64, value),
+        }
+    }
+
+    /// Cuts a 64-bit result down to the index type of its memory or table.
+    fn narrow(&mut self, value: Value, is_64: bool) -> Value {
+        if is_64 { value } else { self.ins().ireduce(types::I32, value) }
+    }
+
+    /// An unsigned 64-bit constant.
+    fn const_u64(&mut self, value: u64) -> Value {
+        self.ins().iconst(types::I64, value.cast_signed())
+    }
+
+    /// An index of the module as an argument of a libcall.
+    fn const_index(&mut self, index: u32) -> Value {
+        self.ins().iconst(types::I32, i64::from(index))
+    }
+
+    /// Accounts for an edge between blocks, and the values that it passes.
+    fn charge_edge(&mut self, values: usize) -> Translated {
+        self.edges += 1;
+        self.charge(values)
+    }
+
+    /// Refuses a function that would take the code generator more memory than any function is worth.
+    fn check_size(&self) -> Translated {
+        let too_large = |what| Err(CompileError::Limit { what, offset: Some(self.offset) });
+        if self.builder.func.dfg.num_values() > MAX_VALUES {
+            return too_large("values of one function");
+        }
+        if self.edges * self.locals.len() as u64 > MAX_EDGES_TIMES_LOCALS {
+            return too_large("branches and locals of one function");
+        }
+        Ok(())
+    }
+
+    /// Accounts for values passed by a branch or call.
+    fn charge(&mut self, values: usize) -> Translated {
+        self.passed_values += values as u64;
+        if self.passed_values > MAX_PASSED_VALUES {
+            return Err(CompileError::Limit { what: "values passed by branches and calls", offset: Some(self.offset) });
+        }
+        Ok(())
+    }
+
+    /// An operator of a proposal that the compiler does not translate.
+    fn unsupported(&self, proposal: &str, operator: &str) -> CompileError {
+        CompileError::unsupported_operator(proposal, operator, self.offset)
+    }
+}
+
+/// The CLIF type of a wasm value.
+pub(crate) const fn clif_type(ty: ValType) -> ir::Type {
+    match ty {
+        ValType::I32 => types::I32,
+        ValType::I64 => types::I64,
+        ValType::F32 => types::F32,
+        ValType::F64 => types::F64,
+        ValType::V128 => types::I8X16,
+        ValType::Ref(r) => repr_type(r.repr()),
+    }
+}
+
+/// The CLIF type of a reference.
+const fn repr_type(repr: RefRepr) -> ir::Type {
+    match repr {
+        RefRepr::Func => PTR,
+        RefRepr::Index => types::I32,
+    }
+}
+
+/// The name of a defined function, by which relocations know it.
+pub(crate) const fn defined_name(index: DefinedFuncIndex) -> ir::UserExternalName {
+    ir::UserExternalName { namespace: 0, index: index.0 }
+}
+
+/// The CLIF signature of a wasm function.
+pub(crate) fn clif_signature(ty: &FuncType) -> ir::Signature {
+    let mut signature = ir::Signature::new(CallConv::Tail);
+    signature.params.extend(ty.params.iter().map(|p| ir::AbiParam::new(clif_type(*p))));
+    signature.returns.extend(ty.results.iter().map(|r| ir::AbiParam::new(clif_type(*r))));
+    signature
+}

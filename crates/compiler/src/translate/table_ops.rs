@@ -1,0 +1,116 @@
+//! Tables. Elements of function tables are rows that only the runtime reads as references and writes; elements of all
+//! other tables are 4 bytes, read and written here.
+
+use super::vm::changing_word;
+use super::{FuncTranslator, PTR, Translated};
+use crate::trap::clif_trap;
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{InstBuilder, Value, types};
+use epsilon_abi::vm::VmTable;
+use epsilon_abi::{Libcall, RefRepr, TableIndex, TrapCode};
+use std::mem::{offset_of, size_of};
+
+impl FuncTranslator<'_> {
+    /// The address of an element, checked; null on a wrongly predicted path.
+    pub(super) fn element_address(&mut self, table: TableIndex, index: Value, bytes: usize, trap: TrapCode) -> Value {
+        let index = self.widen(index);
+        let def = self.table_def(table);
+        let len = self.bounds_word(def, offset_of!(VmTable, len_elements));
+        let outside = self.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, index, len);
+        self.ins().trapnz(outside, clif_trap(trap));
+        let base = self.bounds_word(def, offset_of!(VmTable, base));
+        let distance = self.ins().ishl_imm_u(index, i64::from(bytes.trailing_zeros()));
+        let address = self.ins().iadd(base, distance);
+        let null = self.ins().iconst(PTR, 0);
+        self.ins().select_spectre_guard(outside, null, address)
+    }
+
+    fn table_repr(&self, table: u32) -> RefRepr {
+        self.env.info.tables[table as usize].element.repr()
+    }
+
+    pub(super) fn table_get(&mut self, table: u32) -> Translated {
+        let index = self.pop();
+        let reference = match self.table_repr(table) {
+            RefRepr::Func => {
+                let args = [self.const_index(table), self.widen(index)];
+                self.libcall_with_result(Libcall::TableGetFunc, &args)
+            }
+            RefRepr::Index => {
+                let address = self.index_element(table, index);
+                let flags = changing_word(self.regions.table);
+                self.ins().load(types::I32, flags, address, 0)
+            }
+        };
+        self.push(reference);
+        Ok(())
+    }
+
+    pub(super) fn table_set(&mut self, table: u32) -> Translated {
+        let (index, reference) = self.pop2();
+        match self.table_repr(table) {
+            RefRepr::Func => {
+                let args = [self.const_index(table), self.widen(index), reference];
+                self.libcall(Libcall::TableSetFunc, &args);
+            }
+            RefRepr::Index => {
+                let address = self.index_element(table, index);
+                let flags = changing_word(self.regions.table);
+                self.ins().store(flags, reference, address, 0);
+            }
+        }
+        Ok(())
+    }
+
+    fn index_element(&mut self, table: u32, index: Value) -> Value {
+        self.element_address(TableIndex(table), index, size_of::<u32>(), TrapCode::TableOutOfBounds)
+    }
+
+    pub(super) fn table_size(&mut self, table: u32) -> Translated {
+        let is_64 = self.env.info.tables[table as usize].is_64;
+        let def = self.table_def(TableIndex(table));
+        let len = self.bounds_word(def, offset_of!(VmTable, len_elements));
+        let len = self.narrow(len, is_64);
+        self.push(len);
+        Ok(())
+    }
+
+    pub(super) fn table_grow(&mut self, table: u32) -> Translated {
+        let is_64 = self.env.info.tables[table as usize].is_64;
+        let (init, delta) = self.pop2();
+        let args = [self.const_index(table), self.widen(delta), self.widen(init)];
+        let len = self.libcall_with_result(Libcall::TableGrow, &args);
+        let len = self.narrow(len, is_64);
+        self.push(len);
+        Ok(())
+    }
+
+    pub(super) fn table_fill(&mut self, table: u32) -> Translated {
+        let (dst, value, len) = self.pop3();
+        let args = [self.const_index(table), self.widen(dst), self.widen(value), self.widen(len)];
+        self.libcall(Libcall::TableFill, &args);
+        Ok(())
+    }
+
+    pub(super) fn table_copy(&mut self, dst_table: u32, src_table: u32) -> Translated {
+        let (dst, src, len) = self.pop3();
+        let tables = [self.const_index(dst_table), self.const_index(src_table)];
+        let args = [tables[0], tables[1], self.widen(dst), self.widen(src), self.widen(len)];
+        self.libcall(Libcall::TableCopy, &args);
+        Ok(())
+    }
+
+    pub(super) fn table_init(&mut self, segment: u32, table: u32) -> Translated {
+        let (dst, src, len) = self.pop3();
+        let indices = [self.const_index(table), self.const_index(segment)];
+        let args = [indices[0], indices[1], self.widen(dst), self.widen(src), self.widen(len)];
+        self.libcall(Libcall::TableInit, &args);
+        Ok(())
+    }
+
+    pub(super) fn elem_drop(&mut self, segment: u32) -> Translated {
+        let args = [self.const_index(segment)];
+        self.libcall(Libcall::ElemDrop, &args);
+        Ok(())
+    }
+}

@@ -1,0 +1,237 @@
+//! Calls on a descriptor that move data: `fd_read`, `fd_pread`, `fd_write`, `fd_pwrite`.
+//!
+//! Lists of buffers are served in order. Writes hand the whole list to the host at once. Reads go buffer by buffer,
+//! because a guest's buffers may overlap, and stop at the first one that is not filled, or after the first one where
+//! going on might wait.
+
+use std::io;
+use std::ops::Range;
+use std::os::fd::BorrowedFd;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::ctx::WasiCtx;
+use crate::errno::{Errno, Outcome};
+use crate::interrupt::Interrupt;
+use crate::memory::GuestMemory;
+use crate::table::{Descriptor, Kind};
+use crate::types::{FdFlags, FileType, Rights};
+
+/// witx: "Read from a file descriptor. Note: This is similar to `readv` in POSIX."
+pub(crate) fn fd_read(
+    ctx: &mut WasiCtx,
+    mut memory: GuestMemory<'_>,
+    fd: u32,
+    iovs: u32,
+    iovs_len: u32,
+    nread: u32,
+) -> Outcome {
+    let descriptor = ctx.table.with(fd, Rights::FD_READ)?;
+    let waits = may_wait(descriptor);
+    match &descriptor.kind {
+        Kind::Output(_) | Kind::Directory(_) => return Err(Errno::Badf.into()),
+        Kind::File(open) if !open.readable => return Err(Errno::Badf.into()),
+        Kind::Listener(_) => return Err(Errno::NotConn.into()),
+        _ => {}
+    }
+    let buffers = memory.buffers(iovs, iovs_len)?;
+    memory.check(nread, 4)?;
+    if waits && !buffers.is_empty() {
+        ctx.before_waiting(descriptor.host());
+    }
+    let interrupt = ctx.interrupt.clone();
+    let descriptor = ctx.table.get_mut(fd)?;
+    let nonblocking = descriptor.flags.contains(FdFlags::NONBLOCK);
+    let count = read_buffers(&mut memory, &buffers, waits, |buffer| match &mut descriptor.kind {
+        Kind::Input(input) => {
+            // The flag is not set on the host's stream, which others share.
+            if nonblocking && input.host().is_some_and(|fd| !is_ready(fd)) {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            Ok(input.read(buffer, &interrupt)?.min(buffer.len()))
+        }
+        Kind::File(open) => interrupt.retry(|| rustix::io::read(&open.file, &mut *buffer)),
+        Kind::Stream(stream) => interrupt.retry(|| rustix::io::read(&*stream, &mut *buffer)),
+        _ => Err(io::ErrorKind::Unsupported.into()),
+    })?;
+    Ok(memory.write_u32(nread, count)?)
+}
+
+/// witx: "Read from a file descriptor, without using and updating the file descriptor's offset."
+pub(crate) fn fd_pread(
+    ctx: &mut WasiCtx,
+    mut memory: GuestMemory<'_>,
+    fd: u32,
+    iovs: u32,
+    iovs_len: u32,
+    offset: u64,
+    nread: u32,
+) -> Outcome {
+    let descriptor = ctx.table.with(fd, Rights::FD_READ)?;
+    let host = match &descriptor.kind {
+        Kind::File(open) if open.readable => descriptor.host(),
+        Kind::Input(input) => input.host(),
+        Kind::Listener(_) | Kind::Stream(_) => None,
+        _ => return Err(Errno::Badf.into()),
+    };
+    descriptor.require(Rights::FD_SEEK)?;
+    let host = host.ok_or(Errno::Spipe)?;
+    let start = file_offset(offset)?;
+    let buffers = memory.buffers(iovs, iovs_len)?;
+    memory.check(nread, 4)?;
+    let mut position = start;
+    let count = read_buffers(&mut memory, &buffers, false, |buffer| {
+        let count = ctx.interrupt.retry(|| rustix::io::pread(host, &mut *buffer, position))?;
+        position += count as u64;
+        Ok(count)
+    })?;
+    Ok(memory.write_u32(nread, count)?)
+}
+
+/// witx: "Write to a file descriptor. Note: This is similar to `writev` in POSIX."
+pub(crate) fn fd_write(
+    ctx: &mut WasiCtx,
+    mut memory: GuestMemory<'_>,
+    fd: u32,
+    iovs: u32,
+    iovs_len: u32,
+    nwritten: u32,
+) -> Outcome {
+    let descriptor = ctx.table.with(fd, Rights::FD_WRITE)?;
+    match &descriptor.kind {
+        Kind::Input(_) | Kind::Directory(_) => return Err(Errno::Badf.into()),
+        Kind::File(open) if !open.writable => return Err(Errno::Badf.into()),
+        Kind::Listener(_) => return Err(Errno::NotConn.into()),
+        _ => {}
+    }
+    let buffers = memory.buffers(iovs, iovs_len)?;
+    memory.check(nwritten, 4)?;
+    let slices = memory.io_slices(&buffers);
+    let count = match &descriptor.kind {
+        Kind::Output(output) => {
+            if !output.is_buffered() {
+                // What was printed earlier must come out earlier, whichever stream it went to.
+                ctx.before_waiting(None);
+            }
+            output.write(&slices)?
+        }
+        Kind::File(open) => {
+            let count = ctx.interrupt.retry(|| rustix::io::writev(&open.file, &slices))?;
+            finish_write(descriptor, &open.file)?;
+            count
+        }
+        Kind::Stream(stream) => {
+            ctx.before_waiting(None);
+            crate::sock::send_all(stream, &slices, &ctx.interrupt)?
+        }
+        _ => return Err(Errno::Badf.into()),
+    };
+    Ok(memory.write_u32(nwritten, count as u32)?)
+}
+
+/// witx: "Write to a file descriptor, without using and updating the file descriptor's offset."
+///
+/// On a descriptor that appends, the host decides whether the offset counts: Linux appends, POSIX would not.
+pub(crate) fn fd_pwrite(
+    ctx: &mut WasiCtx,
+    mut memory: GuestMemory<'_>,
+    fd: u32,
+    iovs: u32,
+    iovs_len: u32,
+    offset: u64,
+    nwritten: u32,
+) -> Outcome {
+    let descriptor = ctx.table.with(fd, Rights::FD_WRITE)?;
+    let host = match &descriptor.kind {
+        Kind::File(open) if open.writable => descriptor.host(),
+        Kind::Output(output) => {
+            output.flush_late();
+            output.host()
+        }
+        Kind::Listener(_) | Kind::Stream(_) => None,
+        _ => return Err(Errno::Badf.into()),
+    };
+    descriptor.require(Rights::FD_SEEK)?;
+    let host = host.ok_or(Errno::Spipe)?;
+    let start = file_offset(offset)?;
+    let buffers = memory.buffers(iovs, iovs_len)?;
+    memory.check(nwritten, 4)?;
+    let mut count = 0;
+    for range in buffers {
+        let buffer = &*memory.at(range);
+        match ctx.interrupt.retry(|| rustix::io::pwrite(host, buffer, start.saturating_add(count))) {
+            Ok(part) => {
+                count += part as u64;
+                if part < buffer.len() {
+                    break;
+                }
+            }
+            Err(error) if count == 0 => return Err(error.into()),
+            Err(_) => break,
+        }
+    }
+    if let Kind::File(open) = &descriptor.kind {
+        finish_write(descriptor, &open.file)?;
+    }
+    Ok(memory.write_u32(nwritten, count as u32)?)
+}
+
+/// Synchronised writing, for descriptors that have it.
+fn finish_write(descriptor: &Descriptor, file: &std::fs::File) -> io::Result<()> {
+    if descriptor.flags.intersects(FdFlags::SYNC | FdFlags::RSYNC) {
+        file.sync_all()
+    } else if descriptor.flags.contains(FdFlags::DSYNC) {
+        file.sync_data()
+    } else {
+        Ok(())
+    }
+}
+
+/// Reads into one buffer after the other. With `waits`, only into the first.
+fn read_buffers(
+    memory: &mut GuestMemory<'_>,
+    buffers: &[Range<usize>],
+    waits: bool,
+    mut read: impl FnMut(&mut [u8]) -> io::Result<usize>,
+) -> Result<u32, Errno> {
+    let mut total = 0;
+    for range in buffers {
+        match read(memory.at(range.clone())) {
+            Ok(count) => {
+                total += count;
+                if count < range.len() || waits {
+                    break;
+                }
+            }
+            // What has been read must not be lost; the error comes again.
+            Err(_) if total > 0 => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(total as u32)
+}
+
+/// Whether a read may have to wait for somebody.
+fn may_wait(descriptor: &Descriptor) -> bool {
+    match &descriptor.kind {
+        Kind::File(open) => open.filetype != FileType::RegularFile,
+        _ => true,
+    }
+}
+
+/// Whether a read would not wait.
+pub(crate) fn is_ready(fd: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+    poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) != Ok(0)
+}
+
+/// Waits until a descriptor is ready, or the guest is interrupted.
+pub(crate) fn wait_for(fd: BorrowedFd<'_>, flags: PollFlags, interrupt: &Interrupt) -> io::Result<()> {
+    interrupt.retry(|| poll(&mut [PollFd::from_borrowed_fd(fd, flags)], None).map(drop))
+}
+
+/// An offset that a host's signed offsets can express.
+fn file_offset(offset: u64) -> Result<u64, Errno> {
+    i64::try_from(offset).map_err(|_| Errno::Inval)?;
+    Ok(offset)
+}

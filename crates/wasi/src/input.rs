@@ -1,0 +1,58 @@
+//! Where a guest's standard input comes from.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::os::fd::BorrowedFd;
+
+use crate::interrupt::Interrupt;
+
+/// A source of standard input.
+pub(crate) enum Input {
+    /// The standard input of the process.
+    Host,
+    /// Bytes given beforehand, and how many have been read.
+    Bytes(Vec<u8>, usize),
+    /// Whatever the embedder's stream yields.
+    Stream(Box<dyn Read + Send>),
+}
+
+impl Input {
+    pub fn host(&self) -> Option<BorrowedFd<'static>> {
+        matches!(self, Input::Host).then(rustix::stdio::stdin)
+    }
+
+    pub fn read(&mut self, buffer: &mut [u8], interrupt: &Interrupt) -> io::Result<usize> {
+        match self {
+            Input::Host => interrupt.retry(|| rustix::io::read(rustix::stdio::stdin(), &mut *buffer)),
+            Input::Bytes(bytes, position) => {
+                let count = (&bytes[*position..]).read(buffer)?;
+                *position += count;
+                Ok(count)
+            }
+            Input::Stream(stream) => loop {
+                match stream.read(buffer) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted && !interrupt.is_set() => {}
+                    other => return other,
+                }
+            },
+        }
+    }
+
+    /// How many bytes are known to be there, where no descriptor can be asked.
+    pub fn ready_bytes(&self) -> u64 {
+        match self {
+            Input::Bytes(bytes, position) => (bytes.len() - position) as u64,
+            _ => 0,
+        }
+    }
+}
+
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Input::Host => "Host",
+            Input::Bytes(..) => "Bytes",
+            Input::Stream(_) => "Stream",
+        })
+    }
+}

@@ -1,0 +1,57 @@
+//! WASI preview 1 for Epsilon: all calls of `wasi_snapshot_preview1`, and of the older `wasi_unstable`.
+//!
+//! A [`WasiCtx`] is the world of one guest; [`WasiCtx::builder`] makes one. What the guest is not given, it does not
+//! have: no files but below the directories given to it, no sockets but those passed in.
+//!
+//! Where the specification and today's practice part, this crate follows practice:
+//!
+//! - **Rights** are reported as programs expect them, and what a guest gives up with `fd_fdstat_set_rights` stays
+//!   given up. `path_open` looks at the rights to read and to write only; a descriptor gets every other right that
+//!   its kind can have. What protects something is not a right: below a directory given as [`Access::ReadOnly`],
+//!   nothing can be changed (`rofs`).
+//! - A name or link that leads out of its directory is `perm`, and so is making or reading an absolute link.
+//! - Reading, writing or seeking on a directory is `badf`. So is reading a file that was not opened for it.
+//! - Names of files are UTF-8 when a guest gives them (`ilseq` otherwise). Listings show names as they are.
+//! - `path_link` does not follow links (`inval` if asked to).
+//! - `fd_pwrite` on a descriptor that appends does what the host does; Linux appends.
+//! - Preopened directories and standard streams can be closed and renumbered like all others.
+//!
+//! The crate has no unsafe code. `calls.rs` lists the calls, one file per topic holds them, and `linker.rs` alone
+//! knows the virtual machine.
+
+#![forbid(unsafe_code)]
+
+mod args_env;
+mod calls;
+mod clock;
+mod ctx;
+mod dir;
+mod errno;
+mod fd;
+mod fd_io;
+mod input;
+mod interrupt;
+mod memory;
+mod output;
+mod path;
+mod poll;
+mod proc;
+mod random;
+mod sock;
+mod table;
+mod terminal;
+mod types;
+
+pub use calls::{Call, NOT_YET, Param, calls, errno_of};
+pub use clock::{Clocks, SystemClocks, VirtualClocks};
+pub use ctx::{BuildError, InputStream, Limits, OutputStream, TerminalOutput, WasiCtx, WasiCtxBuilder};
+pub use errno::{Errno, Exit, Outcome, Stop};
+pub use interrupt::Interrupt;
+pub use memory::GuestMemory;
+pub use output::Captured;
+pub use random::{Random, SeededRandom, SystemRandom};
+pub use table::Access;
+pub use types::{
+    CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME, CLOCK_REALTIME, CLOCK_THREAD_CPUTIME, FdFlags, FileType, LookupFlags,
+    OpenFlags, Rights, TimeFlags, Version,
+};

@@ -1,0 +1,377 @@
+//! Where a guest's standard output and error go, and the buffer in between.
+//!
+//! A guest that prints line by line makes one call per line; the buffer turns many calls into one write. What is
+//! held back must not be noticed: it is written before the guest waits for anything, before anything is written to
+//! the error stream, after a moment even if the guest does nothing (a thread sees to that), and at the end. Terminals
+//! and captured streams are written at once.
+
+use std::fmt;
+use std::io::{self, IoSlice, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::interrupt::Interrupt;
+use crate::terminal::Filter;
+
+/// How much is held back before it is written.
+const BUFFER_BYTES: usize = 64 * 1024;
+/// Writes of at least this size go past the buffer if it is empty.
+const DIRECT_BYTES: usize = 16 * 1024;
+/// How long output may be held back while the guest computes.
+const DELAY: Duration = Duration::from_millis(20);
+/// What a pipe that is ready for writing takes without waiting.
+const PIPE_STEP_BYTES: usize = 4096;
+
+/// What a guest has written, kept for the embedder. Clones share the same bytes.
+#[derive(Debug, Clone)]
+pub struct Captured {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    limit_bytes: usize,
+}
+
+impl Captured {
+    /// Keeps up to 64 MiB.
+    pub fn new() -> Captured {
+        Captured::with_limit(64 << 20)
+    }
+
+    /// Keeps up to so many bytes; a guest that writes more receives `nospc`.
+    pub fn with_limit(limit_bytes: usize) -> Captured {
+        Captured { bytes: Arc::default(), limit_bytes }
+    }
+
+    /// What has been written so far.
+    pub fn contents(&self) -> Vec<u8> {
+        lock(&self.bytes).clone()
+    }
+
+    /// Takes what has been written so far, which makes room for more.
+    pub fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut *lock(&self.bytes))
+    }
+
+    fn write(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut bytes = lock(&self.bytes);
+        let mut written = 0;
+        for buffer in buffers {
+            let part = &buffer[..buffer.len().min(self.limit_bytes.saturating_sub(bytes.len()))];
+            bytes.extend_from_slice(part);
+            written += part.len();
+        }
+        let asked: usize = buffers.iter().map(|buffer| buffer.len()).sum();
+        if written == 0 && asked > 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(written) }
+    }
+}
+
+impl Default for Captured {
+    fn default() -> Self {
+        Captured::new()
+    }
+}
+
+/// A stream of the process that the context lives in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HostStream {
+    Stdout,
+    Stderr,
+}
+
+impl HostStream {
+    pub fn fd(self) -> BorrowedFd<'static> {
+        match self {
+            HostStream::Stdout => rustix::stdio::stdout(),
+            HostStream::Stderr => rustix::stdio::stderr(),
+        }
+    }
+
+    /// Brings out what the process itself has printed before.
+    fn settle(self) {
+        if self == HostStream::Stdout {
+            // An error here belongs to the process's own output; the guest's comes with the guest's write.
+            let _ = io::stdout().flush();
+        }
+    }
+}
+
+pub(crate) enum Sink {
+    Host(HostStream),
+    Terminal(HostStream, Filter),
+    Captured(Captured),
+    Stream(Box<dyn Write + Send>),
+    Discard,
+}
+
+impl fmt::Debug for Sink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Sink::Host(_) => "Host",
+            Sink::Terminal(..) => "Terminal",
+            Sink::Captured(_) => "Captured",
+            Sink::Stream(_) => "Stream",
+            Sink::Discard => "Discard",
+        })
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    sink: Sink,
+    held: Vec<u8>,
+    /// Output is held back at all.
+    buffered: bool,
+    /// The thread that writes after a moment could be started, or was never needed.
+    flusher: Flusher,
+    /// A write after the fact has failed; the next call of the guest learns of it.
+    late_error: Option<io::Error>,
+    closed: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flusher {
+    NotYet,
+    Running,
+    Impossible,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    interrupt: Interrupt,
+}
+
+/// An output stream of a guest.
+#[derive(Debug)]
+pub(crate) struct Output {
+    shared: Arc<Shared>,
+}
+
+impl Output {
+    pub fn new(sink: Sink, buffered: bool, interrupt: Interrupt) -> Output {
+        let state = State {
+            sink,
+            held: Vec::new(),
+            buffered,
+            flusher: Flusher::NotYet,
+            late_error: None,
+            closed: false,
+        };
+        Output { shared: Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), interrupt }) }
+    }
+
+    /// The host's descriptor, where there is one behind this stream.
+    pub fn host(&self) -> Option<BorrowedFd<'static>> {
+        match lock(&self.shared.state).sink {
+            Sink::Host(stream) | Sink::Terminal(stream, _) => Some(stream.fd()),
+            _ => None,
+        }
+    }
+
+    pub fn write(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut state = lock(&self.shared.state);
+        if let Some(error) = state.late_error.take() {
+            // A reader that has gone does not come back; other troubles may pass.
+            if error.kind() == io::ErrorKind::BrokenPipe {
+                state.late_error = Some(io::ErrorKind::BrokenPipe.into());
+            }
+            return Err(error);
+        }
+        let size_bytes: usize = buffers.iter().map(|buffer| buffer.len()).sum();
+        if size_bytes == 0 {
+            return Ok(0);
+        }
+        if !state.buffered || (state.held.is_empty() && size_bytes >= DIRECT_BYTES) {
+            return state.sink.write(buffers, &self.shared.interrupt);
+        }
+        if state.held.len() + size_bytes > BUFFER_BYTES {
+            state.write_held(&self.shared.interrupt)?;
+            if size_bytes >= DIRECT_BYTES {
+                return state.sink.write(buffers, &self.shared.interrupt);
+            }
+        }
+        let was_empty = state.held.is_empty();
+        for buffer in buffers {
+            state.held.extend_from_slice(buffer);
+        }
+        if was_empty {
+            self.see_to_it(&mut state)?;
+        }
+        Ok(size_bytes)
+    }
+
+    /// Writes what is held back.
+    pub fn flush(&self) -> io::Result<()> {
+        let mut state = lock(&self.shared.state);
+        if let Some(error) = state.late_error.take() {
+            return Err(error);
+        }
+        state.write_held(&self.shared.interrupt)?;
+        match &mut state.sink {
+            Sink::Stream(stream) => stream.flush(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes what is held back; the guest learns of a failure at its next write.
+    pub fn flush_late(&self) {
+        let mut state = lock(&self.shared.state);
+        if let Err(error) = state.write_held(&self.shared.interrupt) {
+            state.late_error = Some(error);
+        }
+    }
+
+    /// Whether writes may be held back.
+    pub fn is_buffered(&self) -> bool {
+        lock(&self.shared.state).buffered
+    }
+
+    pub fn is_holding(&self) -> bool {
+        !lock(&self.shared.state).held.is_empty()
+    }
+
+    /// Makes sure that what is held back is written even if the guest makes no further call.
+    fn see_to_it(&self, state: &mut State) -> io::Result<()> {
+        if state.flusher == Flusher::NotYet {
+            let shared = Arc::clone(&self.shared);
+            let thread = std::thread::Builder::new().name("wasi-output".into()).stack_size(64 << 10);
+            let started = thread.spawn(move || flush_after_a_moment(&shared));
+            state.flusher = if started.is_ok() { Flusher::Running } else { Flusher::Impossible };
+        }
+        match state.flusher {
+            Flusher::Running => self.shared.changed.notify_one(),
+            _ => state.write_held(&self.shared.interrupt)?,
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        self.flush_late();
+        lock(&self.shared.state).closed = true;
+        self.shared.changed.notify_one();
+    }
+}
+
+impl State {
+    fn write_held(&mut self, interrupt: &Interrupt) -> io::Result<()> {
+        let mut done = 0;
+        let mut result = Ok(());
+        while done < self.held.len() && result.is_ok() {
+            match self.sink.write(&[IoSlice::new(&self.held[done..])], interrupt) {
+                Ok(0) => result = Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => done += count,
+                Err(error) => result = Err(error),
+            }
+        }
+        // After an error the rest is given up: the guest is told, and decides whether to write it again.
+        self.held.clear();
+        result
+    }
+
+    /// Writes what can be written without waiting. False: the reader is slow, come again.
+    fn write_some_held(&mut self) -> io::Result<bool> {
+        let Sink::Host(stream) = self.sink else {
+            self.write_held(&Interrupt::default())?;
+            return Ok(true);
+        };
+        stream.settle();
+        let mut done = 0;
+        while done < self.held.len() {
+            let mut fds = [PollFd::from_borrowed_fd(stream.fd(), PollFlags::OUT)];
+            if poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))? == 0 {
+                break;
+            }
+            let end = self.held.len().min(done + PIPE_STEP_BYTES);
+            match rustix::io::write(stream.fd(), &self.held[done..end]) {
+                Ok(count) => done += count,
+                Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => break,
+                Err(error) => {
+                    self.held.clear();
+                    return Err(error.into());
+                }
+            }
+        }
+        self.held.drain(..done);
+        Ok(self.held.is_empty())
+    }
+}
+
+impl Sink {
+    fn write(&mut self, buffers: &[IoSlice<'_>], interrupt: &Interrupt) -> io::Result<usize> {
+        match self {
+            Sink::Host(stream) => {
+                stream.settle();
+                write_host(stream.fd(), buffers, interrupt)
+            }
+            Sink::Terminal(stream, filter) => {
+                stream.settle();
+                let mut passed = Vec::new();
+                for buffer in buffers {
+                    filter.pass(buffer, &mut passed);
+                }
+                let mut rest = &passed[..];
+                while !rest.is_empty() {
+                    rest = &rest[write_host(stream.fd(), &[IoSlice::new(rest)], interrupt)?..];
+                }
+                Ok(buffers.iter().map(|buffer| buffer.len()).sum())
+            }
+            Sink::Captured(captured) => captured.write(buffers),
+            Sink::Stream(stream) => loop {
+                match stream.write_vectored(buffers) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted && !interrupt.is_set() => {}
+                    other => return other,
+                }
+            },
+            Sink::Discard => Ok(buffers.iter().map(|buffer| buffer.len()).sum()),
+        }
+    }
+}
+
+/// One write to the host; waits where the host's descriptor does not.
+fn write_host(fd: BorrowedFd<'_>, buffers: &[IoSlice<'_>], interrupt: &Interrupt) -> io::Result<usize> {
+    use rustix::io::Errno;
+    loop {
+        match rustix::io::writev(fd, buffers) {
+            Err(Errno::INTR) if !interrupt.is_set() => {}
+            // The stream was made non-blocking by whoever shares it; this guest did not ask for that.
+            Err(Errno::AGAIN) => {
+                let mut fds = [PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::OUT)];
+                match poll(&mut fds, None) {
+                    Err(Errno::INTR) if interrupt.is_set() => return Err(Errno::INTR.into()),
+                    _ => {}
+                }
+            }
+            other => return Ok(other?),
+        }
+    }
+}
+
+/// The thread behind a buffer: sleeps until something is held back, gives the guest a moment, then writes it.
+///
+/// It never waits for the reader while it has the lock, so the guest can always be stopped.
+fn flush_after_a_moment(shared: &Shared) {
+    let mut state = lock(&shared.state);
+    loop {
+        while state.held.is_empty() && !state.closed {
+            state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.closed {
+            return;
+        }
+        (state, _) = shared.changed.wait_timeout(state, DELAY).unwrap_or_else(PoisonError::into_inner);
+        if !state.closed
+            && let Err(error) = state.write_some_held()
+        {
+            state.late_error = Some(error);
+        }
+    }
+}
+
+/// A panic of an embedder's stream leaves the state as usable as an error would.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,172 @@
+//! `sock_accept`, `sock_recv`, `sock_send`, `sock_shutdown`, over sockets that the embedder passes in.
+
+use std::io::{self, IoSlice};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::fd::AsFd;
+
+use rustix::event::PollFlags;
+use rustix::fs::OFlags;
+use rustix::net::{RecvFlags, SendFlags};
+
+use crate::ctx::WasiCtx;
+use crate::errno::{Errno, Outcome};
+use crate::fd::fd_flags;
+use crate::fd_io::wait_for;
+use crate::interrupt::Interrupt;
+use crate::memory::GuestMemory;
+use crate::table::{Descriptor, Kind};
+use crate::types::{FdFlags, Rights};
+
+/// witx `riflags`
+const RECV_PEEK: u32 = 1;
+/// witx `riflags`
+const RECV_WAITALL: u32 = 2;
+
+/// witx: "Accept a new incoming connection. Note: This is similar to `accept` in POSIX."
+pub(crate) fn sock_accept(
+    ctx: &mut WasiCtx,
+    mut memory: GuestMemory<'_>,
+    fd: u32,
+    flags: u32,
+    opened_fd: u32,
+) -> Outcome {
+    let flags = fd_flags(flags)?;
+    memory.check(opened_fd, 4)?;
+    let descriptor = ctx.table.get(fd)?;
+    let listener = match &descriptor.kind {
+        Kind::Listener(listener) => listener,
+        Kind::Stream(_) => return Err(Errno::Inval.into()),
+        _ => return Err(Errno::NotSock.into()),
+    };
+    descriptor.require(Rights::SOCK_ACCEPT)?;
+    let inheriting = descriptor.inheriting;
+    if !descriptor.flags.contains(FdFlags::NONBLOCK) {
+        ctx.before_waiting(Some(listener.as_fd()));
+    }
+    let stream = accept(listener, descriptor.flags.contains(FdFlags::NONBLOCK), &ctx.interrupt)?;
+    let mut host = OFlags::empty();
+    host.set(OFlags::NONBLOCK, flags.contains(FdFlags::NONBLOCK));
+    rustix::fs::fcntl_setfl(&stream, host)?;
+
+    // A connection that cannot be numbered is closed: the peer sees it end.
+    let mut accepted = Descriptor::new(Kind::Stream(stream));
+    accepted.flags = flags;
+    accepted.dropped = accepted.rights() & !inheriting;
+    let number = ctx.table.insert(accepted)?;
+    Ok(memory.write_u32(opened_fd, number)?)
+}
+
+/// The standard library's `accept` would wait on through signals that are meant to stop the guest.
+fn accept(listener: &TcpListener, nonblocking: bool, interrupt: &Interrupt) -> io::Result<TcpStream> {
+    if !nonblocking {
+        wait_for(listener.as_fd(), PollFlags::IN, interrupt)?;
+    }
+    Ok(listener.accept()?.0)
+}
+
+/// witx: "Receive a message from a socket. Note: This is similar to `recv` in POSIX, though it also supports reading
+/// the data into multiple buffers in the manner of `readv`."
+pub(crate) fn sock_recv(
+    ctx: &mut WasiCtx,
+    mut memory: GuestMemory<'_>,
+    fd: u32,
+    ri_data: u32,
+    ri_data_len: u32,
+    ri_flags: u32,
+    ro_data_len: u32,
+    ro_flags: u32,
+) -> Outcome {
+    let stream = connection(ctx.table.get(fd)?, Rights::FD_READ)?;
+    if ri_flags & !(RECV_PEEK | RECV_WAITALL) != 0 {
+        return Err(Errno::Inval.into());
+    }
+    let buffers = memory.buffers(ri_data, ri_data_len)?;
+    memory.check(ro_data_len, 4)?;
+    memory.check(ro_flags, 2)?;
+    ctx.before_waiting(Some(stream.as_fd()));
+    let (peek, all) = (ri_flags & RECV_PEEK != 0, ri_flags & RECV_WAITALL != 0);
+    let mut host = RecvFlags::empty();
+    host.set(RecvFlags::PEEK, peek);
+    host.set(RecvFlags::WAITALL, all);
+    let mut total = 0;
+    for range in buffers {
+        let buffer = memory.at(range);
+        match ctx.interrupt.retry(|| rustix::net::recv(stream, &mut *buffer, host)) {
+            Ok((count, _)) => {
+                total += count;
+                // A second look would see the same again; a second read might wait.
+                if count < buffer.len() || peek || !all {
+                    break;
+                }
+            }
+            Err(_) if total > 0 => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    memory.write_u32(ro_data_len, total as u32)?;
+    Ok(memory.write(ro_flags, &0u16.to_le_bytes())?)
+}
+
+/// witx: "Send a message on a socket. Note: This is similar to `send` in POSIX, though it also supports writing the
+/// data from multiple buffers in the manner of `writev`."
+pub(crate) fn sock_send(
+    ctx: &mut WasiCtx,
+    mut memory: GuestMemory<'_>,
+    fd: u32,
+    si_data: u32,
+    si_data_len: u32,
+    si_flags: u32,
+    so_data_len: u32,
+) -> Outcome {
+    let stream = connection(ctx.table.get(fd)?, Rights::FD_WRITE)?;
+    if si_flags != 0 {
+        // witx `siflags`: "As there are currently no flags defined, it must be set to zero."
+        return Err(Errno::Inval.into());
+    }
+    let buffers = memory.buffers(si_data, si_data_len)?;
+    memory.check(so_data_len, 4)?;
+    ctx.before_waiting(None);
+    let count = send_all(stream, &memory.io_slices(&buffers), &ctx.interrupt)?;
+    Ok(memory.write_u32(so_data_len, count as u32)?)
+}
+
+/// witx: "Shut down socket send and receive channels. Note: This is similar to `shutdown` in POSIX."
+pub(crate) fn sock_shutdown(ctx: &mut WasiCtx, _memory: GuestMemory<'_>, fd: u32, how: u32) -> Outcome {
+    let stream = connection(ctx.table.get(fd)?, Rights::SOCK_SHUTDOWN)?;
+    // witx `sdflags`: rd, wr.
+    let how = match how {
+        1 => Shutdown::Read,
+        2 => Shutdown::Write,
+        3 => Shutdown::Both,
+        _ => return Err(Errno::Inval.into()),
+    };
+    Ok(stream.shutdown(how)?)
+}
+
+fn connection(descriptor: &Descriptor, rights: Rights) -> Result<&TcpStream, Errno> {
+    let stream = match &descriptor.kind {
+        Kind::Stream(stream) => stream,
+        Kind::Listener(_) => return Err(Errno::NotConn),
+        _ => return Err(Errno::NotSock),
+    };
+    descriptor.require(rights)?;
+    Ok(stream)
+}
+
+/// Sends buffer after buffer until one is not taken whole. A peer that has gone is an error and no signal.
+pub(crate) fn send_all(stream: &TcpStream, buffers: &[IoSlice<'_>], interrupt: &Interrupt) -> io::Result<usize> {
+    let mut total = 0;
+    for buffer in buffers {
+        match interrupt.retry(|| rustix::net::send(stream, buffer, SendFlags::NOSIGNAL)) {
+            Ok(count) => {
+                total += count;
+                if count < buffer.len() {
+                    break;
+                }
+            }
+            Err(_) if total > 0 => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(total)
+}

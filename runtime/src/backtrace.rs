@@ -1,0 +1,260 @@
+//! The guest's frames: walked by frame pointer when an activation ends, named when someone reads them.
+
+use crate::module::LinkedModule;
+use crate::store::StoreInner;
+use crate::sys::arch;
+use crate::trap::FaultRecord;
+use epsilon_abi::FuncIndex;
+use std::fmt;
+use std::sync::Arc;
+
+/// Innermost frames that are kept, and outermost ones where there are more.
+const KEPT_INNER: usize = 64;
+const KEPT_OUTER: usize = 16;
+
+/// No walk goes on for longer, whatever memory looks like.
+const MAX_FRAMES: usize = 1 << 22;
+
+/// A place in source code, from debug information.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Symbol {
+    /// The function, as written in the source.
+    pub name: Option<String>,
+    /// The file.
+    pub file: Option<String>,
+    /// The line, from 1.
+    pub line: Option<u32>,
+    /// The column, from 1.
+    pub column: Option<u32>,
+}
+
+/// Knows debug information.
+pub trait Symbolicate: Send + Sync {
+    /// The places that the operator at an offset of the module's binary was compiled from: inlined ones first.
+    fn symbols(&self, module: &LinkedModule, wasm_offset: u32) -> Vec<Symbol>;
+    /// A function's name as a reader wants it.
+    fn demangle(&self, name: &str) -> String;
+}
+
+/// The guest's frames, innermost first.
+#[derive(Clone, Debug)]
+pub struct WasmBacktrace {
+    frames: Vec<Frame>,
+    /// How many frames are left out, and in front of which of `frames`.
+    omitted: usize,
+    omitted_at: usize,
+}
+
+/// A frame of a guest.
+#[derive(Clone)]
+pub struct Frame {
+    module: Arc<LinkedModule>,
+    func: FuncIndex,
+    wasm_offset: Option<u32>,
+}
+
+impl Frame {
+    /// The function's index in its module.
+    pub fn func_index(&self) -> u32 {
+        self.func.0
+    }
+
+    /// The function's name, from the `name` section.
+    pub fn func_name(&self) -> Option<&str> {
+        self.module.info().function_name(self.module.wasm(), self.func)
+    }
+
+    /// The module's name, from the `name` section.
+    pub fn module_name(&self) -> Option<&str> {
+        self.module.info().name.as_deref()
+    }
+
+    /// Offset of the operator in the module's binary.
+    pub fn module_offset(&self) -> Option<usize> {
+        self.wasm_offset.map(|offset| offset as usize)
+    }
+
+    /// Offset of the operator from the start of its function's body.
+    pub fn func_offset(&self) -> Option<usize> {
+        let defined = self.module.info().defined(self.func)?;
+        self.module_offset()?.checked_sub(self.module.info().bodies[defined.index()].start)
+    }
+
+    /// Source places, where the module has debug information; inlined ones first.
+    pub fn symbols(&self) -> Vec<Symbol> {
+        self.wasm_offset.map_or_else(Vec::new, |offset| self.module.symbols().symbols(&self.module, offset))
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frame")
+            .field("func_index", &self.func_index())
+            .field("func_name", &self.func_name())
+            .field("module_offset", &self.module_offset())
+            .finish()
+    }
+}
+
+impl WasmBacktrace {
+    /// The frames, innermost first.
+    pub fn frames(&self) -> &[Frame] {
+        &self.frames
+    }
+
+    /// How many frames of a deep stack are left out between the innermost and the outermost ones.
+    pub fn omitted(&self) -> usize {
+        self.omitted
+    }
+
+    /// The frames of a store's activations, as a host function sees them.
+    pub fn capture(store: impl crate::store::AsContext) -> Self {
+        Self::of_exit(store.as_context().inner())
+    }
+
+    /// The frames at a fault.
+    pub(crate) fn of_fault(store: &StoreInner, fault: &FaultRecord) -> Self {
+        let mut walk = Walk::new(store);
+        walk.push_exact(fault.pc);
+        let in_function = store.code_at(fault.pc).and_then(|(_, code)| code.find(fault.pc));
+        if let Some((_, pc_offset)) = in_function {
+            // SAFETY: the thread was stopped there, by the fault that this record describes.
+            if let Some(pc) = unsafe { arch::prologue_return_address(pc_offset, fault.sp, fault.link) } {
+                walk.push_return(pc);
+            }
+        }
+        walk.run(fault.fp)
+    }
+
+    /// The frames where wasm last left for the host.
+    pub(crate) fn of_exit(store: &StoreInner) -> Self {
+        Walk::new(store).run(store.vm.exit_fp.get())
+    }
+}
+
+/// A walk over the frames of all activations of a store.
+struct Walk<'a> {
+    store: &'a StoreInner,
+    inner: Vec<Frame>,
+    outer: std::collections::VecDeque<Frame>,
+    count: usize,
+    ended: bool,
+}
+
+impl<'a> Walk<'a> {
+    fn new(store: &'a StoreInner) -> Self {
+        Self { store, inner: Vec::new(), outer: Default::default(), count: 0, ended: false }
+    }
+
+    /// Adds the frame stopped at `pc`.
+    fn push_exact(&mut self, pc: usize) {
+        let Some((instance, code)) = self.store.code_at(pc) else { return };
+        let Some((defined, _)) = code.find(pc) else { return };
+        let module = &instance.module;
+        let frame = Frame {
+            module: module.clone(),
+            func: module.info().func_index(defined),
+            wasm_offset: code.source_at(pc),
+        };
+        self.count += 1;
+        if self.inner.len() < KEPT_INNER {
+            self.inner.push(frame);
+            return;
+        }
+        if self.outer.len() == KEPT_OUTER {
+            self.outer.pop_front();
+        }
+        self.outer.push_back(frame);
+    }
+
+    /// Adds the frame that a call returns to; false at the end of an activation.
+    fn push_return(&mut self, pc: usize) -> bool {
+        self.ended = pc == arch::enter_return();
+        if !self.ended {
+            self.push_exact(pc - 1);
+        }
+        !self.ended
+    }
+
+    /// Walks from a frame pointer outwards, through all activations.
+    fn run(mut self, mut fp: usize) -> WasmBacktrace {
+        let mut activation = self.store.activation;
+        if !self.store.runtime.settings().backtraces {
+            activation = std::ptr::null();
+        }
+        while !activation.is_null() {
+            if !self.ended {
+                self.walk_activation(fp);
+            }
+            self.ended = false;
+            // SAFETY: activations are records on the host's stack of calls that have not returned.
+            (fp, activation) = unsafe { ((*activation).exit_fp, (*activation).previous) };
+        }
+        let kept = self.inner.len() + self.outer.len();
+        let omitted_at = self.inner.len();
+        self.inner.extend(self.outer);
+        WasmBacktrace { frames: self.inner, omitted: self.count - kept, omitted_at }
+    }
+
+    fn walk_activation(&mut self, mut fp: usize) {
+        for _ in 0..MAX_FRAMES {
+            if !self.is_on_wasm_stack(fp) {
+                return;
+            }
+            // SAFETY: the address is on the live part of the wasm stack, where every frame begins with the caller's
+            // frame pointer and the return address.
+            let (caller_fp, return_pc) = unsafe { (*(fp as *const usize), *((fp + 8) as *const usize)) };
+            if !self.push_return(return_pc) || caller_fp <= fp {
+                return;
+            }
+            fp = caller_fp;
+        }
+    }
+
+    fn is_on_wasm_stack(&self, fp: usize) -> bool {
+        let Some(stack) = &self.store.stack else { return false };
+        fp >= stack.low() && fp + 16 <= stack.top() && fp.is_multiple_of(8)
+    }
+}
+
+impl fmt::Display for WasmBacktrace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("wasm backtrace, innermost first:")?;
+        for (n, frame) in self.frames.iter().enumerate() {
+            if n == self.omitted_at && self.omitted > 0 {
+                write!(f, "\n       … {} more frames …", self.omitted)?;
+            }
+            let n = if n < self.omitted_at { n } else { n + self.omitted };
+            write!(f, "\n{n:>5}: {frame}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(offset) = self.wasm_offset {
+            write!(f, "{offset:#8x} - ")?;
+        }
+        match self.func_name() {
+            Some(name) => f.write_str(&self.module.symbols().demangle(name))?,
+            None => write!(f, "function {}", self.func.0)?,
+        }
+        if let Some(module) = self.module_name() {
+            write!(f, " in {module}")?;
+        }
+        for symbol in self.symbols() {
+            write!(f, "\n             at {}", symbol.file.as_deref().unwrap_or("an unknown file"))?;
+            if let Some(line) = symbol.line {
+                write!(f, ":{line}")?;
+            }
+            if let (Some(_), Some(column)) = (symbol.line, symbol.column) {
+                write!(f, ":{column}")?;
+            }
+            if let Some(name) = symbol.name {
+                write!(f, " ({})", self.module.symbols().demangle(&name))?;
+            }
+        }
+        Ok(())
+    }
+}

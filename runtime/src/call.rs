@@ -1,0 +1,102 @@
+//! Entering wasm from the host, and what the host's side of an activation keeps.
+
+use crate::error::Result;
+use crate::stack::WasmStack;
+use crate::store::StoreInner;
+use crate::sys::arch::{self, EntryFrame};
+use crate::sys::{signal, thread};
+use crate::trap::{self, Trap};
+use std::sync::atomic::Ordering;
+
+/// Host stack that must be left when wasm is entered: host functions run on it.
+const MIN_HOST_STACK_BYTES: usize = 64 << 10;
+
+/// Wasm stack that must be left for an activation to begin, beside its stack arguments.
+const MIN_WASM_STACK_BYTES: usize = 1 << 10;
+
+/// An activation's record on the host's stack: what the exit record said before, for frames further out.
+#[derive(Debug)]
+pub struct Activation {
+    pub previous: *const Activation,
+    pub exit_fp: usize,
+    exit_sp: usize,
+}
+
+/// Calls machine code with the arguments in `frame`, and leaves its results there.
+///
+/// # Safety
+/// `frame` must name code and an anchor of this store, and hold arguments of the code's type in the places of its
+/// layout.
+#[inline]
+pub unsafe fn invoke(store: &mut StoreInner, frame: &mut EntryFrame) -> Result<()> {
+    signal::prepare();
+    if thread::host_stack_left_bytes() < MIN_HOST_STACK_BYTES {
+        return Err(Trap::StackOverflow.into());
+    }
+    let activation = Activation {
+        previous: store.activation,
+        exit_fp: store.vm.exit_fp.get(),
+        exit_sp: store.vm.exit_sp.get(),
+    };
+    if activation.previous.is_null() {
+        begin_outermost(store)?;
+    }
+    frame.stack_top = match &store.stack {
+        Some(stack) if activation.previous.is_null() => stack.top(),
+        _ => activation.exit_sp & !15,
+    };
+    if frame.stack_top < store.vm.stack_low.get() + frame.stack_args_bytes + MIN_WASM_STACK_BYTES {
+        end(store, &activation);
+        return Err(Trap::StackOverflow.into());
+    }
+    store.settle();
+    store.activation = &activation;
+    // SAFETY: the caller answers for the frame; the stack below `stack_top` is unused: it lies under every frame of
+    // the activations further out. No Rust frame is on it (invariant 4).
+    let landed = unsafe { arch::enter(frame, std::sync::Arc::as_ptr(&store.vm).cast_mut()) } != 0;
+    if !landed {
+        end(store, &activation);
+        return Ok(());
+    }
+    finish_landed(store, &activation)
+}
+
+#[inline]
+fn begin_outermost(store: &mut StoreInner) -> Result<()> {
+    let stack = WasmStack::take(store.runtime.settings().max_wasm_stack_bytes)?;
+    store.vm.guard_low.set(stack.guard_low());
+    store.vm.stack_low.set(stack.low());
+    store.stack = Some(stack);
+    // A plain store suffices: who interrupts brings the barrier.
+    store.vm.running_thread.store(thread::current_id(), Ordering::Relaxed);
+    Ok(())
+}
+
+#[inline]
+fn end(store: &mut StoreInner, activation: &Activation) {
+    store.activation = activation.previous;
+    store.vm.exit_fp.set(activation.exit_fp);
+    store.vm.exit_sp.set(activation.exit_sp);
+    if activation.previous.is_null() {
+        store.vm.running_thread.store(0, Ordering::Relaxed);
+        if let Some(stack) = store.stack.take() {
+            stack.give_back();
+        }
+    }
+}
+
+#[cold]
+fn finish_landed(store: &mut StoreInner, activation: &Activation) -> Result<()> {
+    // First, while the frames are still there to be walked.
+    let outcome = trap::outcome(store);
+    end(store, activation);
+    match outcome {
+        Ok(error) => {
+            if error.trap() == Some(Trap::Interrupt) && !store.is_running() {
+                store.vm.pending.store(0, Ordering::Release);
+            }
+            Err(error)
+        }
+        Err(payload) => std::panic::resume_unwind(payload),
+    }
+}

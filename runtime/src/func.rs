@@ -1,0 +1,404 @@
+//! Functions of a store: their numbers, their references, and calling them.
+//!
+//! Every function of a store has a number, its *entry*. An instance takes a block of numbers for the functions that it
+//! defines, a host function takes one; so instantiation writes nothing per function. The words that a function
+//! reference points to are made when a reference is first needed.
+
+use crate::error::{Error, Result};
+use crate::hostcall::{Caller, HostFunc, HostFuncData};
+use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
+use crate::sys::arch::{self, EntryFrame, RegFile, ThunkData, flag};
+use crate::thunk::Thunk;
+use crate::typed::{StackWords, WasmParams, WasmResults};
+use crate::value::Val;
+use crate::{call, hostcall::IntoHostFunc};
+use epsilon_abi::vm::{VmFuncRef, VmFuncRow};
+use epsilon_abi::{CallLayout, DefinedFuncIndex, FuncType, Slot};
+use std::collections::HashMap;
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+
+/// All functions of a store.
+#[derive(Default)]
+pub struct Functions {
+    /// Blocks of numbers, ascending; the first starts at 1.
+    blocks: Vec<Block>,
+    references: HashMap<u32, FuncReference>,
+}
+
+struct Block {
+    first: u32,
+    owner: Owner,
+}
+
+#[derive(Clone)]
+enum Owner {
+    Instance(u32),
+    Host(Arc<HostFuncData>),
+}
+
+struct FuncReference {
+    words: Box<VmFuncRef>,
+    /// Keeps the switching code of a wasm function.
+    _thunk: Option<Thunk>,
+}
+
+/// A function's way in: what `enter` needs.
+#[derive(Clone, Copy)]
+pub struct EntryPoint {
+    pub anchor: usize,
+    pub code: usize,
+}
+
+/// What a function is.
+pub enum Resolved<'a> {
+    Wasm { instance: u32, defined: DefinedFuncIndex },
+    Host(&'a Arc<HostFuncData>),
+}
+
+impl Functions {
+    /// Takes a block of numbers for an instance's defined functions; returns the first.
+    pub fn add_instance(&mut self, instance: u32, defined_functions: usize, next: u32) -> Result<u32> {
+        let exhausted = || Error::limit("a store holds at most 2^32 - 2 functions");
+        next.checked_add(u32::try_from(defined_functions).map_err(|_| exhausted())?).ok_or_else(exhausted)?;
+        self.blocks.push(Block { first: next, owner: Owner::Instance(instance) });
+        Ok(next)
+    }
+
+    fn block(&self, entry: u32) -> &Block {
+        let at = self.blocks.partition_point(|block| block.first <= entry);
+        &self.blocks[at.checked_sub(1).expect("entries are numbers of this store's functions")]
+    }
+
+    /// The table row of a reference as machine code holds it.
+    ///
+    /// # Safety
+    /// `bits` must be 0 or the address of a function reference of this store.
+    pub unsafe fn row_of_bits(&self, bits: u64, private_anchor: Option<usize>) -> VmFuncRow {
+        if bits == 0 {
+            return crate::table::NULL_ROW;
+        }
+        // SAFETY: as the caller promises.
+        let words = unsafe { &*(bits as *const VmFuncRef) };
+        let direct = private_anchor == Some(words.anchor);
+        let code = if direct { words.direct_code } else { words.switching_code };
+        VmFuncRow { code, signature: words.signature, entry: words.entry }
+    }
+}
+
+impl StoreInner {
+    /// The number that the next function gets.
+    pub(crate) fn next_entry(&self) -> u32 {
+        match self.functions.blocks.last() {
+            None => 1,
+            Some(Block { first, owner: Owner::Host(_) }) => first + 1,
+            Some(Block { first, owner: Owner::Instance(instance) }) => {
+                first + self.instances[*instance as usize].module.info().defined_functions() as u32
+            }
+        }
+    }
+
+    /// Adds a host function and returns its number.
+    pub(crate) fn add_host_func(&mut self, func: &Arc<HostFuncData>) -> u32 {
+        let first = self.next_entry();
+        self.functions.blocks.push(Block { first, owner: Owner::Host(func.clone()) });
+        first
+    }
+
+    /// What a function is.
+    pub(crate) fn resolve(&self, entry: u32) -> Resolved<'_> {
+        let block = self.functions.block(entry);
+        match &block.owner {
+            Owner::Instance(instance) => {
+                Resolved::Wasm { instance: *instance, defined: DefinedFuncIndex(entry - block.first) }
+            }
+            Owner::Host(func) => Resolved::Host(func),
+        }
+    }
+
+    /// The type of a function, where its arguments travel, and the type's canonical id.
+    pub(crate) fn signature_of(&self, entry: u32) -> (&FuncType, &CallLayout, u32) {
+        match self.resolve(entry) {
+            Resolved::Host(func) => (&func.ty, &func.layout, func.signature),
+            Resolved::Wasm { instance, defined } => {
+                let module = &self.instances[instance as usize].module;
+                module.signature_of(module.info().func_index(defined))
+            }
+        }
+    }
+
+    /// Where to enter a function.
+    pub(crate) fn entry_point(&self, entry: u32) -> EntryPoint {
+        match self.resolve(entry) {
+            Resolved::Host(func) => EntryPoint { anchor: self.host_anchor(), code: func.thunk.code() },
+            Resolved::Wasm { instance, defined } => {
+                let instance = &self.instances[instance as usize];
+                EntryPoint { anchor: instance.anchor(), code: instance.module.code().function(defined) }
+            }
+        }
+    }
+
+    /// The table row of a function.
+    ///
+    /// # Panics
+    /// If there is no memory for a thunk.
+    pub(crate) fn row_of_entry(&mut self, entry: u32, private_anchor: Option<usize>) -> VmFuncRow {
+        if entry == 0 {
+            return crate::table::NULL_ROW;
+        }
+        let point = self.entry_point(entry);
+        if private_anchor == Some(point.anchor) {
+            let signature = self.signature_of(entry).2;
+            return VmFuncRow { code: point.code, signature, entry };
+        }
+        let words = self.func_ref(entry).expect("memory for a thunk");
+        // SAFETY: the address was just made, for this store.
+        unsafe { self.functions.row_of_bits(words as u64, private_anchor) }
+    }
+
+    /// The address of a function's reference, made if it is not there yet.
+    pub(crate) fn func_ref(&mut self, entry: u32) -> Result<*const VmFuncRef> {
+        if let Some(reference) = self.functions.references.get(&entry) {
+            return Ok(&raw const *reference.words);
+        }
+        let point = self.entry_point(entry);
+        let (_, layout, signature) = self.signature_of(entry);
+        let (thunk, anchor) = match self.resolve(entry) {
+            Resolved::Host(_) => (None, 0),
+            Resolved::Wasm { .. } => {
+                let data = ThunkData {
+                    common: arch::switch_common_address(),
+                    target: point.code,
+                    context: point.anchor,
+                    stack_args_bytes: layout.stack_args_bytes,
+                    flags: flags_of(layout),
+                };
+                let thunk = Thunk::new(data).map_err(|error| Error::system("map a thunk", error))?;
+                (Some(thunk), point.anchor)
+            }
+        };
+        let switching_code = thunk.as_ref().map_or(point.code, Thunk::code);
+        let words = Box::new(VmFuncRef { switching_code, direct_code: point.code, anchor, signature, entry });
+        let address = &raw const *words;
+        self.functions.references.insert(entry, FuncReference { words, _thunk: thunk });
+        Ok(address)
+    }
+
+    /// The function that a reference's bits stand for.
+    ///
+    /// # Safety
+    /// `bits` must be 0 or the address of a function reference of this store.
+    pub(crate) unsafe fn func_from_bits(&self, bits: u64) -> Option<Func> {
+        if bits == 0 {
+            return None;
+        }
+        // SAFETY: as the caller promises.
+        let entry = unsafe { (*(bits as *const VmFuncRef)).entry };
+        Some(Func { store: self.id, entry })
+    }
+}
+
+/// Which registers fixed code must carry for a layout.
+pub fn flags_of(layout: &CallLayout) -> u32 {
+    let ints = layout.results.iter().filter(|slot| matches!(slot, Slot::Int(_))).count();
+    (if layout.has_float_params() { flag::FLOAT_PARAMS } else { 0 })
+        | (if layout.has_float_results() { flag::FLOAT_RESULTS } else { 0 })
+        | (if ints > 1 { flag::MANY_RESULTS } else { 0 })
+}
+
+/// A function of a store: of an instance, or of the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Func {
+    pub(crate) store: StoreId,
+    pub(crate) entry: u32,
+}
+
+impl Func {
+    /// A host function of a type that is known only at run time.
+    ///
+    /// `func` gets the arguments, and results that are preset to zero or null.
+    pub fn new<T: 'static>(
+        mut store: impl AsContextMut<Data = T>,
+        ty: FuncType,
+        func: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let runtime = store.as_context().inner().runtime.clone();
+        let host = HostFunc::new(&runtime, ty, func)?;
+        Ok(host.insert(&mut store))
+    }
+
+    /// A host function from a Rust closure of WebAssembly's number types.
+    pub fn wrap<T: 'static, P, R>(
+        mut store: impl AsContextMut<Data = T>,
+        func: impl IntoHostFunc<T, P, R>,
+    ) -> Result<Self> {
+        let runtime = store.as_context().inner().runtime.clone();
+        Ok(HostFunc::wrap(&runtime, func)?.insert(&mut store))
+    }
+
+    /// The type.
+    ///
+    /// # Panics
+    /// If the function is of another store.
+    pub fn ty(&self, store: impl AsContext) -> FuncType {
+        let context = store.as_context();
+        context.inner().assert_owns(self.store, "function");
+        context.inner().signature_of(self.entry).0.clone()
+    }
+
+    /// Calls with arguments of a type that is known only at run time.
+    ///
+    /// # Errors
+    /// If numbers or types of arguments or results differ from the function's, or a reference is of another store; and
+    /// whatever ends the call: a trap, or a host function's error.
+    pub fn call(&self, mut store: impl AsContextMut, params: &[Val], results: &mut [Val]) -> Result<()> {
+        let mut context = store.as_context_mut();
+        let inner = context.inner();
+        inner.check(self.store, "function")?;
+        let (ty, layout, _) = inner.signature_of(self.entry);
+        let (ty, layout) = (ty.clone(), layout.clone());
+        if params.len() != ty.params.len() || results.len() != ty.results.len() {
+            let found = format!("{} arguments and room for {} results", params.len(), results.len());
+            return Err(Error::mismatch("call of a function", ty, found));
+        }
+        let mut regs = RegFile::ZERO;
+        let mut stack_args = vec![0u64; layout.stack_args_bytes as usize / 8];
+        let mut area = vec![0u64; layout.ret_area_bytes as usize / 8];
+        set_area(&mut regs, &layout, area.as_mut_ptr());
+        for (n, (value, slot)) in params.iter().zip(&layout.params).enumerate() {
+            let bits = inner.val_to_bits(value, ty.params[n], || format!("argument {n} of a function {ty}"))?;
+            write_slot(&mut regs, &mut stack_args, *slot, bits);
+        }
+        let point = inner.entry_point(self.entry);
+        let mut frame = EntryFrame {
+            regs,
+            anchor: point.anchor,
+            code: point.code,
+            stack_args: stack_args.as_ptr(),
+            stack_args_bytes: stack_args.len() * 8,
+            stack_top: 0,
+            flags: flags_of(&layout),
+        };
+        // SAFETY: the frame holds arguments of the function's own type, in the places of its layout.
+        unsafe { call::invoke(inner, &mut frame)? };
+        for ((result, slot), ty) in results.iter_mut().zip(&layout.results).zip(&ty.results) {
+            let bits = read_slot(&frame.regs, &area, *slot, ty.slot_bytes());
+            // SAFETY: the function returned values of its type.
+            *result = unsafe { inner.val_from_bits(bits, *ty) };
+        }
+        Ok(())
+    }
+
+    /// The function with its type known to Rust.
+    ///
+    /// # Errors
+    /// If the type is another one.
+    pub fn typed<P: WasmParams, R: WasmResults>(&self, store: impl AsContext) -> Result<TypedFunc<P, R>> {
+        let context = store.as_context();
+        let inner = context.inner();
+        inner.check(self.store, "function")?;
+        let (ty, layout, _) = inner.signature_of(self.entry);
+        if !ty.params.iter().eq(P::TYPES) || !ty.results.iter().eq(R::TYPES) {
+            return Err(Error::mismatch("typed function", FuncType::new(P::TYPES, R::TYPES), ty));
+        }
+        Ok(TypedFunc { func: *self, point: inner.entry_point(self.entry), flags: flags_of(layout), types: PhantomData })
+    }
+}
+
+/// Puts the address of the area for further results where the callee looks for it.
+pub fn set_area(regs: &mut RegFile, layout: &CallLayout, area: *mut u64) {
+    if layout.ret_area_bytes > 0 {
+        regs.ints[layout.ret_area_in_int.map_or(AARCH64_AREA, usize::from)] = area as u64;
+    }
+}
+
+/// Where `RegFile::ints` holds `x8` on aarch64.
+pub const AARCH64_AREA: usize = 6;
+
+fn write_slot(regs: &mut RegFile, stack: &mut [u64], slot: Slot, bits: u128) {
+    match slot {
+        Slot::Int(n) => regs.ints[usize::from(n)] = bits as u64,
+        Slot::Float(n) => regs.floats[usize::from(n)] = bits.to_le_bytes(),
+        Slot::Stack(offset) => {
+            let at = offset as usize / 8;
+            stack[at] = bits as u64;
+            if let Some(high) = stack.get_mut(at + 1).filter(|_| bits >> 64 != 0) {
+                *high = (bits >> 64) as u64;
+            }
+        }
+    }
+}
+
+fn read_slot(regs: &RegFile, stack: &[u64], slot: Slot, bytes: u32) -> u128 {
+    match slot {
+        Slot::Int(n) => u128::from(regs.ints[usize::from(n)]),
+        Slot::Float(n) => u128::from_le_bytes(regs.floats[usize::from(n)]),
+        Slot::Stack(offset) => {
+            let at = offset as usize / 8;
+            let high = if bytes == 16 { stack[at + 1] } else { 0 };
+            u128::from(stack[at]) | u128::from(high) << 64
+        }
+    }
+}
+
+/// A function whose type is known to Rust: calling it checks nothing but the store.
+pub struct TypedFunc<P, R> {
+    func: Func,
+    point: EntryPoint,
+    flags: u32,
+    types: PhantomData<fn(P) -> R>,
+}
+
+impl<P, R> Clone for TypedFunc<P, R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P, R> Copy for TypedFunc<P, R> {}
+
+impl<P, R> std::fmt::Debug for TypedFunc<P, R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("TypedFunc").field(&self.func).finish()
+    }
+}
+
+impl<P: WasmParams, R: WasmResults> TypedFunc<P, R> {
+    /// The function without its type.
+    pub fn func(&self) -> &Func {
+        &self.func
+    }
+
+    /// Calls the function.
+    ///
+    /// # Errors
+    /// A trap, a host function's error, or an argument of another store.
+    #[inline]
+    pub fn call(&self, mut store: impl AsContextMut, params: P) -> Result<R> {
+        let mut context = store.as_context_mut();
+        let inner = context.inner();
+        inner.check(self.func.store, "function")?;
+        let mut stack_args = MaybeUninit::<StackWords>::uninit();
+        let mut area = MaybeUninit::<StackWords>::uninit();
+        let mut frame = EntryFrame {
+            regs: RegFile::ZERO,
+            anchor: self.point.anchor,
+            code: self.point.code,
+            stack_args: stack_args.as_ptr().cast(),
+            stack_args_bytes: P::STACK_BYTES[usize::from(R::NEEDS_AREA)],
+            stack_top: 0,
+            flags: self.flags,
+        };
+        // SAFETY: the words have room for any tuple.
+        unsafe { params.store(inner, R::NEEDS_AREA, &mut frame.regs, stack_args.as_mut_ptr().cast())? };
+        if R::NEEDS_AREA {
+            let at = if cfg!(target_arch = "x86_64") { 0 } else { AARCH64_AREA };
+            frame.regs.ints[at] = area.as_mut_ptr() as u64;
+        }
+        // SAFETY: `typed` has compared the types, and the frame holds arguments in the places that follow from them.
+        unsafe { call::invoke(inner, &mut frame)? };
+        // SAFETY: the function returned values of its type.
+        Ok(unsafe { R::load(inner, &frame.regs, area.as_ptr().cast()) })
+    }
+}

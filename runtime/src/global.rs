@@ -1,0 +1,112 @@
+//! Globals: defined by instances, inside their words, or made by the host.
+
+use crate::error::{Error, Result};
+use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
+use crate::value::Val;
+use epsilon_abi::vm::VmGlobal;
+use epsilon_abi::{GlobalType, ValType};
+
+/// A global made by the host.
+pub struct HostGlobal {
+    ty: GlobalType,
+    /// Boxed: machine code holds its address.
+    value: Box<VmGlobal>,
+}
+
+/// Where a global lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GlobalKey {
+    /// Made by the host: its number in the store.
+    Host(u32),
+    /// Defined by an instance: the instance, and the position among the globals that it defines.
+    Defined(u32, u32),
+}
+
+/// A global of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Global {
+    pub(crate) store: StoreId,
+    pub(crate) key: GlobalKey,
+}
+
+impl Global {
+    /// A new global, made by the host.
+    pub fn new(mut store: impl AsContextMut, ty: GlobalType, value: Val) -> Result<Self> {
+        let mut context = store.as_context_mut();
+        let inner = context.inner();
+        let bits = inner.val_to_bits(&value, ty.value, || "initial value of a global".into())?;
+        let index = inner.host_globals.len() as u32;
+        inner.host_globals.push(HostGlobal { ty, value: Box::new(VmGlobal { bytes: bits.to_le_bytes() }) });
+        Ok(Self { store: inner.id, key: GlobalKey::Host(index) })
+    }
+
+    /// The type.
+    ///
+    /// # Panics
+    /// If the global is of another store.
+    pub fn ty(&self, store: impl AsContext) -> GlobalType {
+        let context = store.as_context();
+        context.inner().assert_owns(self.store, "global");
+        context.inner().global_type(self.key)
+    }
+
+    /// The value.
+    ///
+    /// # Panics
+    /// If the global is of another store.
+    pub fn get(&self, mut store: impl AsContextMut) -> Val {
+        let mut context = store.as_context_mut();
+        let inner = context.inner();
+        inner.assert_owns(self.store, "global");
+        let ty = inner.global_type(self.key).value;
+        // SAFETY: the global lives as long as its store, and machine code does not run while the store is borrowed.
+        let bytes = unsafe { (*inner.global_address(self.key)).bytes };
+        // SAFETY: the bits were written as this type, by validated code or by `set`.
+        unsafe { inner.val_from_bits(u128::from_le_bytes(bytes), ty) }
+    }
+
+    /// Sets the value.
+    ///
+    /// # Errors
+    /// If the global is immutable, or the value of another type or store.
+    pub fn set(&self, mut store: impl AsContextMut, value: Val) -> Result<()> {
+        let mut context = store.as_context_mut();
+        let inner = context.inner();
+        inner.check(self.store, "global")?;
+        let ty = inner.global_type(self.key);
+        if !ty.mutable {
+            return Err(Error::misuse(format!("a {ty} cannot be set: it is immutable")));
+        }
+        let bits = inner.val_to_bits(&value, ty.value, || "value of a global".into())?;
+        // SAFETY: as in `get`, and the store is borrowed exclusively.
+        unsafe { (*inner.global_address(self.key)).bytes = bits.to_le_bytes() };
+        Ok(())
+    }
+}
+
+impl StoreInner {
+    pub(crate) fn global_type(&self, key: GlobalKey) -> GlobalType {
+        match key {
+            GlobalKey::Host(index) => self.host_globals[index as usize].ty,
+            GlobalKey::Defined(instance, defined) => {
+                let info = self.instances[instance as usize].module.info();
+                info.globals[info.imported_globals + defined as usize]
+            }
+        }
+    }
+
+    /// Where machine code finds the global.
+    pub(crate) fn global_address(&self, key: GlobalKey) -> *mut VmGlobal {
+        match key {
+            GlobalKey::Host(index) => (&raw const *self.host_globals[index as usize].value).cast_mut(),
+            GlobalKey::Defined(instance, defined) => self.instances[instance as usize].defined_global(defined),
+        }
+    }
+
+    /// The bits of a global, for constant expressions.
+    pub(crate) fn global_bits(&self, key: GlobalKey) -> (u128, ValType) {
+        // SAFETY: as in `Global::get`.
+        let bytes = unsafe { (*self.global_address(key)).bytes };
+        (u128::from_le_bytes(bytes), self.global_type(key).value)
+    }
+}

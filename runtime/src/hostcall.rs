@@ -1,0 +1,326 @@
+//! Host functions: Rust closures that guests call. They run on the thread's own stack, behind a thunk; a panic or an
+//! error is caught here and ends the activation.
+
+use crate::error::{Error, HostError, Result};
+use crate::func::{AARCH64_AREA, Func, flags_of};
+use crate::instance::Extern;
+use crate::memory::Memory;
+use crate::module::Runtime;
+use crate::store::{AsContext, AsContextMut, StoreBox, StoreContext, StoreContextMut, StoreInner};
+use crate::sys::arch::{self, HostTarget, RegFile, ThunkData};
+use crate::thunk::Thunk;
+use crate::trap::Unwind;
+use crate::typed::{Places, WasmResults, WasmTy, read_place, write_place};
+use crate::value::Val;
+use epsilon_abi::vm::VmContext;
+use epsilon_abi::{CallLayout, FuncType, Slot, ValType};
+use std::any::Any;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// A host function, independent of any store and of the type of its data.
+pub struct HostFuncData {
+    pub ty: FuncType,
+    pub layout: CallLayout,
+    pub signature: u32,
+    pub thunk: Thunk,
+    /// The closure; the thunk holds its address.
+    _closure: Box<dyn Any + Send + Sync>,
+}
+
+/// A host function for stores with data `T`, usable in any number of them.
+pub struct HostFunc<T: 'static> {
+    data: Arc<HostFuncData>,
+    store_data: PhantomData<fn(T)>,
+}
+
+impl<T: 'static> Clone for HostFunc<T> {
+    fn clone(&self) -> Self {
+        Self { data: self.data.clone(), store_data: PhantomData }
+    }
+}
+
+impl<T: 'static> std::fmt::Debug for HostFunc<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "HostFunc{}", self.data.ty)
+    }
+}
+
+impl<T: 'static> HostFunc<T> {
+    /// From a closure over values whose types are known only at run time.
+    pub fn new<F>(runtime: &Runtime, ty: FuncType, func: F) -> Result<Self>
+    where
+        F: Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
+    {
+        let layout = CallLayout::new(&ty, Runtime::ARCH);
+        let closure = Box::new(DynamicClosure { ty: ty.clone(), layout, func });
+        Self::build(runtime, ty, closure, call_dynamic::<T, F>)
+    }
+
+    /// From a closure of WebAssembly's number types.
+    pub fn wrap<P, R>(runtime: &Runtime, func: impl IntoHostFunc<T, P, R>) -> Result<Self> {
+        func.into_host_func(runtime)
+    }
+
+    fn build<F: Send + Sync + 'static>(runtime: &Runtime, ty: FuncType, closure: Box<F>, target: HostTarget) -> Result<Self> {
+        let layout = CallLayout::new(&ty, Runtime::ARCH);
+        let data = ThunkData {
+            common: arch::host_common_address(),
+            target: target as usize,
+            context: &raw const *closure as usize,
+            stack_args_bytes: layout.stack_args_bytes,
+            flags: flags_of(&layout),
+        };
+        let thunk = Thunk::new(data).map_err(|error| Error::system("map a thunk", error))?;
+        let signature = runtime.signatures().id(&ty);
+        let data = Arc::new(HostFuncData { ty, layout, signature, thunk, _closure: closure });
+        Ok(Self { data, store_data: PhantomData })
+    }
+
+    /// The function as an item of a store.
+    pub fn insert(&self, store: &mut impl AsContextMut<Data = T>) -> Func {
+        let mut context = store.as_context_mut();
+        let inner = context.inner();
+        Func { store: inner.id, entry: inner.add_host_func(&self.data) }
+    }
+
+    /// The type.
+    pub fn ty(&self) -> &FuncType {
+        &self.data.ty
+    }
+}
+
+/// What a host function sees of its caller: the store, and the instance that called.
+pub struct Caller<'a, T: 'static> {
+    store: &'a mut StoreBox<T>,
+    /// The calling instance; `None` if the host called.
+    instance: Option<u32>,
+}
+
+impl<T: 'static> Caller<'_, T> {
+    /// The embedder's data.
+    pub fn data(&self) -> &T {
+        &self.store.data
+    }
+
+    /// The embedder's data.
+    pub fn data_mut(&mut self) -> &mut T {
+        &mut self.store.data
+    }
+
+    /// An export of the calling instance.
+    pub fn get_export(&mut self, name: &str) -> Option<Extern> {
+        self.store.inner.export_of(self.instance?, name)
+    }
+
+    /// The contents of a memory and the embedder's data at once.
+    ///
+    /// # Panics
+    /// If the memory is of another store.
+    pub fn data_and_memory(&mut self, memory: &Memory) -> (&mut T, &mut [u8]) {
+        self.store.inner.assert_owns(memory.store, "memory");
+        (&mut self.store.data, self.store.inner.memories[memory.index as usize].bytes_mut())
+    }
+
+    /// The caller's exported memory `memory` and the embedder's data at once; `None` if there is no such export.
+    pub fn memory_and_data(&mut self) -> Option<(&mut [u8], &mut T)> {
+        let instance = self.instance?;
+        let index = self.store.inner.instances[instance as usize].exported_memory()?;
+        Some((self.store.inner.memories[index as usize].bytes_mut(), &mut self.store.data))
+    }
+}
+
+impl<T: 'static> AsContext for Caller<'_, T> {
+    type Data = T;
+    fn as_context(&self) -> StoreContext<'_, T> {
+        StoreContext(self.store)
+    }
+}
+
+impl<T: 'static> AsContextMut for Caller<'_, T> {
+    fn as_context_mut(&mut self) -> StoreContextMut<'_, T> {
+        StoreContextMut(self.store)
+    }
+}
+
+/// What host functions may return: WebAssembly results, or a `Result` of them with any error.
+pub trait HostResult {
+    /// The results.
+    type Results: WasmResults;
+    #[doc(hidden)]
+    fn into_results(self) -> Result<Self::Results, HostError>;
+}
+
+impl<R: WasmResults> HostResult for R {
+    type Results = R;
+
+    #[inline(always)]
+    fn into_results(self) -> Result<R, HostError> {
+        Ok(self)
+    }
+}
+
+impl<R: WasmResults, E: Into<HostError>> HostResult for std::result::Result<R, E> {
+    type Results = R;
+
+    #[inline(always)]
+    fn into_results(self) -> Result<R, HostError> {
+        self.map_err(Into::into)
+    }
+}
+
+/// Closures that can be host functions: `Fn(A, B, …) -> R` and `Fn(Caller<'_, T>, A, B, …) -> R`, where the arguments
+/// are [`WasmTy`] and `R` is a [`HostResult`].
+pub trait IntoHostFunc<T: 'static, Params, Results>: Send + Sync + 'static {
+    #[doc(hidden)]
+    fn into_host_func(self, runtime: &Runtime) -> Result<HostFunc<T>>;
+}
+
+/// Runs the host's side of a call: finds the store, catches panics, keeps errors for whoever entered wasm.
+///
+/// # Safety
+/// `anchor` must be the pinned register's value at the call, in a store whose data is `T`.
+#[inline(always)]
+unsafe fn host_side<T: 'static>(anchor: usize, body: impl FnOnce(Caller<'_, T>) -> Result<(), HostError>) -> u32 {
+    // SAFETY: the anchor is live; `owner` was set when this store was entered, and the store is borrowed exclusively
+    // by that call, which waits for us.
+    let (store, instance) = unsafe {
+        let owner = (*arch::store_of_anchor(anchor)).owner.get();
+        let instance = (*(anchor as *const VmContext)).instance.cast::<crate::instance::InstanceData>();
+        (owner, (!instance.is_null()).then(|| (*instance).index()))
+    };
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: `StoreInner` comes first in its `StoreBox<T>`.
+        body(Caller { store: unsafe { &mut *store.cast::<StoreBox<T>>() }, instance })
+    }));
+    let unwind = match outcome {
+        Ok(Ok(())) => return 0,
+        Ok(Err(error)) => Unwind::Host(error),
+        Err(payload) => Unwind::Panic(payload),
+    };
+    // SAFETY: the closure has returned, and with it the borrow that it had.
+    unsafe { (*store).unwind = Some(unwind) };
+    1
+}
+
+macro_rules! closures {
+    ($(($($name:ident)*))*) => {$(
+        impl<T: 'static, Closure, R: HostResult, $($name: WasmTy),*> IntoHostFunc<T, (Caller<'static, T>, $($name,)*), R> for Closure
+        where
+            Closure: Fn(Caller<'_, T>, $($name),*) -> R + Send + Sync + 'static,
+        {
+            #[allow(non_snake_case, unused_mut, unused_variables)]
+            fn into_host_func(self, runtime: &Runtime) -> Result<HostFunc<T>> {
+                unsafe extern "C" fn target<T: 'static, Closure, R: HostResult, $($name: WasmTy),*>(
+                    data: *const ThunkData,
+                    regs: *mut RegFile,
+                    anchor: usize,
+                    stack_args: *mut u64,
+                ) -> u32
+                where
+                    Closure: Fn(Caller<'_, T>, $($name),*) -> R,
+                {
+                    // SAFETY: fixed code passes what `HostTarget` says; the thunk was made for this closure, which
+                    // lives as long as it, and for stores with data `T`; arguments are of the thunk's type.
+                    unsafe {
+                        let closure = &*((*data).context as *const Closure);
+                        host_side::<T>(anchor, |mut caller| {
+                            let regs = &mut *regs;
+                            let needs_area = R::Results::NEEDS_AREA;
+                            let area = area_of(regs, needs_area);
+                            let mut places = Places::params(needs_area);
+                            $(
+                                let bits = read_place(regs, stack_args, places.next($name::TYPE), $name::TYPE);
+                                let $name = $name::from_bits(&caller.store.inner, bits);
+                            )*
+                            let inner: *mut StoreInner = &mut caller.store.inner;
+                            let results = closure(caller, $($name),*).into_results()?;
+                            results.leave(&mut *inner, regs, area).map_err(Into::into)
+                        })
+                    }
+                }
+                let ty = FuncType::new([$($name::TYPE),*], R::Results::TYPES);
+                HostFunc::build(runtime, ty, Box::new(self), target::<T, Closure, R, $($name),*>)
+            }
+        }
+
+        impl<T: 'static, Closure, R: HostResult, $($name: WasmTy),*> IntoHostFunc<T, ($($name,)*), R> for Closure
+        where
+            Closure: Fn($($name),*) -> R + Send + Sync + 'static,
+        {
+            #[allow(non_snake_case)]
+            fn into_host_func(self, runtime: &Runtime) -> Result<HostFunc<T>> {
+                let closure = move |_: Caller<'_, T>, $($name: $name),*| self($($name),*);
+                IntoHostFunc::<T, (Caller<'static, T>, $($name,)*), R>::into_host_func(closure, runtime)
+            }
+        }
+    )*};
+}
+
+closures! {
+    ()
+    (A)
+    (A B)
+    (A B C)
+    (A B C D)
+    (A B C D E)
+    (A B C D E F)
+    (A B C D E F G)
+    (A B C D E F G H)
+    (A B C D E F G H I)
+    (A B C D E F G H I J)
+    (A B C D E F G H I J K)
+    (A B C D E F G H I J K L)
+    (A B C D E F G H I J K L M)
+    (A B C D E F G H I J K L M N)
+    (A B C D E F G H I J K L M N O)
+}
+
+/// Where the caller has room for further results.
+#[inline(always)]
+fn area_of(regs: &RegFile, needs_area: bool) -> *mut u64 {
+    let at = if cfg!(target_arch = "x86_64") { 0 } else { AARCH64_AREA };
+    if needs_area { regs.ints[at] as *mut u64 } else { std::ptr::null_mut() }
+}
+
+/// A closure over [`Val`]s with what is needed to call it.
+struct DynamicClosure<F> {
+    ty: FuncType,
+    layout: CallLayout,
+    func: F,
+}
+
+unsafe extern "C" fn call_dynamic<T: 'static, F>(
+    data: *const ThunkData,
+    regs: *mut RegFile,
+    anchor: usize,
+    stack_args: *mut u64,
+) -> u32
+where
+    F: Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()>,
+{
+    // SAFETY: as for the targets of typed closures.
+    unsafe {
+        let closure = &*((*data).context as *const DynamicClosure<F>);
+        host_side::<T>(anchor, |caller| {
+            let regs = &mut *regs;
+            let area = area_of(regs, closure.layout.ret_area_bytes > 0);
+            let read = |slot: &Slot, ty: &ValType| {
+                let bits = read_place(regs, stack_args, *slot, *ty);
+                caller.store.inner.val_from_bits(bits, *ty)
+            };
+            let params: Vec<Val> =
+                closure.layout.params.iter().zip(&closure.ty.params).map(|(slot, ty)| read(slot, ty)).collect();
+            let preset = |ty: &ValType| Val::default_for(*ty).unwrap_or(Val::FuncRef(None));
+            let mut results: Vec<Val> = closure.ty.results.iter().map(preset).collect();
+            let inner: *mut StoreInner = &mut caller.store.inner;
+            (closure.func)(caller, &params, &mut results)?;
+            for ((value, ty), slot) in results.iter().zip(&closure.ty.results).zip(&closure.layout.results) {
+                let bits = (*inner).val_to_bits(value, *ty, || "result of a host function".into())?;
+                write_place(regs, area, *slot, *ty, bits);
+            }
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,673 @@
+//! Instances: making them, looking into them, and putting them back to where they began.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::func::Func;
+use crate::global::{Global, GlobalKey};
+use crate::libcalls::memory_range;
+use crate::memory::Memory;
+use crate::module::LinkedModule;
+use crate::store::{AsContextMut, StoreId, StoreInner};
+use crate::sys::arch::EntryFrame;
+use crate::sys::arch::RegFile;
+use crate::table::{Table, checked_range};
+use crate::trap::Trap;
+use crate::typed::{WasmParams, WasmResults};
+use crate::{TypedFunc, call};
+use epsilon_abi::vm::{VM_MAGIC, VmContext, VmGlobal, VmMemoryRef, VmTableRef};
+use epsilon_abi::{
+    DataIndex, ElemIndex, ElementItems, ElementMode, EntityIndex, FuncIndex, GlobalIndex, Import, Limits,
+    MemoryIndex, MemoryType, TableIndex, TableType,
+};
+use epsilon_abi::layout::GlobalPlace;
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::sync::Arc;
+
+/// An instance as its store owns it.
+pub struct InstanceData {
+    pub module: Arc<LinkedModule>,
+    words: Words,
+    index: u32,
+    /// Number of the first function that the module defines.
+    first_entry: u32,
+    imported_functions: Box<[u32]>,
+    imported_globals: Box<[GlobalKey]>,
+    /// The store's number of each memory of the module.
+    pub memories: Box<[u32]>,
+    /// The store's number of each table of the module.
+    pub tables: Box<[u32]>,
+    dropped_data: Box<[bool]>,
+    dropped_elements: Box<[bool]>,
+}
+
+// SAFETY: the words belong to the instance, and machine code reaches them only while its store is borrowed.
+unsafe impl Send for InstanceData {}
+// SAFETY: as above.
+unsafe impl Sync for InstanceData {}
+
+/// An instance's `VmContext` and what follows it.
+struct Words {
+    anchor: *mut u8,
+    /// `None` where the words lie in the head of memory 0, which frees them.
+    layout: Option<Layout>,
+}
+
+impl Words {
+    fn allocate(len_bytes: usize) -> Self {
+        let layout = Layout::from_size_align(len_bytes, 16).expect("VmLayout limits the size");
+        // SAFETY: the layout is not empty: a header comes first.
+        let anchor = unsafe { alloc_zeroed(layout) };
+        if anchor.is_null() {
+            handle_alloc_error(layout);
+        }
+        Self { anchor, layout: Some(layout) }
+    }
+
+    /// # Safety
+    /// `offset` must come from the instance's `VmLayout`, for a word of type `W`.
+    unsafe fn at<W>(&self, offset: i32) -> *mut W {
+        // SAFETY: as the caller promises.
+        unsafe { self.anchor.offset(offset as isize).cast() }
+    }
+}
+
+impl Drop for Words {
+    fn drop(&mut self) {
+        if let Some(layout) = self.layout {
+            // SAFETY: allocated with this layout.
+            unsafe { dealloc(self.anchor, layout) };
+        }
+    }
+}
+
+impl InstanceData {
+    /// The anchor: the address of the instance's words.
+    pub fn anchor(&self) -> usize {
+        self.words.anchor as usize
+    }
+
+    /// The instance's number in its store.
+    pub fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// The store's number of a function.
+    pub fn entry_of(&self, func: FuncIndex) -> u32 {
+        match self.module.info().defined(func) {
+            Some(defined) => self.first_entry + defined.0,
+            None => self.imported_functions[func.index()],
+        }
+    }
+
+    /// Where a global lives.
+    pub fn global_key(&self, global: GlobalIndex) -> GlobalKey {
+        match global.index().checked_sub(self.imported_globals.len()) {
+            Some(defined) => GlobalKey::Defined(self.index, defined as u32),
+            None => self.imported_globals[global.index()],
+        }
+    }
+
+    /// The words of a global that the instance defines.
+    pub fn defined_global(&self, defined: u32) -> *mut VmGlobal {
+        let global = GlobalIndex(self.imported_globals.len() as u32 + defined);
+        match self.module.layout().global(global) {
+            // SAFETY: the offset is the layout's, for this global.
+            GlobalPlace::Inline(offset) => unsafe { self.words.at(offset) },
+            GlobalPlace::Pointer(_) => unreachable!("defined globals are inline"),
+        }
+    }
+
+    /// The store's number of the memory exported as `memory`.
+    pub fn exported_memory(&self) -> Option<u32> {
+        match self.module.export("memory")? {
+            EntityIndex::Memory(index) => Some(self.memories[index.index()]),
+            _ => None,
+        }
+    }
+
+    /// `data.drop`.
+    pub fn drop_data(&mut self, segment: DataIndex) {
+        self.dropped_data[segment.index()] = true;
+    }
+
+    /// `elem.drop`.
+    pub fn drop_elements(&mut self, segment: ElemIndex) {
+        self.dropped_elements[segment.index()] = true;
+    }
+}
+
+/// An item that can be imported or exported.
+#[derive(Clone, Copy, Debug)]
+pub enum Extern {
+    /// A function.
+    Func(Func),
+    /// A table.
+    Table(Table),
+    /// A linear memory.
+    Memory(Memory),
+    /// A global.
+    Global(Global),
+}
+
+impl Extern {
+    /// The function, if it is one.
+    pub fn into_func(self) -> Option<Func> {
+        if let Self::Func(func) = self { Some(func) } else { None }
+    }
+
+    /// The table, if it is one.
+    pub fn into_table(self) -> Option<Table> {
+        if let Self::Table(table) = self { Some(table) } else { None }
+    }
+
+    /// The memory, if it is one.
+    pub fn into_memory(self) -> Option<Memory> {
+        if let Self::Memory(memory) = self { Some(memory) } else { None }
+    }
+
+    /// The global, if it is one.
+    pub fn into_global(self) -> Option<Global> {
+        if let Self::Global(global) = self { Some(global) } else { None }
+    }
+
+    /// What kind of item it is.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Func(_) => "a function",
+            Self::Table(_) => "a table",
+            Self::Memory(_) => "a memory",
+            Self::Global(_) => "a global",
+        }
+    }
+
+    fn store(&self) -> StoreId {
+        match self {
+            Self::Func(func) => func.store,
+            Self::Table(table) => table.store,
+            Self::Memory(memory) => memory.store,
+            Self::Global(global) => global.store,
+        }
+    }
+}
+
+macro_rules! extern_from {
+    ($($ty:ident)*) => {$(
+        impl From<$ty> for Extern {
+            fn from(item: $ty) -> Self {
+                Self::$ty(item)
+            }
+        }
+    )*};
+}
+extern_from!(Func Table Memory Global);
+
+/// An instance of a module in a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instance {
+    store: StoreId,
+    index: u32,
+}
+
+impl Instance {
+    /// Instantiates a module: `imports` in the order of the module's imports. Runs the start function.
+    ///
+    /// # Errors
+    /// If an import is missing, of another store, or of another type; if limits are reached; or if a segment does not
+    /// fit or the start function traps, in which case what was already written to imported items stays written
+    /// (specification section 4.5.4).
+    pub fn new(
+        mut store: impl AsContextMut,
+        module: &impl AsRef<Arc<LinkedModule>>,
+        imports: &[Extern],
+    ) -> Result<Self> {
+        let module = module.as_ref();
+        let mut context = store.as_context_mut();
+        let inner = context.inner();
+        if !Arc::ptr_eq(&inner.runtime, module.runtime()) {
+            return Err(Error::misuse("the module was compiled by another engine than the store's; use one engine for both"));
+        }
+        inner.check_imports(module, imports)?;
+        let index = inner.allocate_instance(module, imports)?;
+        inner.initialize(index)?;
+        Ok(Self { store: inner.id, index })
+    }
+
+    /// The module.
+    ///
+    /// # Panics
+    /// If the instance is of another store.
+    pub fn linked_module<'a, T: 'static>(&self, store: impl Into<crate::store::StoreContext<'a, T>>) -> &'a Arc<LinkedModule> {
+        let inner = store.into().inner();
+        inner.assert_owns(self.store, "instance");
+        &inner.instances[self.index as usize].module
+    }
+
+    /// The export of this name.
+    ///
+    /// # Panics
+    /// If the instance is of another store.
+    pub fn get_export(&self, mut store: impl AsContextMut, name: &str) -> Option<Extern> {
+        let mut context = store.as_context_mut();
+        context.inner().assert_owns(self.store, "instance");
+        context.inner().export_of(self.index, name)
+    }
+
+    /// The exported function of this name.
+    pub fn get_func(&self, store: impl AsContextMut, name: &str) -> Option<Func> {
+        self.get_export(store, name)?.into_func()
+    }
+
+    /// The exported memory of this name.
+    pub fn get_memory(&self, store: impl AsContextMut, name: &str) -> Option<Memory> {
+        self.get_export(store, name)?.into_memory()
+    }
+
+    /// The exported table of this name.
+    pub fn get_table(&self, store: impl AsContextMut, name: &str) -> Option<Table> {
+        self.get_export(store, name)?.into_table()
+    }
+
+    /// The exported global of this name.
+    pub fn get_global(&self, store: impl AsContextMut, name: &str) -> Option<Global> {
+        self.get_export(store, name)?.into_global()
+    }
+
+    /// The exported function of this name and type.
+    ///
+    /// # Errors
+    /// If there is no such function, or its type is another one.
+    pub fn get_typed_func<P: WasmParams, R: WasmResults>(
+        &self,
+        mut store: impl AsContextMut,
+        name: &str,
+    ) -> Result<TypedFunc<P, R>> {
+        let mut context = store.as_context_mut();
+        context.inner().check(self.store, "instance")?;
+        let Some(func) = self.get_func(&mut context, name) else {
+            let module = context.inner().instances[self.index as usize].module.clone();
+            return Err(Error::new(ErrorKind::Missing {
+                what: format!("an exported function `{name}`"),
+                hint: exported_functions(&module),
+            }));
+        };
+        func.typed(&context)
+    }
+
+    /// All exports, in the order of the module.
+    ///
+    /// # Panics
+    /// If the instance is of another store.
+    pub fn exports(&self, mut store: impl AsContextMut) -> Vec<(String, Extern)> {
+        let mut context = store.as_context_mut();
+        let inner = context.inner();
+        inner.assert_owns(self.store, "instance");
+        let info = inner.instances[self.index as usize].module.info().clone();
+        let item = |export: &epsilon_abi::Export| (export.name.clone(), inner.item(self.index, export.entity));
+        info.exports.iter().map(item).collect()
+    }
+
+    /// Puts the instance back to where it was after instantiation: memories, tables and globals that it defines, and
+    /// dropped segments; then the active segments and the start function run again. Imported items are not touched.
+    ///
+    /// # Errors
+    /// While the store runs wasm; or as [`Instance::new`].
+    pub fn reset(&self, mut store: impl AsContextMut) -> Result<()> {
+        let mut context = store.as_context_mut();
+        let inner = context.inner();
+        inner.check(self.store, "instance")?;
+        if inner.is_running() {
+            return Err(Error::misuse("an instance cannot be reset from a host function: its store still runs wasm"));
+        }
+        inner.reset_instance(self.index)
+    }
+}
+
+fn exported_functions(module: &LinkedModule) -> String {
+    let functions = module.info().exports.iter().filter(|export| matches!(export.entity, EntityIndex::Func(_)));
+    let names: Vec<_> = functions.take(8).map(|export| format!("`{}`", export.name)).collect();
+    match names.len() {
+        0 => "the module exports no functions".into(),
+        _ => format!("the module exports {}", names.join(", ")),
+    }
+}
+
+impl StoreInner {
+    pub(crate) fn export_of(&self, instance: u32, name: &str) -> Option<Extern> {
+        let entity = self.instances[instance as usize].module.export(name)?;
+        Some(self.item(instance, entity))
+    }
+
+    fn item(&self, instance: u32, entity: EntityIndex) -> Extern {
+        let data = &self.instances[instance as usize];
+        let store = self.id;
+        match entity {
+            EntityIndex::Func(index) => Extern::Func(Func { store, entry: data.entry_of(index) }),
+            EntityIndex::Table(index) => Extern::Table(Table { store, index: data.tables[index.index()] }),
+            EntityIndex::Memory(index) => Extern::Memory(Memory { store, index: data.memories[index.index()] }),
+            EntityIndex::Global(index) => Extern::Global(Global { store, key: data.global_key(index) }),
+            EntityIndex::Tag(_) => unreachable!("modules with tags are refused by the compiler"),
+        }
+    }
+
+    fn check_imports(&self, module: &LinkedModule, imports: &[Extern]) -> Result<()> {
+        let expected = &module.info().imports;
+        if expected.len() != imports.len() {
+            let found = format!("{} items", imports.len());
+            return Err(Error::mismatch("imports of a module", format!("{} items", expected.len()), found));
+        }
+        for (import, item) in expected.iter().zip(imports) {
+            self.check(item.store(), "import")?;
+            self.check_import(module, import, item)?;
+        }
+        Ok(())
+    }
+
+    fn check_import(&self, module: &LinkedModule, import: &Import, item: &Extern) -> Result<()> {
+        let info = module.info();
+        let mismatch = |expected: String, found: String| {
+            Err(Error::new(ErrorKind::Import {
+                module: import.module.clone(),
+                name: import.name.clone(),
+                problem: format!("expected {expected}, found {found}"),
+            }))
+        };
+        match (import.entity, item) {
+            (EntityIndex::Func(index), Extern::Func(func)) => {
+                let (ty, _, signature) = self.signature_of(func.entry);
+                if signature != module.signature_id(info.functions[index.index()]) {
+                    return mismatch(format!("a function {}", info.func_type(index)), format!("a function {ty}"));
+                }
+            }
+            (EntityIndex::Table(index), Extern::Table(table)) => {
+                let (want, have) = (info.tables[index.index()], self.tables[table.index as usize].ty());
+                if !table_matches(&want, &have) {
+                    return mismatch(format!("a {want}"), format!("a {have}"));
+                }
+            }
+            (EntityIndex::Memory(index), Extern::Memory(memory)) => {
+                let (want, have) = (info.memories[index.index()], self.memories[memory.index as usize].ty());
+                if !memory_matches(&want, &have) {
+                    return mismatch(format!("a {want}"), format!("a {have}"));
+                }
+            }
+            (EntityIndex::Global(index), Extern::Global(global)) => {
+                let (want, have) = (info.globals[index.index()], self.global_type(global.key));
+                if want != have {
+                    return mismatch(format!("a {want}"), format!("a {have}"));
+                }
+            }
+            (entity, item) => return mismatch(kind_of(entity).into(), item.kind().into()),
+        }
+        Ok(())
+    }
+
+    /// Makes an instance with everything in place but the contents of segments.
+    fn allocate_instance(&mut self, module: &Arc<LinkedModule>, imports: &[Extern]) -> Result<u32> {
+        let count = self.instances.len();
+        if let Some(limiter) = self.limiter()
+            && count >= limiter.instances()
+        {
+            return Err(Error::limit(format!("the store may hold {count} instances")));
+        }
+        let info = module.info().clone();
+        let (mut memories, mut tables) = (Vec::new(), Vec::new());
+        let (mut functions, mut globals) = (Vec::new(), Vec::new());
+        for item in imports {
+            match item {
+                Extern::Func(func) => functions.push(func.entry),
+                Extern::Table(table) => tables.push(table.index),
+                Extern::Memory(memory) => memories.push(memory.index),
+                Extern::Global(global) => globals.push(global.key),
+            }
+        }
+        for (n, ty) in info.memories.iter().enumerate().skip(info.imported_memories) {
+            memories.push(self.new_memory(*ty, module.image(MemoryIndex::new(n)).cloned())?.index);
+        }
+        for ty in info.tables.iter().skip(info.imported_tables) {
+            tables.push(self.new_table(*ty)?.index);
+        }
+        let plan = self.runtime.settings().plan;
+        let words = if plan.memory_at_anchor(&info, module.layout()) {
+            let head = self.memories[memories[0] as usize].make_head(module.layout().size_bytes())?;
+            Words { anchor: head, layout: None }
+        } else {
+            Words::allocate(module.layout().size_bytes())
+        };
+        let (index, next) = (count as u32, self.next_entry());
+        let first_entry = self.functions.add_instance(index, info.defined_functions(), next)?;
+        self.instances.push(Box::new(InstanceData {
+            module: module.clone(),
+            words,
+            index,
+            first_entry,
+            imported_functions: functions.into(),
+            imported_globals: globals.into(),
+            memories: memories.into(),
+            tables: tables.into(),
+            dropped_data: vec![false; info.data.len()].into(),
+            dropped_elements: vec![false; info.elements.len()].into(),
+        }));
+        self.fill_words(index)?;
+        Ok(index)
+    }
+
+    /// Writes everything that machine code reads but the values of globals.
+    fn fill_words(&mut self, index: u32) -> Result<()> {
+        let entries = self.instances[index as usize].imported_functions.clone();
+        let codes = entries.iter().map(|entry| self.func_ref(*entry)).collect::<Result<Vec<_>>>()?;
+        let data = &self.instances[index as usize];
+        let (info, layout, words) = (data.module.info(), data.module.layout(), &data.words);
+        // SAFETY: all offsets are the layout's, for words of these types; nothing runs under this anchor yet.
+        unsafe {
+            words.at::<VmContext>(0).write(VmContext {
+                store: Arc::as_ptr(&self.vm).cast_mut().cast(),
+                libcalls: self.runtime.libcalls(),
+                instance: (&raw const **data).cast_mut().cast(),
+                magic: VM_MAGIC,
+            });
+            for (n, reference) in codes.iter().enumerate() {
+                words.at::<usize>(layout.imported_function(FuncIndex::new(n))).write((**reference).switching_code);
+            }
+            for (n, memory) in data.memories.iter().enumerate() {
+                let memory = &self.memories[*memory as usize];
+                let at = words.at::<VmMemoryRef>(layout.memory(MemoryIndex::new(n)));
+                at.write(VmMemoryRef { base: memory.base(), def: memory.def() });
+            }
+            for (n, table) in data.tables.iter().enumerate() {
+                let at = words.at::<VmTableRef>(layout.table(TableIndex::new(n)));
+                at.write(VmTableRef { def: self.tables[*table as usize].def() });
+            }
+            for (n, key) in data.imported_globals.iter().enumerate() {
+                let GlobalPlace::Pointer(offset) = layout.global(GlobalIndex::new(n)) else {
+                    unreachable!("imported globals are behind pointers")
+                };
+                words.at::<*mut VmGlobal>(offset).write(self.global_address(*key));
+            }
+            for n in 0..info.types.len() {
+                let ty = epsilon_abi::TypeIndex::new(n);
+                words.at::<u32>(layout.signature(ty)).write(data.module.signature_id(ty));
+            }
+        }
+        let (anchor, tables) = (data.anchor(), data.tables.clone());
+        for (table, _) in tables.iter().zip(&info.private_tables.clone()).filter(|(_, private)| **private) {
+            self.tables[*table as usize].make_private(anchor);
+        }
+        Ok(())
+    }
+
+    /// Globals, then element and data segments, then the start function (specification section 4.5.4).
+    fn initialize(&mut self, index: u32) -> Result<()> {
+        let info = self.instances[index as usize].module.info().clone();
+        for (n, init) in info.global_inits.iter().enumerate() {
+            let bits = self.evaluate(index, init)?;
+            // SAFETY: the instance was just made; nothing runs under it yet.
+            unsafe { (*self.instances[index as usize].defined_global(n as u32)).bytes = bits.to_le_bytes() };
+        }
+        for (n, init) in info.table_inits.iter().enumerate() {
+            let Some(init) = init else { continue };
+            let bits = self.evaluate(index, init)? as u64;
+            let table = self.instances[index as usize].tables[info.imported_tables + n];
+            let len = self.tables[table as usize].len() as u64;
+            self.fill_table(table, 0, bits, len)?;
+        }
+        self.initialize_tables(index)?;
+        self.initialize_memories(index)?;
+        if let Some(start) = info.start {
+            self.run_start(index, start)?;
+        }
+        Ok(())
+    }
+
+    fn initialize_tables(&mut self, index: u32) -> Result<()> {
+        let info = self.instances[index as usize].module.info().clone();
+        for (n, segment) in info.elements.iter().enumerate() {
+            let segment_index = ElemIndex::new(n);
+            match &segment.mode {
+                ElementMode::Passive => continue,
+                ElementMode::Declared => {}
+                ElementMode::Active { table, offset } => {
+                    let is_64 = info.tables[table.index()].is_64;
+                    let start = index_value(self.evaluate(index, offset)?, is_64);
+                    let table = self.instances[index as usize].tables[table.index()];
+                    self.init_table(index, table, segment_index, start, 0, segment.items.len() as u64)?;
+                }
+            }
+            self.instances[index as usize].drop_elements(segment_index);
+        }
+        Ok(())
+    }
+
+    fn initialize_memories(&mut self, index: u32) -> Result<()> {
+        let module = self.instances[index as usize].module.clone();
+        for (n, segment) in module.info().data.iter().enumerate() {
+            let Some((memory_index, offset)) = &segment.active else { continue };
+            if module.image(*memory_index).is_none() {
+                let is_64 = module.info().memories[memory_index.index()].is_64;
+                let start = index_value(self.evaluate(index, offset)?, is_64);
+                let memory = self.instances[index as usize].memories[memory_index.index()];
+                self.init_memory(index, memory, DataIndex::new(n), start, 0, segment.bytes.len() as u64)?;
+            }
+            self.instances[index as usize].drop_data(DataIndex::new(n));
+        }
+        Ok(())
+    }
+
+    fn run_start(&mut self, index: u32, start: FuncIndex) -> Result<()> {
+        let entry = self.instances[index as usize].entry_of(start);
+        let point = self.entry_point(entry);
+        let mut frame = EntryFrame {
+            regs: RegFile::ZERO,
+            anchor: point.anchor,
+            code: point.code,
+            stack_args: std::ptr::null(),
+            stack_args_bytes: 0,
+            stack_top: 0,
+            flags: 0,
+        };
+        // SAFETY: validated: a start function has neither parameters nor results.
+        unsafe { call::invoke(self, &mut frame) }
+    }
+
+    /// `memory.init`.
+    pub(crate) fn init_memory(
+        &mut self,
+        instance: u32,
+        memory: u32,
+        segment: DataIndex,
+        dst: u64,
+        src: u64,
+        len: u64,
+    ) -> Result<(), Trap> {
+        let data = &self.instances[instance as usize];
+        let range = data.module.info().data[segment.index()].bytes.clone();
+        let bytes = if data.dropped_data[segment.index()] { &[] } else { &data.module.wasm()[range] };
+        let target = self.memories[memory as usize].bytes_mut();
+        let source = memory_range(src, len, bytes.len())?;
+        let range = memory_range(dst, len, target.len())?;
+        target[range].copy_from_slice(&bytes[source]);
+        Ok(())
+    }
+
+    /// `table.init`.
+    pub(crate) fn init_table(
+        &mut self,
+        instance: u32,
+        table: u32,
+        segment: ElemIndex,
+        dst: u64,
+        src: u64,
+        len: u64,
+    ) -> Result<()> {
+        let data = &self.instances[instance as usize];
+        let module = data.module.clone();
+        let items = &module.info().elements[segment.index()].items;
+        let items_len = if data.dropped_elements[segment.index()] { 0 } else { items.len() };
+        let source = checked_range(src, len, items_len)?;
+        let target = checked_range(dst, len, self.tables[table as usize].len())?;
+        let anchor = self.tables[table as usize].private_anchor();
+        match items {
+            ElementItems::Functions(functions) => {
+                for (to, func) in target.zip(&functions[source]) {
+                    let entry = self.instances[instance as usize].entry_of(*func);
+                    let row = self.row_of_entry(entry, anchor);
+                    self.tables[table as usize].rows().expect("validated: a function table")[to] = row;
+                }
+            }
+            ElementItems::Exprs(exprs) => {
+                for (to, expr) in target.zip(&exprs[source]) {
+                    let bits = self.evaluate(instance, expr)? as u64;
+                    self.fill_table(table, to as u64, bits, 1)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn reset_instance(&mut self, index: u32) -> Result<()> {
+        let module = self.instances[index as usize].module.clone();
+        let info = module.info();
+        for (n, ty) in info.memories.iter().enumerate().skip(info.imported_memories) {
+            let memory = self.instances[index as usize].memories[n];
+            self.memories[memory as usize].reset(ty.limits.min)?;
+        }
+        for (n, ty) in info.tables.iter().enumerate().skip(info.imported_tables) {
+            let table = self.instances[index as usize].tables[n];
+            self.tables[table as usize].reset(ty.limits.min as usize);
+        }
+        let data = &mut self.instances[index as usize];
+        data.dropped_data.fill(false);
+        data.dropped_elements.fill(false);
+        self.initialize(index)
+    }
+}
+
+/// An index of a table or memory from the bits of its constant expression.
+fn index_value(bits: u128, is_64: bool) -> u64 {
+    if is_64 { bits as u64 } else { u64::from(bits as u32) }
+}
+
+fn kind_of(entity: EntityIndex) -> &'static str {
+    match entity {
+        EntityIndex::Func(_) => "a function",
+        EntityIndex::Table(_) => "a table",
+        EntityIndex::Memory(_) => "a memory",
+        EntityIndex::Global(_) => "a global",
+        EntityIndex::Tag(_) => "a tag",
+    }
+}
+
+/// Import matching of limits (specification section 4.5.3): at least as large now, and bounded at least as tightly.
+fn limits_match(want: &Limits, have: &Limits) -> bool {
+    have.min >= want.min && want.max.is_none_or(|want| have.max.is_some_and(|have| have <= want))
+}
+
+fn table_matches(want: &TableType, have: &TableType) -> bool {
+    want.element == have.element && want.is_64 == have.is_64 && limits_match(&want.limits, &have.limits)
+}
+
+fn memory_matches(want: &MemoryType, have: &MemoryType) -> bool {
+    want.is_64 == have.is_64
+        && want.shared == have.shared
+        && want.page_size_log2 == have.page_size_log2
+        && limits_match(&want.limits, &have.limits)
+}
+

@@ -1,0 +1,59 @@
+//! Compiled functions to running code: linking, memories, stacks, calls, traps. All the unsafe code of Epsilon.
+//!
+//! The crate offers a safe interface to `crates/epsilon`, and knows the compiler only through `epsilon_abi`.
+//!
+//! | file | what it owns |
+//! |---|---|
+//! | `code`, `link`, `thunk` | where machine code lies and how it gets there |
+//! | `memory`, `image`, `table`, `global` | what guests store in |
+//! | `module`, `instance`, `store` | linked modules, their instances, and who owns those |
+//! | `stack`, `call`, `hostcall`, `libcalls` | into wasm, out of it, and the stacks for that |
+//! | `trap`, `backtrace`, `interrupt` | ends of activations that are not returns |
+//! | `value`, `typed`, `func` | values and functions as embedders see them |
+//! | `sys` | the operating system and the processor |
+//!
+//! Invariants are numbered as in ARCHITECTURE.md; `SAFETY` comments cite them.
+#![deny(unsafe_op_in_unsafe_fn)]
+
+mod backtrace;
+mod call;
+mod code;
+mod constexpr;
+mod error;
+mod func;
+mod global;
+mod hostcall;
+mod image;
+mod instance;
+mod interrupt;
+mod libcalls;
+mod limits;
+mod link;
+mod memory;
+mod module;
+mod signature;
+mod stack;
+mod store;
+mod sys;
+mod table;
+mod thunk;
+mod trap;
+mod typed;
+mod value;
+
+pub use backtrace::{Frame, WasmBacktrace};
+pub use error::{Error, ErrorKind, HostError, Result};
+pub use func::{Func, TypedFunc};
+pub use global::Global;
+pub use hostcall::{Caller, HostFunc, HostResult, IntoHostFunc};
+pub use instance::{Extern, Instance};
+pub use interrupt::InterruptHandle;
+pub use limits::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
+pub use link::LinkError;
+pub use memory::{Memory, MemoryError};
+pub use module::{LinkedModule, Runtime, RuntimeSettings};
+pub use store::{AsContext, AsContextMut, Store, StoreContext, StoreContextMut};
+pub use table::Table;
+pub use trap::Trap;
+pub use typed::{WasmParams, WasmResults, WasmTy};
+pub use value::{ExternRef, Ref, Val};

@@ -1,0 +1,183 @@
+//! Runtime calls from wasm: the bodies behind [`epsilon_abi::Libcall`]. They run on the host's stack; a trap, an error
+//! of a limiter or a panic is kept in the store, and fixed code lands the activation.
+
+use crate::error::{ErrorKind, Result};
+use crate::instance::InstanceData;
+use crate::store::StoreInner;
+use crate::sys::arch::{self, LibcallReturn};
+use crate::table::checked_range;
+use crate::trap::{Trap, Unwind};
+use epsilon_abi::vm::VmContext;
+use epsilon_abi::{DataIndex, ElemIndex, FuncIndex, Libcall};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// An address of the table that fixed code indexes.
+#[repr(transparent)]
+pub struct Address(*const ());
+
+// SAFETY: addresses of functions, never changed.
+unsafe impl Sync for Address {}
+
+/// A libcall's view of its caller.
+struct Site<'a> {
+    store: &'a mut StoreInner,
+    instance: u32,
+}
+
+impl Site<'_> {
+    fn instance(&self) -> &InstanceData {
+        &self.store.instances[self.instance as usize]
+    }
+
+    fn memory(&self, index: u32) -> u32 {
+        self.instance().memories[index as usize]
+    }
+
+    fn table(&self, index: u32) -> u32 {
+        self.instance().tables[index as usize]
+    }
+}
+
+/// # Safety
+/// `vmctx` must be the anchor under which the libcall was made.
+unsafe fn run(vmctx: *mut VmContext, body: impl FnOnce(Site<'_>) -> Result<u64>) -> LibcallReturn {
+    // SAFETY: the anchor is live; `owner` was set when this store was entered, and the store is borrowed exclusively
+    // by that call, which waits for us.
+    let (store, instance) = unsafe {
+        let owner = (*arch::store_of_anchor(vmctx as usize)).owner.get();
+        (owner, (*(*vmctx).instance.cast::<InstanceData>()).index())
+    };
+    // SAFETY: as above.
+    let site = Site { store: unsafe { &mut *store }, instance };
+    let unwind = match catch_unwind(AssertUnwindSafe(|| body(site))) {
+        Ok(Ok(value)) => return LibcallReturn { value, failed: 0 },
+        Ok(Err(error)) => match error.kind() {
+            ErrorKind::Trap(code) => Unwind::Trap(*code),
+            _ => Unwind::Host(error.into()),
+        },
+        Err(payload) => Unwind::Panic(payload),
+    };
+    // SAFETY: the body has returned, and with it the borrow that it had.
+    unsafe { (*store).unwind = Some(unwind) };
+    LibcallReturn { value: 0, failed: 1 }
+}
+
+macro_rules! define {
+    (@type I32) => { u32 };
+    (@type I64) => { u64 };
+    ($($variant:ident, $name:ident ($($param:ident: $ty:ident),*) $(-> $result:ident)?;)*) => {
+        /// What fixed code calls, in the order of [`Libcall::ALL`].
+        pub static TABLE: [Address; Libcall::ALL.len()] = [$(Address(entry::$name as *const ())),*];
+
+        mod entry {
+            use super::*;
+
+            $(pub unsafe extern "C" fn $name(vmctx: *mut VmContext, $($param: define!(@type $ty)),*) -> LibcallReturn {
+                // SAFETY: generated code passes its own anchor.
+                unsafe { run(vmctx, |site| body::$name(site, $($param),*)) }
+            })*
+        }
+    };
+}
+epsilon_abi::for_each_libcall!(define);
+
+const MINUS_ONE: u64 = u64::MAX;
+
+mod body {
+    use super::*;
+
+    pub fn memory_grow(site: Site<'_>, memory: u32, delta_pages: u64) -> Result<u64> {
+        let memory = site.memory(memory);
+        Ok(site.store.grow_memory(memory, delta_pages)?.unwrap_or(MINUS_ONE))
+    }
+
+    pub fn memory_fill(site: Site<'_>, memory: u32, dst: u64, value: u32, len: u64) -> Result<u64> {
+        let memory = site.memory(memory);
+        let bytes = site.store.memories[memory as usize].bytes_mut();
+        let range = memory_range(dst, len, bytes.len())?;
+        bytes[range].fill(value as u8);
+        Ok(0)
+    }
+
+    pub fn memory_copy(site: Site<'_>, dst_memory: u32, src_memory: u32, dst: u64, src: u64, len: u64) -> Result<u64> {
+        let (dst_memory, src_memory) = (site.memory(dst_memory) as usize, site.memory(src_memory) as usize);
+        let memories = &mut site.store.memories;
+        let source = memory_range(src, len, memories[src_memory].len_bytes())?;
+        let target = memory_range(dst, len, memories[dst_memory].len_bytes())?;
+        if dst_memory == src_memory {
+            memories[dst_memory].bytes_mut().copy_within(source, target.start);
+            return Ok(0);
+        }
+        let [to, from] = memories.get_disjoint_mut([dst_memory, src_memory]).expect("two memories of the store");
+        to.bytes_mut()[target].copy_from_slice(&from.bytes()[source]);
+        Ok(0)
+    }
+
+    pub fn memory_init(site: Site<'_>, memory: u32, segment: u32, dst: u64, src: u64, len: u64) -> Result<u64> {
+        let (instance, memory) = (site.instance, site.memory(memory));
+        site.store.init_memory(instance, memory, DataIndex(segment), dst, src, len)?;
+        Ok(0)
+    }
+
+    pub fn data_drop(site: Site<'_>, segment: u32) -> Result<u64> {
+        site.store.instances[site.instance as usize].drop_data(DataIndex(segment));
+        Ok(0)
+    }
+
+    pub fn table_grow(site: Site<'_>, table: u32, delta: u64, init: u64) -> Result<u64> {
+        let table = site.table(table);
+        Ok(site.store.grow_table(table, delta, init)?.unwrap_or(MINUS_ONE))
+    }
+
+    pub fn table_fill(site: Site<'_>, table: u32, dst: u64, value: u64, len: u64) -> Result<u64> {
+        let table = site.table(table);
+        site.store.fill_table(table, dst, value, len)?;
+        Ok(0)
+    }
+
+    pub fn table_copy(site: Site<'_>, dst_table: u32, src_table: u32, dst: u64, src: u64, len: u64) -> Result<u64> {
+        let (dst_table, src_table) = (site.table(dst_table), site.table(src_table));
+        site.store.copy_table(dst_table, src_table, dst, src, len)?;
+        Ok(0)
+    }
+
+    pub fn table_init(site: Site<'_>, table: u32, segment: u32, dst: u64, src: u64, len: u64) -> Result<u64> {
+        let (instance, table) = (site.instance, site.table(table));
+        site.store.init_table(instance, table, ElemIndex(segment), dst, src, len)?;
+        Ok(0)
+    }
+
+    pub fn elem_drop(site: Site<'_>, segment: u32) -> Result<u64> {
+        site.store.instances[site.instance as usize].drop_elements(ElemIndex(segment));
+        Ok(0)
+    }
+
+    pub fn table_get_func(site: Site<'_>, table: u32, index: u64) -> Result<u64> {
+        let table = site.table(table) as usize;
+        let rows = site.store.tables[table].rows_ref().expect("a function table");
+        let range = checked_range(index, 1, rows.len())?;
+        match rows[range.start].entry {
+            0 => Ok(0),
+            entry => Ok(site.store.func_ref(entry)? as u64),
+        }
+    }
+
+    pub fn table_set_func(site: Site<'_>, table: u32, index: u64, value: u64) -> Result<u64> {
+        let table = site.table(table);
+        site.store.fill_table(table, index, value, 1)?;
+        Ok(0)
+    }
+
+    pub fn ref_func(site: Site<'_>, func: u32) -> Result<u64> {
+        let entry = site.instance().entry_of(FuncIndex(func));
+        Ok(site.store.func_ref(entry)? as u64)
+    }
+}
+
+/// The range of `len` bytes at `start`, or the trap.
+pub fn memory_range(start: u64, len: u64, size: usize) -> Result<std::ops::Range<usize>, Trap> {
+    match start.checked_add(len) {
+        Some(end) if end <= size as u64 => Ok(start as usize..end as usize),
+        _ => Err(Trap::MemoryOutOfBounds),
+    }
+}

@@ -1,0 +1,129 @@
+//! Limits that an embedder puts on what guests may allocate.
+
+use crate::error::Result;
+
+/// Decides over every growth of a store's memories and tables, and counts its items.
+pub trait ResourceLimiter {
+    /// Whether a memory may grow from `current` to `desired` bytes; also asked for initial sizes, with `current` 0.
+    ///
+    /// # Errors
+    /// An error ends the guest, where `Ok(false)` makes `memory.grow` return -1.
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool>;
+
+    /// Whether a table may grow from `current` to `desired` elements; also asked for initial sizes, with `current` 0.
+    ///
+    /// # Errors
+    /// As for memories.
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool>;
+
+    /// How many instances a store may hold.
+    fn instances(&self) -> usize {
+        10_000
+    }
+
+    /// How many memories a store may hold.
+    fn memories(&self) -> usize {
+        10_000
+    }
+
+    /// How many tables a store may hold.
+    fn tables(&self) -> usize {
+        10_000
+    }
+}
+
+/// A [`ResourceLimiter`] of fixed limits.
+#[derive(Clone, Debug)]
+pub struct StoreLimits {
+    memory_bytes: usize,
+    table_elements: usize,
+    instances: usize,
+    memories: usize,
+    tables: usize,
+}
+
+impl Default for StoreLimits {
+    fn default() -> Self {
+        StoreLimitsBuilder::new().build()
+    }
+}
+
+/// Builds [`StoreLimits`]. What is not set is not limited, beyond 10,000 items of a kind.
+#[derive(Clone, Debug)]
+pub struct StoreLimitsBuilder(StoreLimits);
+
+impl Default for StoreLimitsBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl StoreLimitsBuilder {
+    /// Without limits on sizes.
+    pub fn new() -> Self {
+        Self(StoreLimits {
+            memory_bytes: usize::MAX,
+            table_elements: usize::MAX,
+            instances: 10_000,
+            memories: 10_000,
+            tables: 10_000,
+        })
+    }
+
+    /// The largest size of each memory, in bytes.
+    pub fn memory_size(mut self, bytes: usize) -> Self {
+        self.0.memory_bytes = bytes;
+        self
+    }
+
+    /// The largest size of each table, in elements.
+    pub fn table_elements(mut self, elements: usize) -> Self {
+        self.0.table_elements = elements;
+        self
+    }
+
+    /// The number of instances.
+    pub fn instances(mut self, count: usize) -> Self {
+        self.0.instances = count;
+        self
+    }
+
+    /// The number of memories.
+    pub fn memories(mut self, count: usize) -> Self {
+        self.0.memories = count;
+        self
+    }
+
+    /// The number of tables.
+    pub fn tables(mut self, count: usize) -> Self {
+        self.0.tables = count;
+        self
+    }
+
+    /// The limits.
+    pub fn build(self) -> StoreLimits {
+        self.0
+    }
+}
+
+impl ResourceLimiter for StoreLimits {
+    fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
+        Ok(desired <= self.memory_bytes)
+    }
+
+    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
+        Ok(desired <= self.table_elements)
+    }
+
+    fn instances(&self) -> usize {
+        self.instances
+    }
+
+    fn memories(&self) -> usize {
+        self.memories
+    }
+
+    fn tables(&self) -> usize {
+        self.tables
+    }
+}

@@ -1,0 +1,397 @@
+//! Linear memories: reserved, guarded, grown in place where the plan allows.
+//!
+//! ```text
+//! guarded   ├─ head ─┤├─ accessible ─┤├─ rest of 4 GiB, no access ─┤├─ guard, no access ─┤
+//!           64 KiB    ↑ base
+//!           no access, or the instance's VmContext where memory 0 lies at the anchor
+//! checked   ├─ capacity, accessible up to the size ─┤   moves when it outgrows the capacity
+//! ```
+
+use crate::error::{Error, Result};
+use crate::image::MemoryImage;
+use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
+use crate::sys::mapping::{self, page_size, round_to_pages};
+use epsilon_abi::plan::ANCHOR_TO_MEMORY_BYTES;
+use epsilon_abi::vm::VmMemory;
+use epsilon_abi::{MemoryPlan, MemoryStyle, MemoryType};
+use region::{Allocation, Protection};
+use std::sync::Arc;
+
+/// Bytes below a memory's base.
+const HEAD_BYTES: usize = ANCHOR_TO_MEMORY_BYTES as usize;
+
+/// A memory that may move is given room to grow by this factor.
+const GROWTH_FACTOR: usize = 2;
+
+/// No memory is larger than this, whatever its type says: 2^46 bytes are beyond any machine's address space for users.
+const MAX_BYTES: u64 = 1 << 46;
+
+/// A linear memory as the store owns it.
+pub struct MemoryData {
+    ty: MemoryType,
+    guarded: bool,
+    /// The words that machine code reads; they stay where they are while the memory moves.
+    def: Box<VmMemory>,
+    reservation: Allocation,
+    /// Bytes above the base that may become accessible without moving.
+    capacity_bytes: usize,
+    /// Bytes above the base that are accessible; whole host pages.
+    accessible_bytes: usize,
+    image: Option<Arc<MemoryImage>>,
+}
+
+// SAFETY: the pointers lead into the memory's own reservation; access goes through the store that owns it.
+unsafe impl Send for MemoryData {}
+// SAFETY: as above.
+unsafe impl Sync for MemoryData {}
+
+impl MemoryData {
+    /// A memory of its type's minimum size, with zeroes or its image in it.
+    pub fn new(ty: MemoryType, plan: &MemoryPlan, image: Option<Arc<MemoryImage>>) -> Result<Self> {
+        let len_bytes = size_in_bytes(&ty, ty.limits.min).ok_or_else(|| too_large(&ty))?;
+        let guarded = plan.is_guarded(&ty);
+        let (capacity_bytes, total_bytes) = match plan.style {
+            MemoryStyle::Guarded { guard_bytes } if guarded => {
+                (1 << 32, HEAD_BYTES + (1usize << 32) + round_to_pages(guard_bytes as usize))
+            }
+            _ => {
+                let capacity = round_to_pages(initial_capacity(&ty, len_bytes).max(1));
+                (capacity, HEAD_BYTES + capacity)
+            }
+        };
+        let reservation = reserve(total_bytes)?;
+        let base = base_of(&reservation);
+        let def = Box::new(VmMemory { base, len_bytes });
+        let mut memory = Self { ty, guarded, def, reservation, capacity_bytes, accessible_bytes: 0, image };
+        memory.make_accessible(len_bytes)?;
+        memory.apply_image()?;
+        Ok(memory)
+    }
+
+    /// The memory's type, with its present size as the minimum.
+    pub fn ty(&self) -> MemoryType {
+        let mut ty = self.ty;
+        ty.limits.min = self.len_pages();
+        ty
+    }
+
+    /// The words that machine code reads.
+    pub fn def(&self) -> *mut VmMemory {
+        (&raw const *self.def).cast_mut()
+    }
+
+    /// Address of byte 0.
+    pub fn base(&self) -> *mut u8 {
+        self.def.base
+    }
+
+    /// Size in bytes.
+    pub fn len_bytes(&self) -> usize {
+        self.def.len_bytes
+    }
+
+    /// Size in pages of the memory's type.
+    pub fn len_pages(&self) -> u64 {
+        (self.def.len_bytes >> self.ty.page_size_log2) as u64
+    }
+
+    /// The contents.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: the first `len_bytes` are accessible; machine code writes only under `&mut` of the store.
+        unsafe { std::slice::from_raw_parts(self.def.base, self.def.len_bytes) }
+    }
+
+    /// The contents.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as for `bytes`, and the store is borrowed exclusively.
+        unsafe { std::slice::from_raw_parts_mut(self.def.base, self.def.len_bytes) }
+    }
+
+    /// Whether an address lies in this memory's reservation, guards included.
+    pub fn reserves(&self, address: usize) -> bool {
+        self.reservation.as_range().contains(&address)
+    }
+
+    /// Makes the whole pages below the base, where an anchored instance keeps its words, accessible; returns the
+    /// anchor's address.
+    pub fn make_head(&mut self, len_bytes: usize) -> Result<*mut u8> {
+        assert!(len_bytes <= HEAD_BYTES, "MemoryPlan allows only instances whose words fit");
+        // SAFETY: the head belongs to this memory's reservation, and nothing refers into it yet.
+        unsafe {
+            let anchor = self.def.base.sub(HEAD_BYTES);
+            region::protect(anchor, round_to_pages(len_bytes), Protection::READ_WRITE).map_err(reservation_error)?;
+            Ok(anchor)
+        }
+    }
+
+    /// The size in bytes that growing by `delta_pages` would give; `None` beyond the type's maximum.
+    pub fn grown_bytes(&self, delta_pages: u64) -> Option<usize> {
+        let pages = self.len_pages().checked_add(delta_pages)?;
+        if self.ty.limits.max.is_some_and(|max| pages > max) {
+            return None;
+        }
+        size_in_bytes(&self.ty, pages)
+    }
+
+    /// The maximum in bytes that the type declares.
+    pub fn max_bytes(&self) -> Option<usize> {
+        self.ty.limits.max.and_then(|pages| size_in_bytes(&self.ty, pages))
+    }
+
+    /// Grows to `len_bytes`, which [`Self::grown_bytes`] gave.
+    pub fn grow_to(&mut self, len_bytes: usize) -> Result<()> {
+        if len_bytes > self.capacity_bytes {
+            self.move_to(len_bytes)?;
+        }
+        self.make_accessible(len_bytes)?;
+        self.def.len_bytes = len_bytes;
+        Ok(())
+    }
+
+    /// Back to the minimum size and the initial contents.
+    pub fn reset(&mut self, instantiated_pages: u64) -> Result<()> {
+        let len_bytes = size_in_bytes(&self.ty, instantiated_pages).expect("the memory once had this size");
+        let keep_bytes = round_to_pages(len_bytes);
+        // SAFETY: the ranges are accessible parts of the reservation, and nobody refers into them: `&mut self`.
+        unsafe {
+            mapping::discard(self.def.base, self.accessible_bytes)
+                .map_err(|error| Error::system("reset a memory", error))?;
+            if keep_bytes < self.accessible_bytes {
+                let (start, len) = (self.def.base.add(keep_bytes), self.accessible_bytes - keep_bytes);
+                region::protect(start, len, Protection::NONE).map_err(reservation_error)?;
+            }
+        }
+        self.accessible_bytes = keep_bytes;
+        self.def.len_bytes = len_bytes;
+        if self.image.as_ref().is_some_and(|image| image.is_mapped()) {
+            return Ok(()); // discarded pages read as the image again
+        }
+        self.apply_image()
+    }
+
+    fn apply_image(&mut self) -> Result<()> {
+        let Some(image) = &self.image else { return Ok(()) };
+        // SAFETY: the memory has its minimum size, and nobody refers into it: `&mut self`.
+        unsafe { image.apply(self.def.base) }.map_err(|error| Error::system("map a memory's initial contents", error))
+    }
+
+    fn make_accessible(&mut self, len_bytes: usize) -> Result<()> {
+        let wanted = round_to_pages(len_bytes);
+        if wanted > self.accessible_bytes {
+            // SAFETY: the range lies above what is accessible and inside the capacity of our own reservation.
+            unsafe {
+                let start = self.def.base.add(self.accessible_bytes);
+                region::protect(start, wanted - self.accessible_bytes, Protection::READ_WRITE)
+                    .map_err(reservation_error)?;
+            }
+            self.accessible_bytes = wanted;
+        }
+        Ok(())
+    }
+
+    /// Moves to a larger reservation.
+    fn move_to(&mut self, len_bytes: usize) -> Result<()> {
+        assert!(!self.guarded && !self.ty.shared, "MemoryPlan promised that this memory's base is constant");
+        let limit = self.max_bytes().unwrap_or(usize::MAX).max(len_bytes);
+        let capacity = round_to_pages(len_bytes.saturating_mul(GROWTH_FACTOR).min(limit));
+        let reservation = reserve(HEAD_BYTES + capacity)?;
+        let (from, accessible) = (self.def.base, self.accessible_bytes);
+        let old = std::mem::replace(&mut self.reservation, reservation);
+        self.def.base = base_of(&self.reservation);
+        (self.capacity_bytes, self.accessible_bytes) = (capacity, 0);
+        self.make_accessible(accessible.max(len_bytes))?;
+        // SAFETY: both ranges are accessible, and in different reservations.
+        unsafe { self.def.base.copy_from_nonoverlapping(from, self.def.len_bytes) };
+        drop(old);
+        // A copy is not a mapping of the image: resetting writes the image anew.
+        if let Some(image) = &mut self.image {
+            *image = Arc::new(image.unmapped());
+        }
+        Ok(())
+    }
+}
+
+/// Bytes of so many pages, if they can be addressed at all.
+fn size_in_bytes(ty: &MemoryType, pages: u64) -> Option<usize> {
+    let bytes = pages.checked_mul(1 << ty.page_size_log2)?;
+    let limit = ty.max_bytes_of_index().unwrap_or(MAX_BYTES);
+    if bytes > limit { None } else { usize::try_from(bytes).ok() }
+}
+
+fn initial_capacity(ty: &MemoryType, len_bytes: usize) -> usize {
+    let max = ty.limits.max.and_then(|pages| size_in_bytes(ty, pages));
+    match max {
+        // A shared memory never moves.
+        Some(max) if ty.shared || max <= 16 << 20 => max,
+        _ => len_bytes,
+    }
+}
+
+fn reserve(total_bytes: usize) -> Result<Allocation> {
+    debug_assert!(total_bytes.is_multiple_of(page_size()));
+    region::alloc(total_bytes, Protection::NONE).map_err(reservation_error)
+}
+
+fn base_of(reservation: &Allocation) -> *mut u8 {
+    // SAFETY: every reservation is longer than its head.
+    unsafe { reservation.as_ptr::<u8>().cast_mut().add(HEAD_BYTES) }
+}
+
+fn too_large(ty: &MemoryType) -> Error {
+    Error::limit(format!("{ty} is larger than this machine can address"))
+}
+
+/// What can fail when a memory is made.
+pub type MemoryError = region::Error;
+
+#[cold]
+fn reservation_error(error: MemoryError) -> Error {
+    let source = error.as_io_error().unwrap_or_else(|| std::io::Error::other(error.to_string()));
+    Error::system("reserve address space for a memory", source)
+}
+
+/// A linear memory of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    pub(crate) store: StoreId,
+    pub(crate) index: u32,
+}
+
+impl Memory {
+    /// A new memory, made by the host.
+    pub fn new(mut store: impl AsContextMut, ty: MemoryType) -> Result<Self> {
+        store.as_context_mut().inner().new_memory(ty, None)
+    }
+
+    /// The type, with the present size as the minimum.
+    ///
+    /// # Panics
+    /// If the memory is of another store.
+    pub fn ty(&self, store: impl AsContext) -> MemoryType {
+        self.get(store.as_context().inner()).ty()
+    }
+
+    /// Size in pages.
+    ///
+    /// # Panics
+    /// If the memory is of another store.
+    pub fn size(&self, store: impl AsContext) -> u64 {
+        self.get(store.as_context().inner()).len_pages()
+    }
+
+    /// Size in bytes.
+    ///
+    /// # Panics
+    /// If the memory is of another store.
+    pub fn data_size(&self, store: impl AsContext) -> usize {
+        self.get(store.as_context().inner()).len_bytes()
+    }
+
+    /// Grows by `delta` pages and returns the old size in pages.
+    pub fn grow(&self, mut store: impl AsContextMut, delta: u64) -> Result<u64> {
+        let mut context = store.as_context_mut();
+        let inner = context.inner();
+        inner.check(self.store, "memory")?;
+        match inner.grow_memory(self.index, delta)? {
+            Some(old_pages) => Ok(old_pages),
+            None => {
+                let ty = inner.memories[self.index as usize].ty();
+                Err(Error::limit(format!("{ty} cannot grow by {delta} pages")))
+            }
+        }
+    }
+
+    /// The contents.
+    ///
+    /// # Panics
+    /// If the memory is of another store.
+    pub fn data<'a, T: 'static>(&self, store: impl Into<crate::store::StoreContext<'a, T>>) -> &'a [u8] {
+        self.get(store.into().inner()).bytes()
+    }
+
+    /// The contents.
+    ///
+    /// # Panics
+    /// If the memory is of another store.
+    pub fn data_mut<'a, T: 'static>(&self, store: impl Into<crate::store::StoreContextMut<'a, T>>) -> &'a mut [u8] {
+        self.data_and_store_mut(store).0
+    }
+
+    /// The contents and the embedder's data at once.
+    ///
+    /// # Panics
+    /// If the memory is of another store.
+    pub fn data_and_store_mut<'a, T: 'static>(
+        &self,
+        store: impl Into<crate::store::StoreContextMut<'a, T>>,
+    ) -> (&'a mut [u8], &'a mut T) {
+        let store = store.into().0;
+        store.inner.assert_owns(self.store, "memory");
+        (store.inner.memories[self.index as usize].bytes_mut(), &mut store.data)
+    }
+
+    /// Copies from `offset` into `buffer`.
+    pub fn read(&self, store: impl AsContext, offset: usize, buffer: &mut [u8]) -> Result<()> {
+        let context = store.as_context();
+        let inner = context.inner();
+        inner.check(self.store, "memory")?;
+        let bytes = self.get(inner).bytes();
+        let range = offset..offset.saturating_add(buffer.len());
+        let source = bytes.get(range).ok_or_else(|| outside(offset, buffer.len(), bytes.len()))?;
+        buffer.copy_from_slice(source);
+        Ok(())
+    }
+
+    /// Copies `buffer` to `offset`.
+    pub fn write(&self, mut store: impl AsContextMut, offset: usize, buffer: &[u8]) -> Result<()> {
+        let mut context = store.as_context_mut();
+        let inner = context.inner();
+        inner.check(self.store, "memory")?;
+        let bytes = inner.memories[self.index as usize].bytes_mut();
+        let (len, range) = (bytes.len(), offset..offset.saturating_add(buffer.len()));
+        let target = bytes.get_mut(range).ok_or_else(|| outside(offset, buffer.len(), len))?;
+        target.copy_from_slice(buffer);
+        Ok(())
+    }
+
+    fn get<'a>(&self, inner: &'a StoreInner) -> &'a MemoryData {
+        inner.assert_owns(self.store, "memory");
+        &inner.memories[self.index as usize]
+    }
+}
+
+#[cold]
+fn outside(offset: usize, len: usize, size: usize) -> Error {
+    Error::misuse(format!("{len} bytes at offset {offset} do not lie in a memory of {size} bytes"))
+}
+
+impl StoreInner {
+    pub(crate) fn new_memory(&mut self, ty: MemoryType, image: Option<Arc<MemoryImage>>) -> Result<Memory> {
+        let desired = size_in_bytes(&ty, ty.limits.min).ok_or_else(|| too_large(&ty))?;
+        let (count, max) = (self.memories.len(), ty.limits.max.and_then(|pages| size_in_bytes(&ty, pages)));
+        if let Some(limiter) = self.limiter() {
+            if count >= limiter.memories() {
+                return Err(Error::limit(format!("the store may hold {count} memories")));
+            }
+            if !limiter.memory_growing(0, desired, max)? {
+                return Err(Error::limit(format!("the store's limiter refuses {ty}")));
+            }
+        }
+        self.memories.push(MemoryData::new(ty, &self.runtime.settings().plan, image)?);
+        Ok(Memory { store: self.id, index: count as u32 })
+    }
+
+    /// Grows a memory; `None` if its type, the limiter or the system refuses.
+    pub(crate) fn grow_memory(&mut self, index: u32, delta_pages: u64) -> Result<Option<u64>> {
+        let memory = &self.memories[index as usize];
+        let (old_pages, current, max) = (memory.len_pages(), memory.len_bytes(), memory.max_bytes());
+        let Some(desired) = memory.grown_bytes(delta_pages) else { return Ok(None) };
+        if let Some(limiter) = self.limiter()
+            && !limiter.memory_growing(current, desired, max)?
+        {
+            return Ok(None);
+        }
+        let grown = self.memories[index as usize].grow_to(desired);
+        Ok(grown.is_ok().then_some(old_pages))
+    }
+}

@@ -1,0 +1,384 @@
+//! The store: owner of all that instances consist of, and of the embedder's data.
+//!
+//! A [`Store<T>`] is one heap block, [`StoreBox`]: the part that machine code and libcalls reach ([`StoreInner`],
+//! which does not know `T`), then the data. Host functions get both back from the anchor of their caller.
+
+use crate::call::Activation;
+use crate::error::{Error, Result};
+use crate::func::Functions;
+use crate::global::HostGlobal;
+use crate::instance::InstanceData;
+use crate::limits::ResourceLimiter;
+use crate::link::LinkedCode;
+use crate::memory::MemoryData;
+use crate::module::Runtime;
+use crate::stack::WasmStack;
+use crate::table::TableData;
+use crate::trap::{FaultRecord, Trap, Unwind};
+use epsilon_abi::vm::{VM_MAGIC, VmContext};
+use std::any::Any;
+use std::cell::Cell;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+
+/// The words of a store that fixed machine code reads and writes. They stay where they are while the store moves, and
+/// while interrupt handles last. The cells belong to the thread that runs the store; other threads use the atomics.
+#[repr(C)]
+pub struct VmStore {
+    /// Stack pointer of the host at the innermost `enter`.
+    pub host_sp: Cell<usize>,
+    /// Exit record: frame pointer of the thunk through which wasm last left for the host.
+    pub exit_fp: Cell<usize>,
+    /// Exit record: stack pointer there; the next activation starts below.
+    pub exit_sp: Cell<usize>,
+    /// Set to interrupt: sticky until the outermost activation has ended.
+    pub pending: AtomicU32,
+    /// Thread that runs wasm of this store; 0 if none does.
+    pub running_thread: AtomicI32,
+    /// Lowest address of the wasm stack's guard.
+    pub guard_low: Cell<usize>,
+    /// Lowest usable address of the wasm stack.
+    pub stack_low: Cell<usize>,
+    /// What the signal handler saw last.
+    pub fault: Cell<FaultRecord>,
+    /// The store itself, as last entered.
+    pub owner: Cell<*mut StoreInner>,
+}
+
+// SAFETY: other threads hold `VmStore` only behind interrupt handles, which use nothing but the atomics.
+unsafe impl Send for VmStore {}
+// SAFETY: as above.
+unsafe impl Sync for VmStore {}
+
+impl VmStore {
+    fn new() -> Self {
+        Self {
+            host_sp: Cell::new(0),
+            exit_fp: Cell::new(0),
+            exit_sp: Cell::new(0),
+            pending: AtomicU32::new(0),
+            running_thread: AtomicI32::new(0),
+            guard_low: Cell::new(0),
+            stack_low: Cell::new(0),
+            fault: Cell::new(FaultRecord::default()),
+            owner: Cell::new(std::ptr::null_mut()),
+        }
+    }
+
+    /// Whether an address is in the guard of the wasm stack. Safe to ask in a signal handler.
+    pub fn is_stack_guard(&self, address: usize) -> bool {
+        (self.guard_low.get()..self.stack_low.get()).contains(&address)
+    }
+}
+
+/// The part of a store that does not know the embedder's data.
+pub struct StoreInner {
+    pub(crate) vm: Arc<VmStore>,
+    pub(crate) id: StoreId,
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) instances: Vec<Box<InstanceData>>,
+    pub(crate) memories: Vec<MemoryData>,
+    pub(crate) tables: Vec<TableData>,
+    pub(crate) host_globals: Vec<HostGlobal>,
+    pub(crate) functions: Functions,
+    pub(crate) extern_refs: Vec<Arc<dyn Any + Send + Sync>>,
+    /// What ended an activation, until `call` picks it up.
+    pub(crate) unwind: Option<Unwind>,
+    /// The wasm stack, while any activation runs.
+    pub(crate) stack: Option<WasmStack>,
+    /// The innermost activation's record.
+    pub(crate) activation: *const Activation,
+    /// The anchor for host functions that are called from the host.
+    host_anchor: Box<VmContext>,
+    limiter_of: LimiterOf,
+}
+
+type LimiterOf = unsafe fn(*mut StoreInner) -> Option<*mut dyn ResourceLimiter>;
+
+// SAFETY: a store moves between threads only while nothing of it runs; its raw pointers lead to what it owns. All
+// embedder data and host functions behind it are `Send`.
+unsafe impl Send for StoreInner {}
+// SAFETY: `&StoreInner` gives read access only, and machine code runs only under `&mut`.
+unsafe impl Sync for StoreInner {}
+
+/// Tells stores apart, so that items of another one are refused.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct StoreId(NonZeroU64);
+
+impl StoreId {
+    fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self(NonZeroU64::new(NEXT.fetch_add(1, Ordering::Relaxed)).expect("fewer than 2^64 stores"))
+    }
+}
+
+type LimiterFn<T> = Box<dyn (FnMut(&mut T) -> &mut dyn ResourceLimiter) + Send + Sync>;
+
+/// A store's heap block. `inner` comes first, so that its address is the block's.
+#[repr(C)]
+pub(crate) struct StoreBox<T> {
+    pub(crate) inner: StoreInner,
+    pub(crate) data: T,
+    limiter: Option<LimiterFn<T>>,
+}
+
+/// Owner of instances and all that belongs to them, and of the embedder's data `T`.
+///
+/// Everything in a store lives until the store is dropped. Stores move between threads; they are not shared.
+pub struct Store<T: 'static>(Box<StoreBox<T>>);
+
+impl<T: 'static> Store<T> {
+    /// An empty store of an engine.
+    pub fn new(engine: &impl AsRef<Arc<Runtime>>, data: T) -> Self {
+        Self(Box::new(StoreBox { inner: StoreInner::new(engine.as_ref(), limiter_of::<T>), data, limiter: None }))
+    }
+
+    /// The embedder's data.
+    pub fn data(&self) -> &T {
+        &self.0.data
+    }
+
+    /// The embedder's data.
+    pub fn data_mut(&mut self) -> &mut T {
+        &mut self.0.data
+    }
+
+    /// Drops everything but the data, which is returned.
+    pub fn into_data(self) -> T {
+        self.0.data
+    }
+
+    /// Sets who decides over growth. Without one, memories and tables grow to their types' maxima.
+    pub fn limiter(&mut self, limiter: impl (FnMut(&mut T) -> &mut dyn ResourceLimiter) + Send + Sync + 'static) {
+        self.0.limiter = Some(Box::new(limiter));
+    }
+
+    /// A handle with which any thread can end what runs in this store.
+    pub fn interrupt_handle(&self) -> crate::interrupt::InterruptHandle {
+        crate::interrupt::InterruptHandle::new(&self.0.inner.vm)
+    }
+
+    /// The engine's part that this store belongs to.
+    pub fn runtime(&self) -> &Arc<Runtime> {
+        &self.0.inner.runtime
+    }
+}
+
+impl<T: std::fmt::Debug> std::fmt::Debug for Store<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("data", &self.0.data)
+            .field("instances", &self.0.inner.instances.len())
+            .finish_non_exhaustive()
+    }
+}
+
+unsafe fn limiter_of<T: 'static>(inner: *mut StoreInner) -> Option<*mut dyn ResourceLimiter> {
+    // SAFETY: this function is only stored in the `inner` of a `StoreBox<T>`, which comes first in it.
+    let store = unsafe { &mut *inner.cast::<StoreBox<T>>() };
+    let limiter = store.limiter.as_mut()?;
+    Some(std::ptr::from_mut(limiter(&mut store.data)))
+}
+
+impl StoreInner {
+    fn new(runtime: &Arc<Runtime>, limiter_of: LimiterOf) -> Self {
+        let vm = Arc::new(VmStore::new());
+        Self {
+            id: StoreId::next(),
+            runtime: runtime.clone(),
+            instances: Vec::new(),
+            memories: Vec::new(),
+            tables: Vec::new(),
+            host_globals: Vec::new(),
+            functions: Functions::default(),
+            extern_refs: Vec::new(),
+            unwind: None,
+            stack: None,
+            activation: std::ptr::null(),
+            host_anchor: Box::new(VmContext {
+                store: Arc::as_ptr(&vm).cast_mut().cast(),
+                libcalls: std::ptr::null(),
+                instance: std::ptr::null_mut(),
+                magic: VM_MAGIC,
+            }),
+            limiter_of,
+            vm,
+        }
+    }
+
+    /// Notes this store's present address, from which host functions and libcalls get it back.
+    #[inline]
+    pub(crate) fn settle(&mut self) {
+        let this: *mut Self = self;
+        self.vm.owner.set(this);
+    }
+
+    /// The anchor for host functions that are called from the host.
+    pub(crate) fn host_anchor(&self) -> usize {
+        &raw const *self.host_anchor as usize
+    }
+
+    /// The limiter, if the embedder set one.
+    pub(crate) fn limiter(&mut self) -> Option<&mut (dyn ResourceLimiter + 'static)> {
+        // SAFETY: `self` is the `inner` of the `StoreBox<T>` whose `T` made `limiter_of`; the reference lives no
+        // longer than the borrow of the store.
+        unsafe { (self.limiter_of)(self).map(|limiter| &mut *limiter) }
+    }
+
+    /// Refuses items of another store.
+    #[inline]
+    pub(crate) fn check(&self, id: StoreId, item: &'static str) -> Result<()> {
+        if id == self.id { Ok(()) } else { Err(Error::wrong_store(item)) }
+    }
+
+    /// As [`Self::check`], where the signature leaves no room for an error.
+    ///
+    /// # Panics
+    /// If the item is of another store.
+    #[inline]
+    pub(crate) fn assert_owns(&self, id: StoreId, item: &'static str) {
+        assert!(id == self.id, "{}", Error::wrong_store(item));
+    }
+
+    /// The code that `pc` lies in.
+    pub(crate) fn code_at(&self, pc: usize) -> Option<(&InstanceData, &LinkedCode)> {
+        self.instances
+            .iter()
+            .map(|instance| (&**instance, instance.module.code()))
+            .find(|(_, code)| code.text().contains(&pc))
+    }
+
+    /// The trap that the instruction at `pc` raises.
+    pub(crate) fn trap_at(&self, pc: usize) -> Option<Trap> {
+        self.code_at(pc)?.1.trap_at(pc)
+    }
+
+    /// Whether an address lies in the reservation of one of the store's memories.
+    pub(crate) fn is_guest_memory(&self, address: usize) -> bool {
+        self.memories.iter().any(|memory| memory.reserves(address))
+    }
+
+    /// Whether wasm of this store is on any stack now.
+    pub(crate) fn is_running(&self) -> bool {
+        !self.activation.is_null()
+    }
+}
+
+/// What gives shared access to a store.
+pub trait AsContext {
+    /// The embedder's data.
+    type Data: 'static;
+    /// The store.
+    fn as_context(&self) -> StoreContext<'_, Self::Data>;
+}
+
+/// What gives exclusive access to a store.
+pub trait AsContextMut: AsContext {
+    /// The store.
+    fn as_context_mut(&mut self) -> StoreContextMut<'_, Self::Data>;
+}
+
+/// Shared access to a store.
+pub struct StoreContext<'a, T: 'static>(pub(crate) &'a StoreBox<T>);
+
+/// Exclusive access to a store.
+pub struct StoreContextMut<'a, T: 'static>(pub(crate) &'a mut StoreBox<T>);
+
+impl<'a, T> StoreContext<'a, T> {
+    /// The embedder's data.
+    pub fn data(&self) -> &'a T {
+        &self.0.data
+    }
+
+    pub(crate) fn inner(&self) -> &'a StoreInner {
+        &self.0.inner
+    }
+}
+
+impl<T> StoreContextMut<'_, T> {
+    /// The embedder's data.
+    pub fn data(&self) -> &T {
+        &self.0.data
+    }
+
+    /// The embedder's data.
+    pub fn data_mut(&mut self) -> &mut T {
+        &mut self.0.data
+    }
+
+    pub(crate) fn inner(&mut self) -> &mut StoreInner {
+        &mut self.0.inner
+    }
+}
+
+impl<T: 'static> AsContext for Store<T> {
+    type Data = T;
+    fn as_context(&self) -> StoreContext<'_, T> {
+        StoreContext(&self.0)
+    }
+}
+
+impl<T: 'static> AsContextMut for Store<T> {
+    fn as_context_mut(&mut self) -> StoreContextMut<'_, T> {
+        StoreContextMut(&mut self.0)
+    }
+}
+
+impl<T: 'static> AsContext for StoreContext<'_, T> {
+    type Data = T;
+    fn as_context(&self) -> StoreContext<'_, T> {
+        StoreContext(self.0)
+    }
+}
+
+impl<T: 'static> AsContext for StoreContextMut<'_, T> {
+    type Data = T;
+    fn as_context(&self) -> StoreContext<'_, T> {
+        StoreContext(self.0)
+    }
+}
+
+impl<T: 'static> AsContextMut for StoreContextMut<'_, T> {
+    fn as_context_mut(&mut self) -> StoreContextMut<'_, T> {
+        StoreContextMut(self.0)
+    }
+}
+
+impl<C: AsContext> AsContext for &C {
+    type Data = C::Data;
+    fn as_context(&self) -> StoreContext<'_, C::Data> {
+        C::as_context(self)
+    }
+}
+
+impl<C: AsContext> AsContext for &mut C {
+    type Data = C::Data;
+    fn as_context(&self) -> StoreContext<'_, C::Data> {
+        C::as_context(self)
+    }
+}
+
+impl<C: AsContextMut> AsContextMut for &mut C {
+    fn as_context_mut(&mut self) -> StoreContextMut<'_, C::Data> {
+        C::as_context_mut(self)
+    }
+}
+
+impl<'a, T: 'static, C: AsContext<Data = T>> From<&'a C> for StoreContext<'a, T> {
+    fn from(context: &'a C) -> Self {
+        context.as_context()
+    }
+}
+
+impl<'a, T: 'static, C: AsContext<Data = T>> From<&'a mut C> for StoreContext<'a, T> {
+    fn from(context: &'a mut C) -> Self {
+        C::as_context(context)
+    }
+}
+
+impl<'a, T: 'static, C: AsContextMut<Data = T>> From<&'a mut C> for StoreContextMut<'a, T> {
+    fn from(context: &'a mut C) -> Self {
+        context.as_context_mut()
+    }
+}

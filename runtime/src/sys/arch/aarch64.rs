@@ -1,0 +1,543 @@
+//! aarch64: the pinned register is `x21`. Scratch registers that hold neither arguments nor the anchor at a call are
+//! `x0`, `x1` and `x9` to `x17`; at a return `x8` as well. `x18` belongs to the platform and is never touched.
+//!
+//! Branches to code of another function are unconditional ones: a linker extends those where the target is far, and it
+//! may use `x16` and `x17` for that.
+
+use super::{EntryFrame, LibcallReturn, RegFile, ThunkData, flag};
+use crate::libcalls;
+use crate::store::VmStore;
+use epsilon_abi::Libcall;
+use epsilon_abi::vm::VmContext;
+use std::arch::naked_asm;
+use std::mem::{offset_of, size_of};
+
+const INTS: usize = offset_of!(RegFile, ints);
+const FLOATS: usize = offset_of!(RegFile, floats);
+const REGS: usize = offset_of!(EntryFrame, regs);
+/// Register images, then padding to keep the stack aligned to 16, then the thunk's data.
+const HOST_FRAME: usize = size_of::<RegFile>() + 16;
+const _: () = assert!(HOST_FRAME % 16 == 0 && FLOATS == 64 && REGS == 0 && INTS == 0);
+
+/// Enters wasm: switches to the wasm stack, calls, and comes back with 0; or 1 if the activation was landed.
+///
+/// The registers that C functions preserve are restored from the host's stack in both cases: code that was landed has
+/// not restored them.
+///
+/// ```text
+/// x29+96   d8 to d15
+/// x29+16   x19 to x28
+/// x29      caller's x29 and x30
+/// x29-8    frame
+/// x29-16   the outer activation's host_sp; the host's stack is used from here down while wasm runs
+/// ```
+///
+/// # Safety
+/// `frame` must hold what [`EntryFrame`] says, for a live anchor of the store that `store` belongs to, and
+/// `stack_top` must lie on the store's wasm stack below all of its live frames.
+#[unsafe(naked)]
+pub unsafe extern "C" fn enter(frame: *mut EntryFrame, store: *mut VmStore) -> u64 {
+    naked_asm!(
+        "stp x29, x30, [sp, #-160]!",
+        "mov x29, sp",
+        "stp x19, x20, [sp, #16]",
+        "stp x21, x22, [sp, #32]",
+        "stp x23, x24, [sp, #48]",
+        "stp x25, x26, [sp, #64]",
+        "stp x27, x28, [sp, #80]",
+        "stp d8, d9, [sp, #96]",
+        "stp d10, d11, [sp, #112]",
+        "stp d12, d13, [sp, #128]",
+        "stp d14, d15, [sp, #144]",
+        "ldr x9, [x1, #{host_sp}]",
+        "stp x9, x0, [sp, #-16]!",
+        "mov x9, sp",
+        "str x9, [x1, #{host_sp}]",
+        "mov x16, x0",
+        "ldr x21, [x16, #{anchor}]",
+        "ldr x9, [x16, #{stack_top}]",
+        "mov sp, x9",
+        // Stack arguments.
+        "ldr x9, [x16, #{stack_args_bytes}]",
+        "cbz x9, 2f",
+        "ldr x10, [x16, #{stack_args}]",
+        "sub sp, sp, x9",
+        "mov x11, sp",
+        "3:",
+        "ldp x12, x13, [x10], #16",
+        "stp x12, x13, [x11], #16",
+        "subs x9, x9, #16",
+        "b.ne 3b",
+        "2:",
+        "ldr w9, [x16, #{flags}]",
+        "tst w9, #{FLOAT_PARAMS}",
+        "b.eq 4f",
+        "ldp q0, q1, [x16, #64]",
+        "ldp q2, q3, [x16, #96]",
+        "ldp q4, q5, [x16, #128]",
+        "ldp q6, q7, [x16, #160]",
+        "4:",
+        "ldp x2, x3, [x16]",
+        "ldp x4, x5, [x16, #16]",
+        "ldp x6, x7, [x16, #32]",
+        "ldr x8, [x16, #48]",
+        // An interruption before this line is seen by the test; one behind it finds its pc in the window.
+        ".globl epsilon_enter_window",
+        ".hidden epsilon_enter_window",
+        "epsilon_enter_window:",
+        "ldr x9, [x21, #{store}]",
+        "ldr w9, [x9, #{pending}]",
+        "cbnz w9, epsilon_landing_pad",
+        "ldr x9, [x16, #{code}]",
+        "blr x9",
+        ".globl epsilon_enter_return",
+        ".hidden epsilon_enter_return",
+        "epsilon_enter_return:",
+        "ldr x9, [x21, #{store}]",
+        "ldr x10, [x9, #{host_sp}]",
+        "mov sp, x10",
+        "ldp x10, x16, [sp], #16",
+        "str x10, [x9, #{host_sp}]",
+        "str x2, [x16]",
+        "ldr w9, [x16, #{flags}]",
+        "tst w9, #{RESULTS}",
+        "b.eq 5f",
+        "str x3, [x16, #8]",
+        "stp x4, x5, [x16, #16]",
+        "stp x6, x7, [x16, #32]",
+        "stp q0, q1, [x16, #64]",
+        "stp q2, q3, [x16, #96]",
+        "stp q4, q5, [x16, #128]",
+        "stp q6, q7, [x16, #160]",
+        "5:",
+        "mov x0, #0",
+        "6:",
+        "ldp d14, d15, [sp, #144]",
+        "ldp d12, d13, [sp, #128]",
+        "ldp d10, d11, [sp, #112]",
+        "ldp d8, d9, [sp, #96]",
+        "ldp x27, x28, [sp, #80]",
+        "ldp x25, x26, [sp, #64]",
+        "ldp x23, x24, [sp, #48]",
+        "ldp x21, x22, [sp, #32]",
+        "ldp x19, x20, [sp, #16]",
+        "ldp x29, x30, [sp], #160",
+        "ret",
+        // Traps, host errors and interruptions end here. Only the anchor in x21 is needed.
+        ".globl epsilon_landing_pad",
+        ".hidden epsilon_landing_pad",
+        "epsilon_landing_pad:",
+        "ldr x9, [x21, #{store}]",
+        "ldr x10, [x9, #{host_sp}]",
+        "mov sp, x10",
+        "ldp x10, x16, [sp], #16",
+        "str x10, [x9, #{host_sp}]",
+        "mov x0, #1",
+        "b 6b",
+        host_sp = const offset_of!(VmStore, host_sp),
+        pending = const offset_of!(VmStore, pending),
+        store = const offset_of!(VmContext, store),
+        anchor = const offset_of!(EntryFrame, anchor),
+        code = const offset_of!(EntryFrame, code),
+        stack_args = const offset_of!(EntryFrame, stack_args),
+        stack_args_bytes = const offset_of!(EntryFrame, stack_args_bytes),
+        stack_top = const offset_of!(EntryFrame, stack_top),
+        flags = const offset_of!(EntryFrame, flags),
+        FLOAT_PARAMS = const flag::FLOAT_PARAMS,
+        RESULTS = const flag::FLOAT_RESULTS | flag::MANY_RESULTS,
+    )
+}
+
+/// From wasm to a host function, on the host's stack. `x16` holds the slot's [`ThunkData`].
+///
+/// ```text
+/// x29+16   stack arguments, popped on return
+/// x29+8    return address into wasm
+/// x29      caller's x29
+/// x29-8    padding
+/// x29-16   thunk data
+/// x29-208  RegFile
+/// ```
+#[unsafe(naked)]
+unsafe extern "C" fn host_common() {
+    naked_asm!(
+        ".globl epsilon_host_start",
+        ".hidden epsilon_host_start",
+        "epsilon_host_start:",
+        "stp x29, x30, [sp, #-16]!",
+        "mov x29, sp",
+        "sub sp, sp, #{frame}",
+        "stp x2, x3, [sp]",
+        "stp x4, x5, [sp, #16]",
+        "stp x6, x7, [sp, #32]",
+        "stp x8, xzr, [sp, #48]",
+        "ldr w9, [x16, #{flags}]",
+        "tst w9, #{FLOAT_PARAMS}",
+        "b.eq 2f",
+        "stp q0, q1, [sp, #64]",
+        "stp q2, q3, [sp, #96]",
+        "stp q4, q5, [sp, #128]",
+        "stp q6, q7, [sp, #160]",
+        "2:",
+        "str x16, [x29, #-16]",
+        "ldr x9, [x21, #{store}]",
+        "mov x1, sp",
+        "str x29, [x9, #{exit_fp}]",
+        "str x1, [x9, #{exit_sp}]",
+        "mov x0, x16",
+        "mov x2, x21",
+        "add x3, x29, #16",
+        "ldr x10, [x16, #{target}]",
+        "ldr x9, [x9, #{host_sp}]",
+        "mov sp, x9",
+        "blr x10",
+        "sub sp, x29, #{frame}",
+        "cbz w0, 3f",
+        "b epsilon_landing_pad",
+        "3:",
+        // An interruption while the host ran is seen here; one behind this line finds its pc in the window.
+        ".globl epsilon_host_window",
+        ".hidden epsilon_host_window",
+        "epsilon_host_window:",
+        "ldr x9, [x21, #{store}]",
+        "ldr w9, [x9, #{pending}]",
+        "cbz w9, 4f",
+        "b epsilon_landing_pad",
+        "4:",
+        "ldr x16, [x29, #-16]",
+        "ldr x2, [sp]",
+        "ldr w9, [x16, #{flags}]",
+        "tst w9, #{RESULTS}",
+        "b.eq 5f",
+        "ldr x3, [sp, #8]",
+        "ldp x4, x5, [sp, #16]",
+        "ldp x6, x7, [sp, #32]",
+        "ldp q0, q1, [sp, #64]",
+        "ldp q2, q3, [sp, #96]",
+        "ldp q4, q5, [sp, #128]",
+        "ldp q6, q7, [sp, #160]",
+        "5:",
+        "ldr w9, [x16, #{stack_args_bytes}]",
+        "mov sp, x29",
+        "ldp x29, x30, [sp], #16",
+        "add sp, sp, x9",
+        "ret",
+        ".globl epsilon_host_end",
+        ".hidden epsilon_host_end",
+        "epsilon_host_end:",
+        "udf #0",
+        frame = const HOST_FRAME,
+        store = const offset_of!(VmContext, store),
+        host_sp = const offset_of!(VmStore, host_sp),
+        exit_fp = const offset_of!(VmStore, exit_fp),
+        exit_sp = const offset_of!(VmStore, exit_sp),
+        pending = const offset_of!(VmStore, pending),
+        target = const offset_of!(ThunkData, target),
+        flags = const offset_of!(ThunkData, flags),
+        stack_args_bytes = const offset_of!(ThunkData, stack_args_bytes),
+        FLOAT_PARAMS = const flag::FLOAT_PARAMS,
+        RESULTS = const flag::FLOAT_RESULTS | flag::MANY_RESULTS,
+    )
+}
+
+/// From one instance to another. `x16` holds the slot's [`ThunkData`].
+///
+/// ```text
+/// x29+16   stack arguments, popped on return
+/// x29+8    return address into the calling instance
+/// x29      caller's x29
+/// x29-8    caller's anchor
+/// x29-16   thunk data
+/// sp       copy of the stack arguments, popped by the callee
+/// ```
+#[unsafe(naked)]
+unsafe extern "C" fn switch_common() {
+    naked_asm!(
+        ".globl epsilon_switch_start",
+        ".hidden epsilon_switch_start",
+        "epsilon_switch_start:",
+        "stp x29, x30, [sp, #-16]!",
+        "mov x29, sp",
+        "stp x16, x21, [sp, #-16]!",
+        "ldr w9, [x16, #{stack_args_bytes}]",
+        "cbz w9, 3f",
+        "add x10, x29, #16",
+        "sub sp, sp, x9",
+        "mov x11, sp",
+        "2:",
+        "ldp x12, x13, [x10], #16",
+        "stp x12, x13, [x11], #16",
+        "subs x9, x9, #16",
+        "b.ne 2b",
+        "3:",
+        "ldp x9, x21, [x16, #{target}]",
+        "blr x9",
+        "ldp x16, x21, [x29, #-16]",
+        "ldr w9, [x16, #{stack_args_bytes}]",
+        "mov sp, x29",
+        "ldp x29, x30, [sp], #16",
+        "add sp, sp, x9",
+        "ret",
+        ".globl epsilon_switch_end",
+        ".hidden epsilon_switch_end",
+        "epsilon_switch_end:",
+        "udf #0",
+        target = const {
+            assert!(offset_of!(ThunkData, context) == offset_of!(ThunkData, target) + 8, "loaded as a pair");
+            offset_of!(ThunkData, target)
+        },
+        stack_args_bytes = const offset_of!(ThunkData, stack_args_bytes),
+    )
+}
+
+/// From wasm to the libcall whose number is in `w9`, on the host's stack. The `Tail` convention passes integers from
+/// `x2` on, and C from `x0` on.
+#[unsafe(naked)]
+unsafe extern "C" fn libcall_common() {
+    naked_asm!(
+        ".globl epsilon_libcall_start",
+        ".hidden epsilon_libcall_start",
+        "epsilon_libcall_start:",
+        "stp x29, x30, [sp, #-16]!",
+        "mov x29, sp",
+        "ldr x10, [x21, #{store}]",
+        "str x29, [x10, #{exit_fp}]",
+        "str x29, [x10, #{exit_sp}]",
+        "ldr x10, [x10, #{host_sp}]",
+        "mov sp, x10",
+        "adrp x11, {table}",
+        "add x11, x11, :lo12:{table}",
+        "ldr x9, [x11, w9, uxtw #3]",
+        "mov x0, x2",
+        "mov x1, x3",
+        "mov x2, x4",
+        "mov x3, x5",
+        "mov x4, x6",
+        "mov x5, x7",
+        "blr x9",
+        "mov sp, x29",
+        "cbz x1, 2f",
+        "b epsilon_landing_pad",
+        "2:",
+        ".globl epsilon_libcall_window",
+        ".hidden epsilon_libcall_window",
+        "epsilon_libcall_window:",
+        "ldr x9, [x21, #{store}]",
+        "ldr w9, [x9, #{pending}]",
+        "cbz w9, 3f",
+        "b epsilon_landing_pad",
+        "3:",
+        "mov x2, x0",
+        "ldp x29, x30, [sp], #16",
+        "ret",
+        ".globl epsilon_libcall_end",
+        ".hidden epsilon_libcall_end",
+        "epsilon_libcall_end:",
+        "udf #0",
+        store = const offset_of!(VmContext, store),
+        host_sp = const offset_of!(VmStore, host_sp),
+        exit_fp = const offset_of!(VmStore, exit_fp),
+        exit_sp = const offset_of!(VmStore, exit_sp),
+        pending = const offset_of!(VmStore, pending),
+        table = sym libcalls::TABLE,
+    )
+}
+
+macro_rules! libcall_entries {
+    ($($variant:ident, $name:ident ($($param:ident: $ty:ident),*) $(-> $result:ident)?;)*) => {
+        /// Addresses that machine code calls, in the order of [`Libcall::ALL`].
+        pub fn libcall_entries() -> [usize; Libcall::ALL.len()] {
+            [$({
+                #[unsafe(naked)]
+                unsafe extern "C" fn $name() -> LibcallReturn {
+                    naked_asm!(
+                        "mov w9, #{number}",
+                        "b {common}",
+                        number = const Libcall::$variant as u32,
+                        common = sym libcall_common,
+                    )
+                }
+                $name as *const () as usize
+            },)*]
+        }
+    };
+}
+epsilon_abi::for_each_libcall!(libcall_entries);
+
+unsafe extern "C" {
+    fn epsilon_landing_pad();
+    fn epsilon_enter_return();
+    fn epsilon_enter_window();
+    fn epsilon_host_window();
+    fn epsilon_host_end();
+    fn epsilon_host_start();
+    fn epsilon_switch_start();
+    fn epsilon_switch_end();
+    fn epsilon_libcall_start();
+    fn epsilon_libcall_window();
+    fn epsilon_libcall_end();
+}
+
+/// Where every activation can be ended, given its anchor in the pinned register.
+pub fn landing_pad() -> usize {
+    epsilon_landing_pad as *const () as usize
+}
+
+/// The return address of an activation's outermost wasm frame.
+pub fn enter_return() -> usize {
+    epsilon_enter_return as *const () as usize
+}
+
+/// The address of the code behind host-call thunks.
+pub fn host_common_address() -> usize {
+    host_common as *const () as usize
+}
+
+/// The address of the code behind instance-switching thunks.
+pub fn switch_common_address() -> usize {
+    switch_common as *const () as usize
+}
+
+type Label = unsafe extern "C" fn();
+
+fn is_between(pc: usize, start: Label, end: Label) -> bool {
+    (start as *const () as usize..end as *const () as usize).contains(&pc)
+}
+
+/// Whether `pc` is in fixed code that runs on the wasm stack: a fault there is a stack overflow.
+pub fn runs_on_wasm_stack(pc: usize) -> bool {
+    is_between(pc, epsilon_host_start, epsilon_host_end)
+        || is_between(pc, epsilon_switch_start, epsilon_switch_end)
+        || is_between(pc, epsilon_libcall_start, epsilon_libcall_end)
+        || is_between(pc, epsilon_enter_window, epsilon_enter_return)
+}
+
+/// Whether `pc` is in fixed code behind its last look at the pending flag: an interruption there acts at once.
+pub fn is_past_pending_check(pc: usize) -> bool {
+    is_between(pc, epsilon_enter_window, epsilon_enter_return)
+        || is_between(pc, epsilon_host_window, epsilon_host_end)
+        || is_between(pc, epsilon_switch_start, epsilon_switch_end)
+        || is_between(pc, epsilon_libcall_window, epsilon_libcall_end)
+}
+
+/// Bytes of an instruction.
+const INSTRUCTION_BYTES: usize = 4;
+
+/// Bytes of a thunk slot's code.
+pub const THUNK_SLOT_BYTES: usize = 16;
+
+/// Code of a thunk slot whose data lies `distance` bytes above the slot: less than 1 MiB, what `adr` reaches.
+pub fn thunk_slot(distance: u32) -> [u8; THUNK_SLOT_BYTES] {
+    debug_assert!(distance < 1 << 20, "a thunk's data is near");
+    let adr_x16 = 0x1000_0010 | (distance & 3) << 29 | (distance >> 2) << 5;
+    let instructions: [u32; THUNK_SLOT_BYTES / INSTRUCTION_BYTES] = [
+        adr_x16,
+        0xf940_0211, // ldr x17, [x16]
+        0xd61f_0220, // br x17
+        UDF,
+    ];
+    let mut code = [0; THUNK_SLOT_BYTES];
+    for (bytes, instruction) in code.chunks_exact_mut(INSTRUCTION_BYTES).zip(instructions) {
+        bytes.copy_from_slice(&instruction.to_le_bytes());
+    }
+    code
+}
+
+/// `udf #0`, which is undefined for ever.
+const UDF: u32 = 0;
+
+/// Bytes of a jump-table slot.
+pub const JUMP_SLOT_BYTES: usize = 8;
+
+/// Code of a jump-table slot at `slot` that goes to `target`, to be stored as one aligned word. A `b` is one of the
+/// few instructions that may be replaced by another of its kind while other threads run it.
+pub fn jump_slot(slot: usize, target: usize) -> Option<u64> {
+    const REACH_BYTES: i64 = 128 << 20;
+    let relative = target as i64 - slot as i64;
+    if !(-REACH_BYTES..REACH_BYTES).contains(&relative) || relative % INSTRUCTION_BYTES as i64 != 0 {
+        return None;
+    }
+    let b = 0x1400_0000 | ((relative >> 2) as u32 & ((1 << 26) - 1));
+    Some(u64::from(UDF) << 32 | u64::from(b))
+}
+
+/// The registers that matter of a thread stopped by a signal.
+pub struct Stopped<'a>(&'a mut libc::ucontext_t);
+
+impl<'a> Stopped<'a> {
+    /// Reads a signal handler's third argument.
+    ///
+    /// # Safety
+    /// `context` must be that argument, and not be used otherwise meanwhile.
+    pub unsafe fn new(context: *mut libc::c_void) -> Self {
+        // SAFETY: the kernel passes a valid ucontext to SA_SIGINFO handlers.
+        Self(unsafe { &mut *context.cast() })
+    }
+
+    /// The program counter.
+    pub fn pc(&self) -> usize {
+        self.0.uc_mcontext.pc as usize
+    }
+
+    /// The frame pointer.
+    pub fn fp(&self) -> usize {
+        self.0.uc_mcontext.regs[29] as usize
+    }
+
+    /// The stack pointer.
+    pub fn sp(&self) -> usize {
+        self.0.uc_mcontext.sp as usize
+    }
+
+    /// The link register.
+    pub fn link(&self) -> usize {
+        self.0.uc_mcontext.regs[30] as usize
+    }
+
+    /// The pinned register.
+    pub fn anchor(&self) -> usize {
+        self.0.uc_mcontext.regs[21] as usize
+    }
+
+    /// Makes the thread go on at `pc`.
+    pub fn resume_at(&mut self, pc: usize) {
+        self.0.uc_mcontext.pc = pc as u64;
+    }
+}
+
+/// The return address of a function stopped `pc_offset` bytes into its prologue, before its own frame is complete:
+/// in front of `stp fp, lr, [sp, #-16]!`, or between that and `mov fp, sp`. `None` once the frame stands.
+///
+/// # Safety
+/// `link` must be the link register of a thread stopped in wasm code at that offset.
+pub unsafe fn prologue_return_address(pc_offset: u32, _sp: usize, link: usize) -> Option<usize> {
+    (pc_offset <= 4).then_some(link)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fixed_code_ranges_are_in_order() {
+        let at = |f: unsafe extern "C" fn()| f as *const () as usize;
+        assert!(at(epsilon_enter_window) < enter_return() && enter_return() < landing_pad());
+        assert!(at(epsilon_host_start) == host_common_address());
+        assert!(at(epsilon_switch_start) == switch_common_address());
+        assert!(at(epsilon_libcall_start) < at(epsilon_libcall_window));
+    }
+
+    #[test]
+    fn slots_encode_their_distance() {
+        // adr x16, #0x4004; ldr x17, [x16]; br x17; udf #0
+        let slot = [0x30, 0x00, 0x02, 0x10, 0x11, 0x02, 0x40, 0xf9, 0x20, 0x02, 0x1f, 0xd6, 0, 0, 0, 0];
+        assert_eq!(thunk_slot(0x4004), slot);
+        assert_eq!(thunk_slot(3)[..4], [0x10, 0x00, 0x00, 0x70]);
+        assert_eq!(jump_slot(0x1000, 0x1008), Some(0x1400_0002));
+        assert_eq!(jump_slot(0x1008, 0x1000), Some(0x17ff_fffe));
+        assert_eq!(jump_slot(0, (128 << 20) - 4), Some(0x15ff_ffff));
+        assert_eq!(jump_slot(128 << 20, 0), Some(0x1600_0000));
+        assert_eq!(jump_slot(0, 128 << 20), None);
+        assert_eq!(jump_slot(0, 2), None);
+    }
+}

@@ -1,0 +1,512 @@
+//! x86_64: the pinned register is `r15`. Scratch registers that hold neither arguments nor the anchor at a call are
+//! `rax`, `r10` and `r11`; at a return only `r11`.
+
+use super::{EntryFrame, LibcallReturn, RegFile, ThunkData, flag};
+use crate::libcalls;
+use crate::store::VmStore;
+use epsilon_abi::Libcall;
+use epsilon_abi::vm::VmContext;
+use std::arch::naked_asm;
+use std::mem::{offset_of, size_of};
+
+const INTS: usize = offset_of!(RegFile, ints);
+const FLOATS: usize = offset_of!(RegFile, floats);
+const REGS: usize = offset_of!(EntryFrame, regs);
+/// Register images, then the thunk's data, then padding to keep the stack aligned to 16.
+const HOST_FRAME: usize = size_of::<RegFile>() + 16;
+const _: () = assert!(HOST_FRAME % 16 == 0 && FLOATS == 64 && REGS == 0 && INTS == 0);
+
+/// Enters wasm: switches to the wasm stack, calls, and comes back with 0; or 1 if the activation was landed.
+///
+/// # Safety
+/// `frame` must hold what [`EntryFrame`] says, for a live anchor of the store that `store` belongs to, and
+/// `stack_top` must lie on the store's wasm stack below all of its live frames.
+#[unsafe(naked)]
+pub unsafe extern "C" fn enter(frame: *mut EntryFrame, store: *mut VmStore) -> u64 {
+    naked_asm!(
+        "push rbp",
+        "mov rbp, rsp",
+        "push rbx",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
+        "push rdi",
+        "push qword ptr [rsi + {host_sp}]",
+        "mov [rsi + {host_sp}], rsp",
+        "mov r11, rdi",
+        "mov r15, [r11 + {anchor}]",
+        "mov rsp, [r11 + {stack_top}]",
+        // Stack arguments, from the last to the first.
+        "mov rcx, [r11 + {stack_args_bytes}]",
+        "test rcx, rcx",
+        "je 2f",
+        "mov r10, [r11 + {stack_args}]",
+        "sub rsp, rcx",
+        "3:",
+        "mov rax, [r10 + rcx - 8]",
+        "mov [rsp + rcx - 8], rax",
+        "sub rcx, 8",
+        "jne 3b",
+        "2:",
+        "test dword ptr [r11 + {flags}], {FLOAT_PARAMS}",
+        "je 4f",
+        "movaps xmm0, [r11 + 64]",
+        "movaps xmm1, [r11 + 80]",
+        "movaps xmm2, [r11 + 96]",
+        "movaps xmm3, [r11 + 112]",
+        "movaps xmm4, [r11 + 128]",
+        "movaps xmm5, [r11 + 144]",
+        "movaps xmm6, [r11 + 160]",
+        "movaps xmm7, [r11 + 176]",
+        "4:",
+        "mov rdi, [r11]",
+        "mov rsi, [r11 + 8]",
+        "mov rdx, [r11 + 16]",
+        "mov rcx, [r11 + 24]",
+        "mov r8, [r11 + 32]",
+        "mov r9, [r11 + 40]",
+        // An interruption before this line is seen by the test; one behind it finds its pc in the window.
+        ".globl epsilon_enter_window",
+        ".hidden epsilon_enter_window",
+        "epsilon_enter_window:",
+        "mov rax, [r15 + {store}]",
+        "cmp dword ptr [rax + {pending}], 0",
+        "jne epsilon_landing_pad",
+        "call qword ptr [r11 + {code}]",
+        ".globl epsilon_enter_return",
+        ".hidden epsilon_enter_return",
+        "epsilon_enter_return:",
+        "mov r11, [r15 + {store}]",
+        "mov rsp, [r11 + {host_sp}]",
+        "pop qword ptr [r11 + {host_sp}]",
+        "pop r11",
+        "mov [r11], rax",
+        "test dword ptr [r11 + {flags}], {RESULTS}",
+        "je 5f",
+        "mov [r11 + 8], rcx",
+        "mov [r11 + 16], rdx",
+        "mov [r11 + 24], rsi",
+        "mov [r11 + 32], rdi",
+        "mov [r11 + 40], r8",
+        "mov [r11 + 48], r9",
+        "mov [r11 + 56], r10",
+        "movaps [r11 + 64], xmm0",
+        "movaps [r11 + 80], xmm1",
+        "movaps [r11 + 96], xmm2",
+        "movaps [r11 + 112], xmm3",
+        "movaps [r11 + 128], xmm4",
+        "movaps [r11 + 144], xmm5",
+        "movaps [r11 + 160], xmm6",
+        "movaps [r11 + 176], xmm7",
+        "5:",
+        "xor eax, eax",
+        "6:",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop rbx",
+        "pop rbp",
+        "ret",
+        // Traps, host errors and interruptions end here. Only the anchor in r15 is needed.
+        ".globl epsilon_landing_pad",
+        ".hidden epsilon_landing_pad",
+        "epsilon_landing_pad:",
+        "mov r11, [r15 + {store}]",
+        "mov rsp, [r11 + {host_sp}]",
+        "pop qword ptr [r11 + {host_sp}]",
+        "pop r11",
+        "mov eax, 1",
+        "jmp 6b",
+        host_sp = const offset_of!(VmStore, host_sp),
+        pending = const offset_of!(VmStore, pending),
+        store = const offset_of!(VmContext, store),
+        anchor = const offset_of!(EntryFrame, anchor),
+        code = const offset_of!(EntryFrame, code),
+        stack_args = const offset_of!(EntryFrame, stack_args),
+        stack_args_bytes = const offset_of!(EntryFrame, stack_args_bytes),
+        stack_top = const offset_of!(EntryFrame, stack_top),
+        flags = const offset_of!(EntryFrame, flags),
+        FLOAT_PARAMS = const flag::FLOAT_PARAMS,
+        RESULTS = const flag::FLOAT_RESULTS | flag::MANY_RESULTS,
+    )
+}
+
+/// From wasm to a host function, on the host's stack. `r11` holds the slot's [`ThunkData`].
+///
+/// ```text
+/// rbp+16   stack arguments, popped on return
+/// rbp+8    return address into wasm
+/// rbp      caller's rbp
+/// rbp-16   thunk data
+/// rbp-208  RegFile
+/// ```
+#[unsafe(naked)]
+unsafe extern "C" fn host_common() {
+    naked_asm!(
+        ".globl epsilon_host_start",
+        ".hidden epsilon_host_start",
+        "epsilon_host_start:",
+        "push rbp",
+        "mov rbp, rsp",
+        "sub rsp, {frame}",
+        "mov [rsp], rdi",
+        "mov [rsp + 8], rsi",
+        "mov [rsp + 16], rdx",
+        "mov [rsp + 24], rcx",
+        "mov [rsp + 32], r8",
+        "mov [rsp + 40], r9",
+        "test dword ptr [r11 + {flags}], {FLOAT_PARAMS}",
+        "je 2f",
+        "movaps [rsp + 64], xmm0",
+        "movaps [rsp + 80], xmm1",
+        "movaps [rsp + 96], xmm2",
+        "movaps [rsp + 112], xmm3",
+        "movaps [rsp + 128], xmm4",
+        "movaps [rsp + 144], xmm5",
+        "movaps [rsp + 160], xmm6",
+        "movaps [rsp + 176], xmm7",
+        "2:",
+        "mov [rsp + {frame} - 16], r11",
+        "mov r10, [r15 + {store}]",
+        "mov [r10 + {exit_fp}], rbp",
+        "mov [r10 + {exit_sp}], rsp",
+        "mov rdi, r11",
+        "mov rsi, rsp",
+        "mov rdx, r15",
+        "lea rcx, [rbp + 16]",
+        "mov rsp, [r10 + {host_sp}]",
+        "call qword ptr [r11 + {target}]",
+        "lea rsp, [rbp - {frame}]",
+        "test eax, eax",
+        "jne epsilon_landing_pad",
+        // An interruption while the host ran is seen here; one behind this line finds its pc in the window.
+        ".globl epsilon_host_window",
+        ".hidden epsilon_host_window",
+        "epsilon_host_window:",
+        "mov r10, [r15 + {store}]",
+        "cmp dword ptr [r10 + {pending}], 0",
+        "jne epsilon_landing_pad",
+        "mov r11, [rsp + {frame} - 16]",
+        "mov rax, [rsp]",
+        "test dword ptr [r11 + {flags}], {RESULTS}",
+        "je 3f",
+        "mov rcx, [rsp + 8]",
+        "mov rdx, [rsp + 16]",
+        "mov rsi, [rsp + 24]",
+        "mov rdi, [rsp + 32]",
+        "mov r8, [rsp + 40]",
+        "mov r9, [rsp + 48]",
+        "mov r10, [rsp + 56]",
+        "movaps xmm0, [rsp + 64]",
+        "movaps xmm1, [rsp + 80]",
+        "movaps xmm2, [rsp + 96]",
+        "movaps xmm3, [rsp + 112]",
+        "movaps xmm4, [rsp + 128]",
+        "movaps xmm5, [rsp + 144]",
+        "movaps xmm6, [rsp + 160]",
+        "movaps xmm7, [rsp + 176]",
+        "3:",
+        // Pop the stack arguments: the return address moves above them.
+        "mov r11d, [r11 + {stack_args_bytes}]",
+        "add r11, rbp",
+        "push qword ptr [rbp + 8]",
+        "pop qword ptr [r11 + 8]",
+        "add r11, 8",
+        "mov rbp, [rbp]",
+        "mov rsp, r11",
+        "ret",
+        ".globl epsilon_host_end",
+        ".hidden epsilon_host_end",
+        "epsilon_host_end:",
+        "ud2",
+        frame = const HOST_FRAME,
+        store = const offset_of!(VmContext, store),
+        host_sp = const offset_of!(VmStore, host_sp),
+        exit_fp = const offset_of!(VmStore, exit_fp),
+        exit_sp = const offset_of!(VmStore, exit_sp),
+        pending = const offset_of!(VmStore, pending),
+        target = const offset_of!(ThunkData, target),
+        flags = const offset_of!(ThunkData, flags),
+        stack_args_bytes = const offset_of!(ThunkData, stack_args_bytes),
+        FLOAT_PARAMS = const flag::FLOAT_PARAMS,
+        RESULTS = const flag::FLOAT_RESULTS | flag::MANY_RESULTS,
+    )
+}
+
+/// From one instance to another. `r11` holds the slot's [`ThunkData`].
+///
+/// ```text
+/// rbp+16   stack arguments, popped on return
+/// rbp+8    return address into the calling instance
+/// rbp      caller's rbp
+/// rbp-8    caller's anchor
+/// rbp-16   thunk data
+/// rsp      copy of the stack arguments, popped by the callee
+/// ```
+#[unsafe(naked)]
+unsafe extern "C" fn switch_common() {
+    naked_asm!(
+        ".globl epsilon_switch_start",
+        ".hidden epsilon_switch_start",
+        "epsilon_switch_start:",
+        "push rbp",
+        "mov rbp, rsp",
+        "push r15",
+        "push r11",
+        "mov r10d, [r11 + {stack_args_bytes}]",
+        "test r10, r10",
+        "je 3f",
+        "sub rsp, r10",
+        "2:",
+        "mov rax, [rbp + r10 + 8]",
+        "mov [rsp + r10 - 8], rax",
+        "sub r10, 8",
+        "jne 2b",
+        "3:",
+        "mov r15, [r11 + {context}]",
+        "call qword ptr [r11 + {target}]",
+        "mov r15, [rbp - 8]",
+        "mov r11, [rbp - 16]",
+        "mov r11d, [r11 + {stack_args_bytes}]",
+        "add r11, rbp",
+        "push qword ptr [rbp + 8]",
+        "pop qword ptr [r11 + 8]",
+        "add r11, 8",
+        "mov rbp, [rbp]",
+        "mov rsp, r11",
+        "ret",
+        ".globl epsilon_switch_end",
+        ".hidden epsilon_switch_end",
+        "epsilon_switch_end:",
+        "ud2",
+        target = const offset_of!(ThunkData, target),
+        context = const offset_of!(ThunkData, context),
+        stack_args_bytes = const offset_of!(ThunkData, stack_args_bytes),
+    )
+}
+
+/// From wasm to the libcall whose number is in `eax`, on the host's stack. Arguments stay where they are: the `Tail`
+/// and C conventions agree on the six integer registers.
+#[unsafe(naked)]
+unsafe extern "C" fn libcall_common() {
+    naked_asm!(
+        ".globl epsilon_libcall_start",
+        ".hidden epsilon_libcall_start",
+        "epsilon_libcall_start:",
+        "push rbp",
+        "mov rbp, rsp",
+        "mov r10, [r15 + {store}]",
+        "mov [r10 + {exit_fp}], rbp",
+        "mov [r10 + {exit_sp}], rsp",
+        "mov rsp, [r10 + {host_sp}]",
+        "lea r11, [rip + {table}]",
+        "call qword ptr [r11 + 8*rax]",
+        "mov rsp, rbp",
+        "test edx, edx",
+        "jne epsilon_landing_pad",
+        ".globl epsilon_libcall_window",
+        ".hidden epsilon_libcall_window",
+        "epsilon_libcall_window:",
+        "mov r10, [r15 + {store}]",
+        "cmp dword ptr [r10 + {pending}], 0",
+        "jne epsilon_landing_pad",
+        "pop rbp",
+        "ret",
+        ".globl epsilon_libcall_end",
+        ".hidden epsilon_libcall_end",
+        "epsilon_libcall_end:",
+        "ud2",
+        store = const offset_of!(VmContext, store),
+        host_sp = const offset_of!(VmStore, host_sp),
+        exit_fp = const offset_of!(VmStore, exit_fp),
+        exit_sp = const offset_of!(VmStore, exit_sp),
+        pending = const offset_of!(VmStore, pending),
+        table = sym libcalls::TABLE,
+    )
+}
+
+macro_rules! libcall_entries {
+    ($($variant:ident, $name:ident ($($param:ident: $ty:ident),*) $(-> $result:ident)?;)*) => {
+        /// Addresses that machine code calls, in the order of [`Libcall::ALL`].
+        pub fn libcall_entries() -> [usize; Libcall::ALL.len()] {
+            [$({
+                #[unsafe(naked)]
+                unsafe extern "C" fn $name() -> LibcallReturn {
+                    naked_asm!(
+                        "mov eax, {number}",
+                        "jmp {common}",
+                        number = const Libcall::$variant as u32,
+                        common = sym libcall_common,
+                    )
+                }
+                $name as *const () as usize
+            },)*]
+        }
+    };
+}
+epsilon_abi::for_each_libcall!(libcall_entries);
+
+unsafe extern "C" {
+    fn epsilon_landing_pad();
+    fn epsilon_enter_return();
+    fn epsilon_enter_window();
+    fn epsilon_host_window();
+    fn epsilon_host_end();
+    fn epsilon_host_start();
+    fn epsilon_switch_start();
+    fn epsilon_switch_end();
+    fn epsilon_libcall_start();
+    fn epsilon_libcall_window();
+    fn epsilon_libcall_end();
+}
+
+/// Where every activation can be ended, given its anchor in the pinned register.
+pub fn landing_pad() -> usize {
+    epsilon_landing_pad as *const () as usize
+}
+
+/// The return address of an activation's outermost wasm frame.
+pub fn enter_return() -> usize {
+    epsilon_enter_return as *const () as usize
+}
+
+/// The address of the code behind host-call thunks.
+pub fn host_common_address() -> usize {
+    host_common as *const () as usize
+}
+
+/// The address of the code behind instance-switching thunks.
+pub fn switch_common_address() -> usize {
+    switch_common as *const () as usize
+}
+
+type Label = unsafe extern "C" fn();
+
+fn is_between(pc: usize, start: Label, end: Label) -> bool {
+    (start as *const () as usize..end as *const () as usize).contains(&pc)
+}
+
+/// Whether `pc` is in fixed code that runs on the wasm stack: a fault there is a stack overflow.
+pub fn runs_on_wasm_stack(pc: usize) -> bool {
+    is_between(pc, epsilon_host_start, epsilon_host_end)
+        || is_between(pc, epsilon_switch_start, epsilon_switch_end)
+        || is_between(pc, epsilon_libcall_start, epsilon_libcall_end)
+        || is_between(pc, epsilon_enter_window, epsilon_enter_return)
+}
+
+/// Whether `pc` is in fixed code behind its last look at the pending flag: an interruption there acts at once.
+pub fn is_past_pending_check(pc: usize) -> bool {
+    is_between(pc, epsilon_enter_window, epsilon_enter_return)
+        || is_between(pc, epsilon_host_window, epsilon_host_end)
+        || is_between(pc, epsilon_switch_start, epsilon_switch_end)
+        || is_between(pc, epsilon_libcall_window, epsilon_libcall_end)
+}
+
+/// Bytes of a thunk slot's code.
+pub const THUNK_SLOT_BYTES: usize = 16;
+
+/// Code of a thunk slot whose data lies `distance` bytes above the slot.
+pub fn thunk_slot(distance: u32) -> [u8; THUNK_SLOT_BYTES] {
+    let mut code = [0xcc; THUNK_SLOT_BYTES];
+    code[..3].copy_from_slice(&[0x4c, 0x8d, 0x1d]); // lea r11, [rip + rel32]
+    code[3..7].copy_from_slice(&(distance - 7).to_le_bytes());
+    code[7..10].copy_from_slice(&[0x41, 0xff, 0x23]); // jmp [r11]
+    code
+}
+
+/// Bytes of a jump-table slot.
+pub const JUMP_SLOT_BYTES: usize = 8;
+
+/// Code of a jump-table slot at `slot` that goes to `target`, to be stored as one aligned word.
+pub fn jump_slot(slot: usize, target: usize) -> Option<u64> {
+    let relative = i32::try_from(target as i64 - (slot as i64 + 5)).ok()?;
+    let mut code = [0xe9, 0, 0, 0, 0, 0xcc, 0xcc, 0xcc];
+    code[1..5].copy_from_slice(&relative.to_le_bytes());
+    Some(u64::from_le_bytes(code))
+}
+
+/// The registers that matter of a thread stopped by a signal.
+pub struct Stopped<'a>(&'a mut libc::ucontext_t);
+
+impl<'a> Stopped<'a> {
+    /// Reads a signal handler's third argument.
+    ///
+    /// # Safety
+    /// `context` must be that argument, and not be used otherwise meanwhile.
+    pub unsafe fn new(context: *mut libc::c_void) -> Self {
+        // SAFETY: the kernel passes a valid ucontext to SA_SIGINFO handlers.
+        Self(unsafe { &mut *context.cast() })
+    }
+
+    fn get(&self, register: i32) -> usize {
+        self.0.uc_mcontext.gregs[register as usize] as usize
+    }
+
+    /// The program counter.
+    pub fn pc(&self) -> usize {
+        self.get(libc::REG_RIP)
+    }
+
+    /// The frame pointer.
+    pub fn fp(&self) -> usize {
+        self.get(libc::REG_RBP)
+    }
+
+    /// The stack pointer.
+    pub fn sp(&self) -> usize {
+        self.get(libc::REG_RSP)
+    }
+
+    /// The link register, which this architecture does not have.
+    pub fn link(&self) -> usize {
+        0
+    }
+
+    /// The pinned register.
+    pub fn anchor(&self) -> usize {
+        self.get(libc::REG_R15)
+    }
+
+    /// Makes the thread go on at `pc`.
+    pub fn resume_at(&mut self, pc: usize) {
+        self.0.uc_mcontext.gregs[libc::REG_RIP as usize] = pc as i64;
+    }
+}
+
+/// The return address of a function stopped `pc_offset` bytes into its prologue, before its own frame is complete:
+/// in front of `push rbp`, or between that and `mov rbp, rsp`. `None` once the frame stands.
+///
+/// # Safety
+/// `sp` must be the stack pointer of a thread stopped in wasm code at that offset.
+pub unsafe fn prologue_return_address(pc_offset: u32, sp: usize, _link: usize) -> Option<usize> {
+    let at = match pc_offset {
+        0 => sp,
+        1 => sp + 8,
+        _ => return None,
+    };
+    // SAFETY: the call that entered the function has just stored there.
+    Some(unsafe { *(at as *const usize) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fixed_code_ranges_are_in_order() {
+        let at = |f: unsafe extern "C" fn()| f as *const () as usize;
+        assert!(at(epsilon_enter_window) < enter_return() && enter_return() < landing_pad());
+        assert!(at(epsilon_host_start) == host_common_address());
+        assert!(at(epsilon_switch_start) == switch_common_address());
+        assert!(at(epsilon_libcall_start) < at(epsilon_libcall_window));
+    }
+
+    #[test]
+    fn slots_encode_their_distance() {
+        assert_eq!(thunk_slot(0x1007)[..10], [0x4c, 0x8d, 0x1d, 0, 0x10, 0, 0, 0x41, 0xff, 0x23]);
+        assert_eq!(jump_slot(0x1000, 0x1005), Some(0xcccc_cc00_0000_00e9));
+        assert_eq!(jump_slot(0, 1 << 40), None);
+    }
+}

@@ -1,0 +1,202 @@
+//! Mappings of anonymous memory and of memory files. Linear memories are reserved through `region` in `crate::memory`;
+//! here is what that crate does not offer.
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap};
+use std::io;
+use std::ptr;
+
+/// Size of a page of the host in bytes.
+pub fn page_size() -> usize {
+    rustix::param::page_size()
+}
+
+/// Rounds up to whole pages of the host.
+pub fn round_to_pages(bytes: usize) -> usize {
+    bytes.next_multiple_of(page_size())
+}
+
+/// A file that lives in memory, for contents that are mapped more than once.
+#[derive(Debug)]
+pub struct MemoryFile(OwnedFd);
+
+impl MemoryFile {
+    /// An empty file.
+    pub fn new(name: &str) -> io::Result<Self> {
+        Ok(Self(memfd_create(name, MemfdFlags::CLOEXEC)?))
+    }
+
+    /// Makes the file `len_bytes` long. New bytes are zero.
+    pub fn set_len(&self, len_bytes: usize) -> io::Result<()> {
+        Ok(ftruncate(&self.0, len_bytes as u64)?)
+    }
+
+    /// Writes all of `bytes` at `offset`.
+    pub fn write_at(&self, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let written = rustix::io::pwrite(&self.0, bytes, offset)?;
+            bytes = &bytes[written..];
+            offset += written as u64;
+        }
+        Ok(())
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// What a mapping may be used for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// Nothing: address space only.
+    None,
+    /// Reading and writing.
+    ReadWrite,
+    /// Reading and executing.
+    ReadExecute,
+}
+
+impl Access {
+    fn protection(self) -> ProtFlags {
+        match self {
+            Self::None => ProtFlags::empty(),
+            Self::ReadWrite => ProtFlags::READ | ProtFlags::WRITE,
+            Self::ReadExecute => ProtFlags::READ | ProtFlags::EXEC,
+        }
+    }
+}
+
+/// A mapping that is unmapped when dropped.
+#[derive(Debug)]
+pub struct Mapping {
+    base: *mut u8,
+    len_bytes: usize,
+}
+
+// SAFETY: a mapping is address space, bound to no thread; whoever reads or writes through it answers for that.
+unsafe impl Send for Mapping {}
+// SAFETY: as above; `&Mapping` alone gives only the address.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Reserves address space without access and without commitment.
+    pub fn reserve(len_bytes: usize) -> io::Result<Self> {
+        Self::anonymous(len_bytes, Access::None)
+    }
+
+    /// Maps zeroed memory.
+    pub fn anonymous(len_bytes: usize, access: Access) -> io::Result<Self> {
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        // SAFETY: a fresh mapping at an address that the system chooses touches nothing that exists.
+        let base = unsafe { mmap_anonymous(ptr::null_mut(), len_bytes, access.protection(), flags)? };
+        Ok(Self { base: base.cast(), len_bytes })
+    }
+
+    /// The first address.
+    pub fn base(&self) -> *mut u8 {
+        self.base
+    }
+
+    /// Size in bytes.
+    pub fn len_bytes(&self) -> usize {
+        self.len_bytes
+    }
+
+    /// Changes the access to a part.
+    ///
+    /// # Safety
+    /// Nobody may hold a reference into the part that the new access forbids.
+    pub unsafe fn protect(&self, offset: usize, len_bytes: usize, access: Access) -> io::Result<()> {
+        assert!(offset + len_bytes <= self.len_bytes, "protection stays inside the mapping");
+        let flags = match access {
+            Access::None => MprotectFlags::empty(),
+            Access::ReadWrite => MprotectFlags::READ | MprotectFlags::WRITE,
+            Access::ReadExecute => MprotectFlags::READ | MprotectFlags::EXEC,
+        };
+        // SAFETY: the range is inside our own mapping; the caller answers for references.
+        Ok(unsafe { mprotect(self.base.add(offset).cast(), len_bytes, flags)? })
+    }
+
+    /// Maps a part of a memory file over a part of this mapping, shared with all other mappings of the file.
+    ///
+    /// # Safety
+    /// Nobody may hold a reference into the part.
+    pub unsafe fn map_shared(
+        &self,
+        offset: usize,
+        file: &MemoryFile,
+        file_offset: u64,
+        len_bytes: usize,
+        access: Access,
+    ) -> io::Result<()> {
+        assert!(offset + len_bytes <= self.len_bytes, "the file's part stays inside the mapping");
+        // SAFETY: the range is inside our own mapping; the caller answers for references.
+        unsafe { map_file_at(self.base.add(offset), file, file_offset, len_bytes, access, MapFlags::SHARED) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours alone, and owners drop it only when nothing can reach it (invariant 7).
+        if let Err(error) = unsafe { munmap(self.base.cast(), self.len_bytes) } {
+            debug_assert!(false, "munmap of our own mapping failed: {error}");
+        }
+    }
+}
+
+unsafe fn map_file_at(
+    address: *mut u8,
+    file: &MemoryFile,
+    file_offset: u64,
+    len_bytes: usize,
+    access: Access,
+    kind: MapFlags,
+) -> io::Result<()> {
+    let flags = kind | MapFlags::FIXED;
+    // SAFETY: the caller owns the range.
+    unsafe { mmap(address.cast(), len_bytes, access.protection(), flags, file.fd(), file_offset)? };
+    Ok(())
+}
+
+/// Maps a memory file at an address as a private copy: reads see the file, writes stay here.
+///
+/// # Safety
+/// The range must belong to a mapping of ours, with nobody holding references into it.
+pub unsafe fn map_copy_on_write(
+    address: *mut u8,
+    file: &MemoryFile,
+    file_offset: u64,
+    len_bytes: usize,
+) -> io::Result<()> {
+    // SAFETY: as the caller promises.
+    unsafe { map_file_at(address, file, file_offset, len_bytes, Access::ReadWrite, MapFlags::PRIVATE) }
+}
+
+/// Gives pages back: anonymous ones read zero again, private copies read their file again.
+///
+/// # Safety
+/// The range must belong to a mapping of ours, with nobody holding references into it.
+pub unsafe fn discard(address: *mut u8, len_bytes: usize) -> io::Result<()> {
+    // SAFETY: as the caller promises.
+    Ok(unsafe { madvise(address.cast(), len_bytes, Advice::LinuxDontNeed)? })
+}
+
+/// Keeps a mapping out of children made by `fork`.
+pub fn keep_from_children(mapping: &Mapping) {
+    // SAFETY: the range is a whole mapping of ours; the advice changes nothing in this process.
+    let result = unsafe { madvise(mapping.base.cast(), mapping.len_bytes, Advice::LinuxDontFork) };
+    debug_assert!(result.is_ok(), "MADV_DONTFORK on our own mapping: {result:?}");
+}
+
+/// Replaces part of a mapping of ours by a fresh reservation.
+///
+/// # Safety
+/// The range must belong to a mapping of ours, with nothing referring into it.
+pub unsafe fn replace_with_reservation(address: *mut u8, len_bytes: usize) -> io::Result<()> {
+    let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED;
+    // SAFETY: as the caller promises.
+    unsafe { mmap_anonymous(address.cast(), len_bytes, ProtFlags::empty(), flags)? };
+    Ok(())
+}

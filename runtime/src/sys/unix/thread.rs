@@ -1,0 +1,82 @@
+//! What the runtime needs to know of the thread it is on: how much host stack is left, and how to signal it.
+
+use std::cell::Cell;
+use std::io;
+
+thread_local! {
+    /// Lowest usable address of this thread's own stack; 0 until asked.
+    static STACK_LOW: Cell<usize> = const { Cell::new(0) };
+    static THREAD_ID: Cell<i32> = const { Cell::new(0) };
+}
+
+/// The kernel's id of this thread.
+pub fn current_id() -> i32 {
+    match THREAD_ID.get() {
+        0 => {
+            let id = rustix::thread::gettid().as_raw_nonzero().get();
+            THREAD_ID.set(id);
+            id
+        }
+        id => id,
+    }
+}
+
+/// Forgets what is cached of this thread; for a child made by `fork`, where ids change.
+pub fn forget_id() {
+    THREAD_ID.set(0);
+}
+
+/// Bytes left on this thread's own stack, as seen from this call.
+#[inline]
+pub fn host_stack_left_bytes() -> usize {
+    let here = 0u8;
+    let low = match STACK_LOW.get() {
+        0 => find_stack_low(),
+        low => low,
+    };
+    (&raw const here as usize).saturating_sub(low)
+}
+
+#[cold]
+fn find_stack_low() -> usize {
+    // SAFETY: plain libc calls on an attribute object of our own, initialised by the first and destroyed by the last.
+    let low = unsafe {
+        let mut attributes = std::mem::zeroed::<libc::pthread_attr_t>();
+        let (mut low, mut size, mut guard) = (std::ptr::null_mut(), 0, 0);
+        if libc::pthread_getattr_np(libc::pthread_self(), &mut attributes) != 0 {
+            return 0;
+        }
+        libc::pthread_attr_getstack(&attributes, &mut low, &mut size);
+        libc::pthread_attr_getguardsize(&attributes, &mut guard);
+        libc::pthread_attr_destroy(&mut attributes);
+        low as usize + guard
+    };
+    STACK_LOW.set(low);
+    low
+}
+
+/// Sends a signal to a thread of this process.
+///
+/// # Errors
+/// When the thread has ended.
+pub fn send_signal(thread_id: i32, signal: i32) -> io::Result<()> {
+    let process = rustix::process::getpid().as_raw_nonzero().get();
+    // SAFETY: tgkill takes numbers only, and names this process, so that a reused id elsewhere is never hit.
+    match unsafe { libc::syscall(libc::SYS_tgkill, process, thread_id, signal) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Makes every thread of this process pass a full memory barrier. False where the system cannot.
+pub fn fence_all_threads() -> bool {
+    use std::sync::OnceLock;
+    const PRIVATE_EXPEDITED: i32 = 1 << 3;
+    const REGISTER_PRIVATE_EXPEDITED: i32 = 1 << 4;
+    static REGISTERED: OnceLock<bool> = OnceLock::new();
+    let membarrier = |command: i32| {
+        // SAFETY: membarrier takes numbers only.
+        (unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) }) == 0
+    };
+    *REGISTERED.get_or_init(|| membarrier(REGISTER_PRIVATE_EXPEDITED)) && membarrier(PRIVATE_EXPEDITED)
+}

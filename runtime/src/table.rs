@@ -1,0 +1,319 @@
+//! Tables: rows of functions, or 32-bit references.
+
+use crate::error::{Error, Result};
+use crate::func::Func;
+use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
+use crate::trap::Trap;
+use crate::value::Ref;
+use epsilon_abi::vm::{VmFuncRow, VmTable};
+use epsilon_abi::{RefRepr, RefType, TableType};
+
+/// Tables do not grow beyond this many elements, whatever their types say: 160 MB of rows.
+const MAX_ELEMENTS: u64 = 10_000_000;
+
+/// A null element of a function table.
+pub const NULL_ROW: VmFuncRow = VmFuncRow { code: 0, signature: 0, entry: 0 };
+
+/// A table as the store owns it.
+pub struct TableData {
+    ty: TableType,
+    /// The words that machine code reads; they stay where they are while the elements move.
+    def: Box<VmTable>,
+    elements: Elements,
+    /// Of a private table: the anchor of the instance that alone can reach it. Its rows hold code for that anchor.
+    private_anchor: Option<usize>,
+}
+
+enum Elements {
+    Functions(Vec<VmFuncRow>),
+    References(Vec<u32>),
+}
+
+// SAFETY: the pointers lead into the table's own vector; access goes through the store that owns it.
+unsafe impl Send for TableData {}
+// SAFETY: as above.
+unsafe impl Sync for TableData {}
+
+impl TableData {
+    fn new(ty: TableType) -> Result<Self> {
+        let len = usize::try_from(ty.limits.min).ok().filter(|len| *len as u64 <= MAX_ELEMENTS);
+        let len = len.ok_or_else(|| {
+            Error::limit(format!("{ty} is larger than the {MAX_ELEMENTS} elements that a table may have"))
+        })?;
+        let elements = match ty.element.repr() {
+            RefRepr::Func => Elements::Functions(vec![NULL_ROW; len]),
+            RefRepr::Index => Elements::References(vec![0; len]),
+        };
+        let def = Box::new(VmTable { base: std::ptr::null_mut(), len_elements: 0 });
+        let mut table = Self { ty, def, elements, private_anchor: None };
+        table.refresh();
+        Ok(table)
+    }
+
+    /// Makes this the private table of an instance.
+    pub fn make_private(&mut self, anchor: usize) {
+        self.private_anchor = Some(anchor);
+    }
+
+    /// The anchor for which rows may hold direct code.
+    pub fn private_anchor(&self) -> Option<usize> {
+        self.private_anchor
+    }
+
+    /// Type of the elements.
+    pub fn element(&self) -> RefType {
+        self.ty.element
+    }
+
+    /// The type, with the present size as the minimum.
+    pub fn ty(&self) -> TableType {
+        let mut ty = self.ty;
+        ty.limits.min = self.len() as u64;
+        ty
+    }
+
+    /// The words that machine code reads.
+    pub fn def(&self) -> *mut VmTable {
+        (&raw const *self.def).cast_mut()
+    }
+
+    /// Size in elements.
+    pub fn len(&self) -> usize {
+        match &self.elements {
+            Elements::Functions(rows) => rows.len(),
+            Elements::References(references) => references.len(),
+        }
+    }
+
+    /// The rows of a function table.
+    pub fn rows(&mut self) -> Option<&mut [VmFuncRow]> {
+        match &mut self.elements {
+            Elements::Functions(rows) => Some(rows),
+            Elements::References(_) => None,
+        }
+    }
+
+    /// The rows of a function table.
+    pub fn rows_ref(&self) -> Option<&[VmFuncRow]> {
+        match &self.elements {
+            Elements::Functions(rows) => Some(rows),
+            Elements::References(_) => None,
+        }
+    }
+
+    /// The references of any other table.
+    pub fn references(&mut self) -> Option<&mut [u32]> {
+        match &mut self.elements {
+            Elements::References(references) => Some(references),
+            Elements::Functions(_) => None,
+        }
+    }
+
+    /// The references of any other table.
+    pub fn references_ref(&self) -> Option<&[u32]> {
+        match &self.elements {
+            Elements::References(references) => Some(references),
+            Elements::Functions(_) => None,
+        }
+    }
+
+    /// Back to so many null elements.
+    pub fn reset(&mut self, len: usize) {
+        match &mut self.elements {
+            Elements::Functions(rows) => {
+                rows.clear();
+                rows.resize(len, NULL_ROW);
+            }
+            Elements::References(references) => {
+                references.clear();
+                references.resize(len, 0);
+            }
+        }
+        self.refresh();
+    }
+
+    fn max_elements(&self) -> u64 {
+        self.ty.limits.max.unwrap_or(MAX_ELEMENTS).min(MAX_ELEMENTS)
+    }
+
+    fn grow(&mut self, delta: usize) -> bool {
+        let len = self.len() + delta;
+        let reserved = match &mut self.elements {
+            Elements::Functions(rows) => rows.try_reserve(delta).map(|()| rows.resize(len, NULL_ROW)),
+            Elements::References(references) => references.try_reserve(delta).map(|()| references.resize(len, 0)),
+        };
+        self.refresh();
+        reserved.is_ok()
+    }
+
+    fn refresh(&mut self) {
+        let base = match &mut self.elements {
+            Elements::Functions(rows) => rows.as_mut_ptr().cast(),
+            Elements::References(references) => references.as_mut_ptr().cast(),
+        };
+        *self.def = VmTable { base, len_elements: self.len() };
+    }
+}
+
+/// The range of `len` elements at `start`, or the trap.
+pub fn checked_range(start: u64, len: u64, size: usize) -> Result<std::ops::Range<usize>, Trap> {
+    match start.checked_add(len) {
+        Some(end) if end <= size as u64 => Ok(start as usize..end as usize),
+        _ => Err(Trap::TableOutOfBounds),
+    }
+}
+
+/// A table of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Table {
+    pub(crate) store: StoreId,
+    pub(crate) index: u32,
+}
+
+impl Table {
+    /// A new table, made by the host, with `init` in every element.
+    pub fn new(mut store: impl AsContextMut, ty: TableType, init: Ref) -> Result<Self> {
+        let mut context = store.as_context_mut();
+        let inner = context.inner();
+        let bits = inner.ref_to_bits(&init, ty.element)?;
+        let table = inner.new_table(ty)?;
+        inner.fill_table(table.index, 0, bits, ty.limits.min)?;
+        Ok(table)
+    }
+
+    /// The type, with the present size as the minimum.
+    ///
+    /// # Panics
+    /// If the table is of another store.
+    pub fn ty(&self, store: impl AsContext) -> TableType {
+        self.data(store.as_context().inner()).ty()
+    }
+
+    /// Size in elements.
+    ///
+    /// # Panics
+    /// If the table is of another store.
+    pub fn size(&self, store: impl AsContext) -> u64 {
+        self.data(store.as_context().inner()).len() as u64
+    }
+
+    /// The element at `index`; `None` outside of the table.
+    ///
+    /// # Panics
+    /// If the table is of another store.
+    pub fn get(&self, mut store: impl AsContextMut, index: u64) -> Option<Ref> {
+        let mut context = store.as_context_mut();
+        let inner = context.inner();
+        let table = self.data(inner);
+        let index = usize::try_from(index).ok().filter(|index| *index < table.len())?;
+        Some(match &table.elements {
+            Elements::Functions(rows) => {
+                let entry = rows[index].entry;
+                Ref::Func((entry != 0).then_some(Func { store: inner.id, entry }))
+            }
+            Elements::References(references) => inner.extern_from_bits(references[index]),
+        })
+    }
+
+    /// Sets the element at `index`.
+    pub fn set(&self, mut store: impl AsContextMut, index: u64, value: Ref) -> Result<()> {
+        let mut context = store.as_context_mut();
+        let inner = context.inner();
+        inner.check(self.store, "table")?;
+        let element = self.data(inner).element();
+        let bits = inner.ref_to_bits(&value, element)?;
+        inner.fill_table(self.index, index, bits, 1).map_err(|_| {
+            let size = self.data(inner).len();
+            Error::misuse(format!("index {index} does not lie in a table of {size} elements"))
+        })
+    }
+
+    /// Grows by `delta` elements of `init`, and returns the old size.
+    pub fn grow(&self, mut store: impl AsContextMut, delta: u64, init: Ref) -> Result<u64> {
+        let mut context = store.as_context_mut();
+        let inner = context.inner();
+        inner.check(self.store, "table")?;
+        let bits = inner.ref_to_bits(&init, self.data(inner).element())?;
+        match inner.grow_table(self.index, delta, bits)? {
+            Some(old) => Ok(old),
+            None => Err(Error::limit(format!("{} cannot grow by {delta} elements", self.data(inner).ty()))),
+        }
+    }
+
+    fn data<'a>(&self, inner: &'a StoreInner) -> &'a TableData {
+        inner.assert_owns(self.store, "table");
+        &inner.tables[self.index as usize]
+    }
+}
+
+impl StoreInner {
+    pub(crate) fn new_table(&mut self, ty: TableType) -> Result<Table> {
+        let count = self.tables.len();
+        if let Some(limiter) = self.limiter() {
+            if count >= limiter.tables() {
+                return Err(Error::limit(format!("the store may hold {count} tables")));
+            }
+            let max = ty.limits.max.map(|max| max as usize);
+            if !limiter.table_growing(0, ty.limits.min as usize, max)? {
+                return Err(Error::limit(format!("the store's limiter refuses {ty}")));
+            }
+        }
+        self.tables.push(TableData::new(ty)?);
+        Ok(Table { store: self.id, index: count as u32 })
+    }
+
+    /// Grows a table; `None` if its type, the limiter or the system refuses.
+    pub(crate) fn grow_table(&mut self, index: u32, delta: u64, init: u64) -> Result<Option<u64>> {
+        let table = &self.tables[index as usize];
+        let (old, max) = (table.len(), table.max_elements());
+        let Some(len) = (old as u64).checked_add(delta).filter(|len| *len <= max) else { return Ok(None) };
+        let declared = table.ty.limits.max.map(|max| max as usize);
+        if let Some(limiter) = self.limiter()
+            && !limiter.table_growing(old, len as usize, declared)?
+        {
+            return Ok(None);
+        }
+        if !self.tables[index as usize].grow(delta as usize) {
+            return Ok(None);
+        }
+        self.fill_table(index, old as u64, init, delta)?;
+        Ok(Some(old as u64))
+    }
+
+    /// `table.fill`: `value` is a reference as machine code holds it.
+    pub(crate) fn fill_table(&mut self, index: u32, start: u64, value: u64, len: u64) -> Result<(), Trap> {
+        let table = &mut self.tables[index as usize];
+        let range = checked_range(start, len, table.len())?;
+        match &mut table.elements {
+            Elements::References(references) => references[range].fill(value as u32),
+            Elements::Functions(rows) => {
+                // SAFETY: machine code and `ref_to_bits` hold only addresses of this store's function references.
+                let row = unsafe { self.functions.row_of_bits(value, table.private_anchor) };
+                rows[range].fill(row);
+            }
+        }
+        Ok(())
+    }
+
+    /// `table.copy`.
+    pub(crate) fn copy_table(&mut self, dst: u32, src: u32, to: u64, from: u64, len: u64) -> Result<(), Trap> {
+        let source = checked_range(from, len, self.tables[src as usize].len())?;
+        let target = checked_range(to, len, self.tables[dst as usize].len())?;
+        if let Elements::References(references) = &self.tables[src as usize].elements {
+            let copied = references[source].to_vec();
+            let references = self.tables[dst as usize].references().expect("validated: tables of one type");
+            references[target].copy_from_slice(&copied);
+            return Ok(());
+        }
+        let anchor = self.tables[dst as usize].private_anchor;
+        let same_view = self.tables[src as usize].private_anchor == anchor;
+        let mut copied = self.tables[src as usize].rows_ref().expect("a function table")[source].to_vec();
+        if !same_view {
+            for row in &mut copied {
+                *row = self.row_of_entry(row.entry, anchor);
+            }
+        }
+        self.tables[dst as usize].rows().expect("validated: tables of one type")[target].copy_from_slice(&copied);
+        Ok(())
+    }
+}

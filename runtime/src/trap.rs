@@ -1,0 +1,82 @@
+//! From an ended activation to an error: what a fault means, and what a host function or libcall left behind.
+
+use crate::backtrace::WasmBacktrace;
+use crate::error::{Error, HostError};
+use crate::store::StoreInner;
+use crate::sys::arch::Stopped;
+use std::any::Any;
+
+pub use epsilon_abi::TrapCode as Trap;
+
+/// What ended an activation, left by code that could not return to wasm.
+pub enum Unwind {
+    /// A trap raised by a libcall.
+    Trap(Trap),
+    /// A host function's error.
+    Host(HostError),
+    /// A host function's panic, to be resumed outside of wasm.
+    Panic(Box<dyn Any + Send>),
+}
+
+/// What a signal handler saw. Written by the handler, read by [`outcome`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FaultRecord {
+    /// The signal; 0 if there was none.
+    signal: i32,
+    address: usize,
+    /// Where the thread was.
+    pub pc: usize,
+    /// Its frame pointer.
+    pub fp: usize,
+    /// Its stack pointer.
+    pub sp: usize,
+    /// On aarch64 the link register, which holds the return address before a frame is made.
+    pub link: usize,
+}
+
+impl FaultRecord {
+    /// What a signal handler sees.
+    pub fn new(signal: i32, address: usize, stopped: &Stopped<'_>) -> Self {
+        Self { signal, address, pc: stopped.pc(), fp: stopped.fp(), sp: stopped.sp(), link: stopped.link() }
+    }
+}
+
+/// How a landed activation ended: an error for its caller, or a panic to resume.
+#[cold]
+pub fn outcome(store: &mut StoreInner) -> Result<Error, Box<dyn Any + Send>> {
+    let fault = store.vm.fault.take();
+    let unwind = store.unwind.take();
+    if fault.signal != 0 {
+        let code = classify(store, &fault);
+        return Ok(Error::from(code).with_backtrace(WasmBacktrace::of_fault(store, &fault)));
+    }
+    match unwind {
+        Some(Unwind::Trap(code)) => Ok(Error::from(code).with_backtrace(WasmBacktrace::of_exit(store))),
+        Some(Unwind::Host(source)) => Ok(Error::host(source).with_backtrace(WasmBacktrace::of_exit(store))),
+        Some(Unwind::Panic(payload)) => Err(payload),
+        None => Ok(Error::from(Trap::Interrupt).with_backtrace(WasmBacktrace::of_exit(store))),
+    }
+}
+
+/// What a fault means. A fault that no trap site explains is a bug of ours; going on would be worse than ending.
+fn classify(store: &StoreInner, fault: &FaultRecord) -> Trap {
+    if fault.signal == crate::sys::signal::interrupt_signal() {
+        return Trap::Interrupt;
+    }
+    let is_access = crate::sys::signal::is_access_fault(fault.signal);
+    if is_access && store.vm.is_stack_guard(fault.address) {
+        return Trap::StackOverflow;
+    }
+    match store.trap_at(fault.pc) {
+        Some(Trap::MemoryOutOfBounds) if is_access && !store.is_guest_memory(fault.address) => die(fault),
+        Some(code) => code,
+        None => die(fault),
+    }
+}
+
+#[cold]
+fn die(fault: &FaultRecord) -> ! {
+    eprintln!("epsilon: machine code faulted where it cannot; this is a bug of Epsilon: {fault:x?}");
+    std::process::abort()
+}

@@ -1,0 +1,219 @@
+//! Values as embedders see them, and their bits as machine code holds them.
+
+use crate::error::{Error, Result};
+use crate::func::Func;
+use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
+use epsilon_abi::{HeapType, RefRepr, RefType, ValType};
+use std::any::Any;
+use std::sync::Arc;
+
+/// A WebAssembly value.
+#[derive(Clone, Copy, Debug)]
+pub enum Val {
+    /// 32-bit integer.
+    I32(i32),
+    /// 64-bit integer.
+    I64(i64),
+    /// 32-bit number, as bits.
+    F32(u32),
+    /// 64-bit number, as bits.
+    F64(u64),
+    /// 128-bit vector, little-endian.
+    V128(u128),
+    /// Function reference; `None` is null.
+    FuncRef(Option<Func>),
+    /// Reference to something of the host; `None` is null.
+    ExternRef(Option<ExternRef>),
+}
+
+/// A reference.
+#[derive(Clone, Copy, Debug)]
+pub enum Ref {
+    /// Function reference; `None` is null.
+    Func(Option<Func>),
+    /// Reference to something of the host; `None` is null.
+    Extern(Option<ExternRef>),
+}
+
+/// Something of the host that guests can hold but not look into. It lives as long as its store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExternRef {
+    pub(crate) store: StoreId,
+    /// Position in the store plus one: 0 is null.
+    pub(crate) index: u32,
+}
+
+impl ExternRef {
+    /// Puts a value into the store and returns the reference to it.
+    pub fn new(mut store: impl AsContextMut, value: impl Any + Send + Sync) -> Result<Self> {
+        let mut context = store.as_context_mut();
+        let inner = context.inner();
+        let index = u32::try_from(inner.extern_refs.len() + 1)
+            .map_err(|_| Error::limit("a store holds at most 2^32 - 2 external references"))?;
+        inner.extern_refs.push(Arc::new(value));
+        Ok(Self { store: inner.id, index })
+    }
+
+    /// The value.
+    pub fn data<'a, T: 'static>(&self, store: impl Into<crate::store::StoreContext<'a, T>>) -> Result<&'a (dyn Any + Send + Sync)> {
+        let inner = store.into().inner();
+        inner.check(self.store, "external reference")?;
+        Ok(&*inner.extern_refs[self.index as usize - 1])
+    }
+}
+
+impl Val {
+    /// The type of the value; of a null reference the nullable abstract type.
+    pub fn ty(&self, _store: impl AsContext) -> ValType {
+        self.plain_type()
+    }
+
+    fn plain_type(&self) -> ValType {
+        match self {
+            Self::I32(_) => ValType::I32,
+            Self::I64(_) => ValType::I64,
+            Self::F32(_) => ValType::F32,
+            Self::F64(_) => ValType::F64,
+            Self::V128(_) => ValType::V128,
+            Self::FuncRef(_) => ValType::FUNCREF,
+            Self::ExternRef(_) => ValType::EXTERNREF,
+        }
+    }
+
+    /// The value that a variable of this type starts with.
+    pub fn default_for(ty: ValType) -> Option<Self> {
+        Some(match ty {
+            ValType::I32 => Self::I32(0),
+            ValType::I64 => Self::I64(0),
+            ValType::F32 => Self::F32(0),
+            ValType::F64 => Self::F64(0),
+            ValType::V128 => Self::V128(0),
+            ValType::Ref(r) if !r.nullable => return None,
+            ValType::Ref(r) => match r.repr() {
+                RefRepr::Func => Self::FuncRef(None),
+                RefRepr::Index => Self::ExternRef(None),
+            },
+        })
+    }
+
+    /// The integer, if it is one of 32 bits.
+    pub fn i32(&self) -> Option<i32> {
+        if let Self::I32(n) = self { Some(*n) } else { None }
+    }
+
+    /// The integer, if it is one of 64 bits.
+    pub fn i64(&self) -> Option<i64> {
+        if let Self::I64(n) = self { Some(*n) } else { None }
+    }
+
+    /// The number, if it is one of 32 bits.
+    pub fn f32(&self) -> Option<f32> {
+        if let Self::F32(bits) = self { Some(f32::from_bits(*bits)) } else { None }
+    }
+
+    /// The number, if it is one of 64 bits.
+    pub fn f64(&self) -> Option<f64> {
+        if let Self::F64(bits) = self { Some(f64::from_bits(*bits)) } else { None }
+    }
+}
+
+macro_rules! from_rust {
+    ($($rust:ty => $variant:ident, $convert:expr;)*) => {$(
+        impl From<$rust> for Val {
+            fn from(value: $rust) -> Self {
+                #[allow(clippy::redundant_closure_call)]
+                Self::$variant(($convert)(value))
+            }
+        }
+    )*};
+}
+
+from_rust! {
+    i32 => I32, |n| n;
+    u32 => I32, |n: u32| n as i32;
+    i64 => I64, |n| n;
+    u64 => I64, |n: u64| n as i64;
+    f32 => F32, f32::to_bits;
+    f64 => F64, f64::to_bits;
+    u128 => V128, |n| n;
+    Func => FuncRef, Some;
+    Option<Func> => FuncRef, |f| f;
+    ExternRef => ExternRef, Some;
+    Option<ExternRef> => ExternRef, |r| r;
+}
+
+impl From<Ref> for Val {
+    fn from(reference: Ref) -> Self {
+        match reference {
+            Ref::Func(func) => Self::FuncRef(func),
+            Ref::Extern(reference) => Self::ExternRef(reference),
+        }
+    }
+}
+
+impl StoreInner {
+    /// The bits of a value, checked against the type that `what` must have.
+    pub(crate) fn val_to_bits(&mut self, value: &Val, ty: ValType, what: impl Fn() -> String) -> Result<u128> {
+        Ok(match (value, ty) {
+            (Val::I32(n), ValType::I32) => *n as u32 as u128,
+            (Val::I64(n), ValType::I64) => *n as u64 as u128,
+            (Val::F32(bits), ValType::F32) => u128::from(*bits),
+            (Val::F64(bits), ValType::F64) => u128::from(*bits),
+            (Val::V128(bits), ValType::V128) => *bits,
+            (Val::FuncRef(func), ValType::Ref(r)) if r.repr() == RefRepr::Func => {
+                u128::from(self.ref_to_bits(&Ref::Func(*func), r)?)
+            }
+            (Val::ExternRef(reference), ValType::Ref(r)) if r.repr() == RefRepr::Index => {
+                u128::from(self.ref_to_bits(&Ref::Extern(*reference), r)?)
+            }
+            _ => return Err(Error::mismatch(what(), ty, value.plain_type())),
+        })
+    }
+
+    /// The bits of a reference, checked against a reference type.
+    pub(crate) fn ref_to_bits(&mut self, reference: &Ref, ty: RefType) -> Result<u64> {
+        let mismatch = |found: &str| Error::mismatch("reference", ty, found);
+        match (reference, ty.repr()) {
+            (Ref::Func(None), RefRepr::Func) | (Ref::Extern(None), RefRepr::Index) if ty.nullable => Ok(0),
+            (Ref::Func(Some(func)), RefRepr::Func) => {
+                self.check(func.store, "function")?;
+                if matches!(ty.heap, HeapType::NoFunc) {
+                    return Err(mismatch("a function"));
+                }
+                Ok(self.func_ref(func.entry)? as u64)
+            }
+            (Ref::Extern(Some(reference)), RefRepr::Index) if matches!(ty.heap, HeapType::Extern) => {
+                self.check(reference.store, "external reference")?;
+                Ok(u64::from(reference.index))
+            }
+            (Ref::Func(None), _) => Err(mismatch("a null function reference")),
+            (Ref::Extern(None), _) => Err(mismatch("a null external reference")),
+            (Ref::Func(_), _) => Err(mismatch("a function reference")),
+            (Ref::Extern(_), _) => Err(mismatch("an external reference")),
+        }
+    }
+
+    /// The value that bits of a type stand for.
+    ///
+    /// # Safety
+    /// The bits must have been made as this type by this store: function references are followed.
+    pub(crate) unsafe fn val_from_bits(&self, bits: u128, ty: ValType) -> Val {
+        match ty {
+            ValType::I32 => Val::I32(bits as u32 as i32),
+            ValType::I64 => Val::I64(bits as u64 as i64),
+            ValType::F32 => Val::F32(bits as u32),
+            ValType::F64 => Val::F64(bits as u64),
+            ValType::V128 => Val::V128(bits),
+            ValType::Ref(r) => match r.repr() {
+                // SAFETY: as the caller promises.
+                RefRepr::Func => Val::FuncRef(unsafe { self.func_from_bits(bits as u64) }),
+                RefRepr::Index => self.extern_from_bits(bits as u32).into(),
+            },
+        }
+    }
+
+    /// The external reference that bits stand for.
+    pub(crate) fn extern_from_bits(&self, bits: u32) -> Ref {
+        Ref::Extern((bits != 0).then_some(ExternRef { store: self.id, index: bits }))
+    }
+}

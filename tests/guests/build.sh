@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# Builds the guests into `prebuilt/NAME.wasm`: all of them, or those named.
+#
+#   build.sh [NAME...]
+#
+# Needs a Rust toolchain with the target wasm32-wasip1, Python 3, and a C
+# compiler for WASI: the Python package `ziglang`, or `zig` on the PATH. Build
+# trees go below `target/guests`. The same tools give the same bytes anywhere:
+# no guest names the folders of the machine that built it (`publish` checks).
+
+set -euo pipefail
+# shellcheck source=common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+ZIG_VERSION=0.17.1 # what the prebuilt guests were made with
+
+find_zig() {
+    if python3 -c 'import ziglang' 2>/dev/null; then
+        zig=(python3 -m ziglang)
+    elif command -v zig >/dev/null; then
+        zig=(zig)
+    else
+        fail "a C compiler for WASI is needed: 'pip install ziglang==$ZIG_VERSION'"
+    fi
+    local version
+    version=$("${zig[@]}" version)
+    [[ $version == "$ZIG_VERSION" ]] || echo "note: zig is $version; the prebuilt guests were made with $ZIG_VERSION" >&2
+}
+
+# publish FILE NAME: moves a finished guest to its place, unless it names a
+# folder of this machine.
+publish() {
+    local folder
+    for folder in "$root_dir" "$HOME" "${CARGO_HOME:-$HOME/.cargo}" "$(dirname "$work_dir")"; do
+        if grep --quiet --text --fixed-strings "$folder/" "$1"; then
+            fail "$2.wasm names the folder $folder"
+        fi
+    done
+    mkdir -p "$guests_dir/prebuilt"
+    install -m 644 "$1" "$guests_dir/prebuilt/$2.wasm"
+    printf '%-12s %9d bytes\n' "$2" "$(wc -c <"$guests_dir/prebuilt/$2.wasm")"
+}
+
+# rust_guest NAME
+rust_guest() {
+    [[ -d $(rustc --print target-libdir --target wasm32-wasip1) ]] ||
+        fail "the Rust target is needed: 'rustup target add wasm32-wasip1'"
+    local remap="--remap-path-prefix=$guests_dir=. --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
+    RUSTFLAGS=$remap cargo build --quiet --release --target wasm32-wasip1 \
+        --manifest-path "$guests_dir/$1/Cargo.toml" --target-dir "$work_dir/cargo"
+    publish "$work_dir/cargo/wasm32-wasip1/release/$1.wasm" "$1"
+}
+
+# c_guest NAME: `sources`, `flags` and `origin` come from `sources_of`. Zig turns
+# -O3 into -O2 on its way to clang, hence the second one. Names of functions are
+# kept for backtraces and profiles, DWARF is not.
+c_guest() {
+    find_zig
+    sources_of "$1"
+    "${zig[@]}" cc --target=wasm32-wasi -O3 -Xclang -O3 -Wall -Wextra "${flags[@]}" \
+        -ffile-prefix-map="$guests_dir=." ${origin:+-ffile-prefix-map="$origin=$1"} \
+        -Wl,--strip-debug -Wl,-z,stack-size=1048576 \
+        "${sources[@]}" -o "$work_dir/$1.wasm"
+    publish "$work_dir/$1.wasm" "$1"
+}
+
+build_hello_rust() { rust_guest hello-rust; }
+build_rust_std() { rust_guest rust-std; }
+build_csv() { rust_guest csv; }
+build_c_stdio() { c_guest c-stdio; }
+build_sqlite() { c_guest sqlite; }
+build_quickjs() { c_guest quickjs; }
+build_zstd() { c_guest zstd; }
+
+# DWARF is the point of this one. It has no C library, which would bring its own.
+build_trap_dwarf() {
+    find_zig
+    (
+        cd "$guests_dir/trap-dwarf"
+        "${zig[@]}" cc --target=wasm32-wasi -O1 -g -nostdlib -Wall -Wextra -Wno-infinite-recursion \
+            -fno-sanitize=undefined -ffile-prefix-map="$PWD=trap-dwarf" \
+            -Wl,-z,stack-size=65536 main.c -o "$work_dir/trap-dwarf.wasm"
+    )
+    publish "$work_dir/trap-dwarf.wasm" trap-dwarf
+}
+
+need cargo "see https://rustup.rs"
+need python3 "it locates sources and makes headers"
+mkdir -p "$work_dir"
+[[ $# -gt 0 ]] || set -- "${RUST_GUESTS[@]}" "${C_GUESTS[@]}" trap-dwarf
+for name; do
+    step=build_${name//-/_}
+    declare -F "$step" >/dev/null || fail "there is no guest '$name'"
+    "$step"
+done

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Builds the guests' native counterparts, from the same sources: all of them, or
+# those named. They produce the expected output and are the limit in benches.
+#
+#   native.sh [NAME...]
+#
+# The programs go to EPSILON_NATIVE_DIR (`target/native-guests` below the
+# repository's root unless set). CC is the C compiler, `cc` unless set. They are
+# for the host's own processor; products and sums are not fused, which WebAssembly
+# does not do either, so that floats come out the same.
+
+set -euo pipefail
+# shellcheck source=common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+cd "$root_dir"
+native_dir=${EPSILON_NATIVE_DIR:-target/native-guests}
+
+# rust_guest NAME
+rust_guest() {
+    RUSTFLAGS="-C target-cpu=native" cargo build --quiet --release \
+        --manifest-path "$guests_dir/$1/Cargo.toml" --target-dir "$work_dir/cargo-native"
+    install "$work_dir/cargo-native/release/$1" "$native_dir/$1"
+}
+
+# c_guest NAME: CC may hold a command of several words.
+c_guest() {
+    local compiler
+    read -ra compiler <<<"${CC:-cc}"
+    need "${compiler[0]}" "a C compiler"
+    sources_of "$1"
+    "${compiler[@]}" -O3 -march=native -ffp-contract=off -Wall -Wextra "${flags[@]}" \
+        "${sources[@]}" -lm -o "$native_dir/$1"
+}
+
+need cargo "see https://rustup.rs"
+need python3 "it locates sources and makes headers"
+mkdir -p "$work_dir" "$native_dir"
+[[ $# -gt 0 ]] || set -- "${RUST_GUESTS[@]}" "${C_GUESTS[@]}"
+for name; do
+    case " ${RUST_GUESTS[*]} " in
+    *" $name "*) rust_guest "$name" ;;
+    *)
+        case " ${C_GUESTS[*]} " in
+        *" $name "*) c_guest "$name" ;;
+        *) fail "there is no native counterpart of '$name'" ;;
+        esac
+        ;;
+    esac
+    printf '%-12s %9d bytes\n' "$name" "$(wc -c <"$native_dir/$name")"
+done
