@@ -41,7 +41,7 @@ mod trap;
 mod typed;
 mod value;
 
-pub use backtrace::{Frame, WasmBacktrace};
+pub use backtrace::{Frame, Symbol, Symbolicate, WasmBacktrace};
 pub use error::{Error, ErrorKind, HostError, Result};
 pub use func::{Func, TypedFunc};
 pub use global::Global;

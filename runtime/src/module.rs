@@ -43,6 +43,12 @@ impl Runtime {
         Self { settings, signatures: Signatures::default(), libcalls: Box::new(arch::libcall_entries()) }
     }
 
+    /// Whether this process can reserve the address space that guarded memories take: a few of them at least.
+    pub fn can_reserve_guarded_memories() -> bool {
+        const SEVERAL_MEMORIES_BYTES: usize = 64 << 30;
+        crate::sys::mapping::Mapping::reserve(SEVERAL_MEMORIES_BYTES).is_ok()
+    }
+
     /// The settings.
     pub fn settings(&self) -> &RuntimeSettings {
         &self.settings

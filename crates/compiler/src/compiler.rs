@@ -6,7 +6,7 @@ use crate::isa::Isa;
 use crate::parallel::for_each_body;
 use crate::parse::{self, ParsedModule};
 use crate::settings::Settings;
-use crate::translate::{self, Env, FunctionSource, RelaxedSimd};
+use crate::translate::{self, Env, FunctionSource, LocalsIn, RelaxedSimd, Size};
 use cranelift_codegen::Context;
 use cranelift_frontend::FunctionBuilderContext;
 use epsilon_abi::{CompiledFunction, DefinedFuncIndex};
@@ -157,6 +157,21 @@ impl Compiler {
         index: DefinedFuncIndex,
         scratch: &mut Scratch,
     ) -> Result<(), CompileError> {
+        if self.translate_with(LocalsIn::Values, module, wasm, index, scratch)? == Size::TooManyLocalsInValues {
+            let again = self.translate_with(LocalsIn::Memory, module, wasm, index, scratch)?;
+            assert_eq!(again, Size::Fits, "locals in memory are no values");
+        }
+        Ok(())
+    }
+
+    fn translate_with(
+        &self,
+        locals: LocalsIn,
+        module: &ParsedModule,
+        wasm: &[u8],
+        index: DefinedFuncIndex,
+        scratch: &mut Scratch,
+    ) -> Result<Size, CompileError> {
         let func = module.info.func_index(index);
         scratch.context.clear();
         let mut validator = module.validator(func, std::mem::take(&mut scratch.validator));
@@ -169,13 +184,14 @@ impl Compiler {
         };
         let source = FunctionSource { index, reader, validator: &mut validator };
         let config = self.isa.target().frontend_config();
-        let translated = translate::translate(env, source, &mut scratch.context.func, &mut scratch.builder, config);
-        if translated.is_err() {
+        let ir = &mut scratch.context.func;
+        let translated = translate::translate(env, source, locals, ir, &mut scratch.builder, config);
+        if let Ok(Size::Fits) = translated {
+            scratch.validator = validator.into_allocations();
+        } else {
             // A builder that is dropped half-way leaves its context unfit for another function.
             *scratch = Scratch::default();
-            return translated;
         }
-        scratch.validator = validator.into_allocations();
-        Ok(())
+        translated
     }
 }

@@ -170,6 +170,7 @@ macro_rules! table {
             params: &[$(<$ty as Argument>::PARAM),*],
             returns_errno: true,
             run: |$version, ctx, memory, args| {
+                #[allow(unused_mut, reason = "a call without parameters takes no words")]
                 let mut words = args.iter().copied();
                 $(let $arg = <$ty as Argument>::from_word(words.next().unwrap_or(0));)*
                 let _ = ($version, words);

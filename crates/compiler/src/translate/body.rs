@@ -1,5 +1,6 @@
 //! The driver: locals, then operator by operator, each one validated before it is translated.
 
+use super::variable::LocalsIn;
 use super::{Env, FuncTranslator, Translated, clif_signature, clif_type, defined_name};
 use crate::error::CompileError;
 use crate::parse::val_type;
@@ -22,14 +23,25 @@ pub(crate) struct FunctionSource<'w, 'v> {
     pub validator: &'v mut FuncValidator<ValidatorResources>,
 }
 
+/// What has come of a function.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(crate) enum Size {
+    /// It is translated.
+    Fits,
+    /// It is given up: it has to be translated again with [`LocalsIn::Memory`].
+    TooManyLocalsInValues,
+}
+
 /// Validates and translates a body into `func`.
 pub(crate) fn translate(
     env: Env<'_>,
     source: FunctionSource<'_, '_>,
+    locals: LocalsIn,
     func: &mut ir::Function,
     context: &mut FunctionBuilderContext,
     config: TargetFrontendConfig,
-) -> Translated {
+) -> Result<Size, CompileError> {
     let ty = env.info.func_type(env.info.func_index(source.index));
     func.signature = clif_signature(ty);
     func.name = ir::UserFuncName::User(defined_name(source.index));
@@ -37,14 +49,16 @@ pub(crate) fn translate(
     let mut builder = FunctionBuilder::new(func, context);
     let entry = builder.create_block();
     builder.append_block_params_for_function_params(entry);
-    let mut translator = FuncTranslator::new(builder, env, entry);
+    let mut translator = FuncTranslator::new(builder, env, entry, locals);
     translator.declare_params(&ty.params);
     let FunctionSource { mut reader, validator, .. } = source;
     translator.declare_locals(&mut reader, validator)?;
     translator.open_body(&ty.results);
-    translator.operators(reader, validator)?;
-    translator.builder.finalize(config);
-    Ok(())
+    let size = translator.operators(reader, validator)?;
+    if size == Size::Fits {
+        translator.builder.finalize(config);
+    }
+    Ok(size)
 }
 
 impl FuncTranslator<'_> {
@@ -53,12 +67,6 @@ impl FuncTranslator<'_> {
             let value = self.builder.block_params(self.entry)[at];
             self.declare_local(clif_type(*ty), value);
         }
-    }
-
-    fn declare_local(&mut self, ty: ir::Type, value: Value) {
-        let variable = self.builder.declare_var(ty);
-        self.builder.def_var(variable, value);
-        self.locals.push(variable);
     }
 
     /// Reads the declarations of locals. Each starts as zero, or null; one constant of each type serves all.
@@ -101,18 +109,21 @@ impl FuncTranslator<'_> {
         &mut self,
         mut reader: BinaryReader<'_>,
         validator: &mut FuncValidator<ValidatorResources>,
-    ) -> Translated {
+    ) -> Result<Size, CompileError> {
+        self.budget.body_bytes = reader.bytes_remaining() as u64;
         while !reader.eof() {
             self.offset = reader.original_position();
             self.builder.set_srcloc(ir::SourceLoc::new(self.offset as u32));
             let mut both = Checked { validator: validator.visitor(self.offset), translator: self };
             reader.visit_operator(&mut both)??;
-            self.check_size()?;
+            if let Size::TooManyLocalsInValues = self.check_size()? {
+                return Ok(Size::TooManyLocalsInValues);
+            }
         }
         let end = reader.original_position();
         reader.finish_expression(&validator.visitor(end))?;
         debug_assert!(!self.body_is_open(), "a valid body closes its frames");
-        Ok(())
+        Ok(Size::Fits)
     }
 }
 

@@ -152,6 +152,7 @@ impl<'a> FuncTranslator<'a> {
         self.stack.truncate(self.stack.len() - signature.params.len());
         self.stack.extend_from_slice(self.builder.block_params(head));
         self.switch_to(head);
+        self.budget.loop_depth += 1;
         Ok(())
     }
 
@@ -198,7 +199,10 @@ impl<'a> FuncTranslator<'a> {
                 self.stack.truncate(frame.base);
                 return Ok(());
             }
-            FrameKind::Loop(head) => self.builder.seal_block(head),
+            FrameKind::Loop(head) => {
+                self.builder.seal_block(head);
+                self.budget.loop_depth -= 1;
+            }
             _ => {}
         }
         if frame.branched {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`mod@self`] | [`FuncTranslator`]: its state, and what every operator needs |
 //! | `body` | the driver: locals, the operator loop, validation before translation |
+//! | `budget` | how large a function may become |
 //! | `operators` | the instruction set: one row per operator, naming a shape |
 //! | `numeric` | the shapes of arithmetic |
 //! | `control` | blocks, branches and the control stack |
@@ -19,6 +20,7 @@
 //! It knows nothing of target machines, linking, or how the runtime does what a libcall asks for.
 
 mod body;
+mod budget;
 mod call;
 mod control;
 mod libcall;
@@ -32,16 +34,19 @@ mod variable;
 mod vm;
 
 use crate::error::CompileError;
+use budget::Budget;
 use control::Frame;
 use cranelift_codegen::ir::{self, BlockArg, InstBuilder, Value, types};
 use cranelift_codegen::isa::CallConv;
-use cranelift_frontend::{FuncInstBuilder, FunctionBuilder, Variable};
+use cranelift_frontend::{FuncInstBuilder, FunctionBuilder};
 use epsilon_abi::{
     DefinedFuncIndex, FuncIndex, FuncType, Libcall, MemoryPlan, ModuleInfo, RefRepr, TypeIndex, ValType, VmLayout,
 };
 use std::collections::HashMap;
+use variable::Locals;
 
-pub(crate) use body::{FunctionSource, translate};
+pub(crate) use body::{FunctionSource, Size, translate};
+pub(crate) use variable::LocalsIn;
 pub(crate) use simd::relaxed::RelaxedSimd;
 
 /// What translating one operator gives.
@@ -49,17 +54,6 @@ pub(crate) type Translated = Result<(), CompileError>;
 
 /// Machine type of addresses and of the pinned register.
 const PTR: ir::Type = types::I64;
-
-/// The most values that branches and calls of one function may pass along together. An operator of two bytes can name
-/// a label of a thousand values, so the size of the binary does not bound them.
-const MAX_PASSED_VALUES: u64 = 32 << 20;
-
-/// The most values of one function. The register allocator takes half as many.
-const MAX_VALUES: usize = 4 << 20;
-
-/// The most edges between blocks times locals. Where edges meet, every local in use may become a block parameter, with
-/// an argument on every edge.
-const MAX_EDGES_TIMES_LOCALS: u64 = 1 << 28;
 
 /// What is the same for all functions of a module.
 #[derive(Clone, Copy)]
@@ -84,7 +78,7 @@ pub(crate) struct FuncTranslator<'a> {
     stack: Vec<Value>,
     /// The control stack of the specification, innermost frame last.
     frames: Vec<Frame>,
-    locals: Vec<Variable>,
+    locals: Locals,
     /// Whether control can reach the current operator. If not, there is no current block.
     reachable: bool,
     /// Offset of the current operator in the module's binary.
@@ -101,24 +95,23 @@ pub(crate) struct FuncTranslator<'a> {
     libcall_signatures: HashMap<Libcall, ir::SigRef>,
     /// Arguments of the branch that is being built.
     branch_args: Vec<BlockArg>,
-    passed_values: u64,
-    /// Edges between blocks so far.
-    edges: u64,
+    budget: Budget,
 }
 
 impl<'a> FuncTranslator<'a> {
     /// A translator about to emit into the empty block `entry`.
-    fn new(mut builder: FunctionBuilder<'a>, env: Env<'a>, entry: ir::Block) -> Self {
+    fn new(mut builder: FunctionBuilder<'a>, env: Env<'a>, entry: ir::Block, locals: LocalsIn) -> Self {
         let regions = vm::Regions::new(builder.func);
         builder.switch_to_block(entry);
         builder.seal_block(entry);
         builder.ensure_inserted_block();
+        let locals = Locals::new(locals, &mut builder);
         Self {
             builder,
             env,
             stack: Vec::new(),
             frames: Vec::new(),
-            locals: Vec::new(),
+            locals,
             reachable: true,
             offset: 0,
             entry,
@@ -129,8 +122,7 @@ impl<'a> FuncTranslator<'a> {
             functions: HashMap::new(),
             libcall_signatures: HashMap::new(),
             branch_args: Vec::new(),
-            passed_values: 0,
-            edges: 0,
+            budget: Budget::default(),
         }
     }
 
@@ -203,33 +195,6 @@ impl<'a> FuncTranslator<'a> {
     /// An index of the module as an argument of a libcall.
     fn const_index(&mut self, index: u32) -> Value {
         self.ins().iconst(types::I32, i64::from(index))
-    }
-
-    /// Accounts for an edge between blocks, and the values that it passes.
-    fn charge_edge(&mut self, values: usize) -> Translated {
-        self.edges += 1;
-        self.charge(values)
-    }
-
-    /// Refuses a function that would take the code generator more memory than any function is worth.
-    fn check_size(&self) -> Translated {
-        let too_large = |what| Err(CompileError::Limit { what, offset: Some(self.offset) });
-        if self.builder.func.dfg.num_values() > MAX_VALUES {
-            return too_large("values of one function");
-        }
-        if self.edges * self.locals.len() as u64 > MAX_EDGES_TIMES_LOCALS {
-            return too_large("branches and locals of one function");
-        }
-        Ok(())
-    }
-
-    /// Accounts for values passed by a branch or call.
-    fn charge(&mut self, values: usize) -> Translated {
-        self.passed_values += values as u64;
-        if self.passed_values > MAX_PASSED_VALUES {
-            return Err(CompileError::Limit { what: "values passed by branches and calls", offset: Some(self.offset) });
-        }
-        Ok(())
     }
 
     /// An operator of a proposal that the compiler does not translate.

@@ -145,8 +145,8 @@ impl<'a> VisitSimdOperator<'a> for FuncTranslator<'_> {
         visit_v128_or = binary_lanes(I8X16, Opcode::Bor);
         visit_v128_xor = binary_lanes(I8X16, Opcode::Bxor);
         visit_v128_andnot = and_not();
-        visit_v128_bitselect = select_bits(I8X16, Opcode::Bitselect);
-        visit_v128_any_true = test_lanes(I8X16, Opcode::VanyTrue);
+        visit_v128_bitselect = select_bits();
+        visit_v128_any_true = any_true();
         visit_i8x16_all_true = test_lanes(I8X16, Opcode::VallTrue);
         visit_i16x8_all_true = test_lanes(I16X8, Opcode::VallTrue);
         visit_i32x4_all_true = test_lanes(I32X4, Opcode::VallTrue);

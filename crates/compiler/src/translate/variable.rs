@@ -1,29 +1,125 @@
 //! Locals, globals, and the operators that only move operands.
 
 use super::vm::{changing_word, constant_word};
-use super::{FuncTranslator, Translated, clif_type};
+use super::{FuncTranslator, PTR, Translated, clif_type};
 use crate::error::CompileError;
-use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value};
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, StackSlot, StackSlotData, StackSlotKind, Type, Value};
+use cranelift_frontend::{FunctionBuilder, Variable};
 use epsilon_abi::GlobalIndex;
 use epsilon_abi::layout::GlobalPlace;
 use wasmparser::ValType;
 
+/// Where locals are kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum LocalsIn {
+    /// In CLIF values, where the optimiser sees them.
+    Values,
+    /// In the stack frame, for functions with too many locals in too many blocks.
+    Memory,
+}
+
+/// The locals of a function, parameters first.
+pub(super) enum Locals {
+    Values(Vec<Variable>),
+    Memory(InFrame),
+}
+
+/// Locals in one slot of the stack frame. All hang on one address: an address for each would be as many values again.
+pub(super) struct InFrame {
+    slot: StackSlot,
+    /// The address of the slot, taken in the entry block.
+    address: Value,
+    places: Vec<Place>,
+}
+
+/// Where in the stack slot a local lies.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    ty: Type,
+    offset: i32,
+}
+
+impl Locals {
+    /// No locals yet; what they need is emitted into the current block.
+    pub fn new(place: LocalsIn, builder: &mut FunctionBuilder<'_>) -> Self {
+        match place {
+            LocalsIn::Values => Self::Values(Vec::new()),
+            LocalsIn::Memory => {
+                let align_log2 = LARGEST_LOCAL_BYTES.trailing_zeros() as u8;
+                // It grows with each local.
+                let data = StackSlotData::new(StackSlotKind::ExplicitSlot, 0, align_log2);
+                let slot = builder.create_sized_stack_slot(data);
+                let address = builder.ins().stack_addr(PTR, slot, 0);
+                Self::Memory(InFrame { slot, address, places: Vec::new() })
+            }
+        }
+    }
+
+    pub const fn place(&self) -> LocalsIn {
+        match self {
+            Self::Values(_) => LocalsIn::Values,
+            Self::Memory(_) => LocalsIn::Memory,
+        }
+    }
+
+    pub const fn len(&self) -> usize {
+        match self {
+            Self::Values(variables) => variables.len(),
+            Self::Memory(frame) => frame.places.len(),
+        }
+    }
+}
+
+/// Bytes of a vector. All locals in memory get as many: a validated function has at most 50,000.
+const LARGEST_LOCAL_BYTES: u32 = 16;
+
 impl FuncTranslator<'_> {
+    /// Adds a local with its first value.
+    pub(super) fn declare_local(&mut self, ty: Type, value: Value) {
+        match &mut self.locals {
+            Locals::Values(variables) => {
+                let variable = self.builder.declare_var(ty);
+                self.builder.def_var(variable, value);
+                variables.push(variable);
+            }
+            Locals::Memory(frame) => {
+                let size = &mut self.builder.func.sized_stack_slots[frame.slot].size;
+                let offset = *size as i32;
+                *size += LARGEST_LOCAL_BYTES;
+                frame.places.push(Place { ty, offset });
+                self.builder.ins().store(MemFlagsData::trusted(), value, frame.address, offset);
+            }
+        }
+    }
+
     pub(super) fn local_get(&mut self, local: u32) -> Translated {
-        let value = self.builder.use_var(self.locals[local as usize]);
+        let value = match &self.locals {
+            Locals::Values(variables) => self.builder.use_var(variables[local as usize]),
+            Locals::Memory(frame) => {
+                let Place { ty, offset } = frame.places[local as usize];
+                self.builder.ins().load(ty, MemFlagsData::trusted(), frame.address, offset)
+            }
+        };
         self.push(value);
         Ok(())
     }
 
     pub(super) fn local_set(&mut self, local: u32) -> Translated {
         let value = self.pop();
-        self.builder.def_var(self.locals[local as usize], value);
+        match &self.locals {
+            Locals::Values(variables) => self.builder.def_var(variables[local as usize], value),
+            Locals::Memory(frame) => {
+                let offset = frame.places[local as usize].offset;
+                self.builder.ins().store(MemFlagsData::trusted(), value, frame.address, offset);
+            }
+        }
         Ok(())
     }
 
     pub(super) fn local_tee(&mut self, local: u32) -> Translated {
         let value = self.pop();
-        self.builder.def_var(self.locals[local as usize], value);
+        self.push(value);
+        self.local_set(local)?;
         self.push(value);
         Ok(())
     }

@@ -4,9 +4,12 @@ use super::super::{FuncTranslator, Translated};
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::types::{F64X2, I8X16, I16X8, I32, I32X4, I64X2};
 use cranelift_codegen::ir::{
-    ConstantData, Endianness, InstBuilder, InstructionData, MemFlagsData, Opcode, Type, Value, ValueDef,
+    ConstantData, Endianness, InstBuilder, InstructionData, MemFlagsData, Opcode, Type, Value,
 };
 use wasmparser::V128;
+
+/// Lane 0 of a vector lies at the lowest address.
+const CAST: MemFlagsData = MemFlagsData::new().with_endianness(Endianness::Little);
 
 /// The two instructions that make one vector's lanes twice as wide.
 #[derive(Clone, Copy)]
@@ -22,28 +25,38 @@ impl Widen {
 
 /// From the operand stack to lanes and back.
 impl FuncTranslator<'_> {
-    /// The same bits as lanes of type `ty`. What was just put on the stack as such lanes is used as it was, so that the
-    /// patterns of instruction selection see it.
-    pub(super) fn as_lanes(&mut self, value: Value, ty: Type) -> Value {
-        if self.type_of(value) == ty {
-            return value;
+    /// The same bits as lanes of type `ty`.
+    ///
+    /// A vector on the stack is an `I8X16`, but for the patterns of instruction selection that would put a cast between
+    /// any two instructions. So lanes are used as they were made, and constants are made once more. Loads are not:
+    /// without AVX, Cranelift 0.135 makes an unaligned load of float lanes part of a comparison that needs it aligned.
+    pub(super) fn as_lanes(&mut self, vector: Value, ty: Type) -> Value {
+        if self.type_of(vector) == ty {
+            return vector;
         }
-        match self.cast_from(value) {
-            Some(original) if self.type_of(original) == ty => original,
-            _ => {
-                let flags = MemFlagsData::new().with_endianness(Endianness::Little);
-                self.ins().bitcast(ty, flags, value)
+        match self.definition(vector) {
+            Some(InstructionData::LoadNoOffset { opcode: Opcode::Bitcast, arg, .. }) if self.type_of(arg) == ty => arg,
+            Some(InstructionData::UnaryConst { opcode: Opcode::Vconst, constant_handle }) => {
+                self.ins().vconst(ty, constant_handle)
             }
+            _ => self.ins().bitcast(ty, CAST, vector),
         }
     }
 
-    /// What a value was before it was cast, if it was.
-    fn cast_from(&self, value: Value) -> Option<Value> {
+    /// The instruction that makes a value; `None` for what enters a block.
+    fn definition(&self, value: Value) -> Option<InstructionData> {
         let dfg = &self.builder.func.dfg;
-        let ValueDef::Result(inst, _) = dfg.value_def(value) else { return None };
-        match dfg.insts[inst] {
-            InstructionData::LoadNoOffset { opcode: Opcode::Bitcast, arg, .. } => Some(dfg.resolve_aliases(arg)),
-            _ => None,
+        Some(dfg.insts[dfg.value_def(value).inst()?])
+    }
+
+    /// The integer lanes that a vector was made as, such as the mask that a comparison gives; `I8X16` if it was not.
+    fn made_as(&self, vector: Value) -> Type {
+        match self.definition(vector) {
+            Some(InstructionData::LoadNoOffset { opcode: Opcode::Bitcast, arg, .. }) => {
+                let ty = self.type_of(arg);
+                if ty.lane_type().is_int() { ty } else { I8X16 }
+            }
+            _ => I8X16,
         }
     }
 
@@ -167,10 +180,27 @@ impl FuncTranslator<'_> {
     }
 
     /// `x` where the mask, which comes last, says so; `y` elsewhere. In CLIF the mask comes first.
-    pub(super) fn select_bits(&mut self, ty: Type, opcode: Opcode) -> Translated {
+    pub(super) fn select_lanes(&mut self, ty: Type, opcode: Opcode) -> Translated {
         let (x, y, mask) = self.pop3_lanes(ty);
         let result = self.three(opcode, ty, mask, x, y);
         self.push_lanes(result)
+    }
+
+    /// Bit by bit; but a mask that comes from a comparison is known to select whole lanes.
+    pub(super) fn select_bits(&mut self) -> Translated {
+        let ty = self.made_as(self.peek());
+        self.select_lanes(ty, Opcode::Bitselect)
+    }
+
+    /// Whether any bit is set, which is the same for lanes of any width.
+    pub(super) fn any_true(&mut self) -> Translated {
+        let ty = self.made_as(self.peek());
+        self.test_lanes(ty, Opcode::VanyTrue)
+    }
+
+    /// The operand on top of the stack.
+    fn peek(&self) -> Value {
+        *self.stack.last().expect("a validated operator finds its operands")
     }
 
     pub(super) fn test_lanes(&mut self, ty: Type, opcode: Opcode) -> Translated {

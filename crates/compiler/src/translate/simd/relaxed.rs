@@ -6,7 +6,7 @@
 //! | `relaxed_swizzle` | 0 for indices from 16 | index modulo 16 below 128: `pshufb` |
 //! | `relaxed_trunc…_s` | saturates, NaN is 0 | -2^31 for both: `cvttps2dq`, `cvttpd2dq` |
 //! | `relaxed_trunc…_u` | saturates, NaN is 0 | the same |
-//! | `relaxed_madd`, `relaxed_nmadd` | rounds once | rounds once with FMA, twice without; deterministic without: refused |
+//! | `relaxed_madd`, `relaxed_nmadd` | rounds once | [`Madd`] |
 //! | `relaxed_laneselect` | bit by bit | by the highest bit of each lane: `pblendvb` and others; not of 16-bit lanes |
 //! | `relaxed_min`, `relaxed_max` | as `min`, `max` | as `pmin`, `pmax`: `minps` and others |
 //! | `relaxed_q15mulr_s` | saturates | -2^15 for the one overflow: `pmulhrsw` |
@@ -31,7 +31,7 @@ pub(crate) struct RelaxedSimd {
     dot_add: DotAdd,
 }
 
-/// `x * y + z`.
+/// `x * y + z`: with FMA as everywhere else, without it as well as can be done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Madd {
     /// Rounded once.
@@ -149,7 +149,7 @@ impl FuncTranslator<'_> {
     /// x86_64 has no instruction that selects lanes of 16 bits by their highest bits.
     pub(super) fn relaxed_select(&mut self, ty: Type) -> Translated {
         let native = self.env.relaxed_simd.native_x86 && ty != I16X8;
-        self.select_bits(ty, if native { Opcode::Blendv } else { Opcode::Bitselect })
+        self.select_lanes(ty, if native { Opcode::Blendv } else { Opcode::Bitselect })
     }
 
     pub(super) fn relaxed_min(&mut self, ty: Type) -> Translated {

@@ -1,0 +1,84 @@
+//! How large a function may become while it is translated.
+//!
+//! The size of a body does not bound the CLIF that it becomes. An operator of two bytes can name a label of a thousand
+//! values; and where edges meet, each local in use may become a block parameter with an argument on every edge, so that
+//! a thousand locals in a thousand nested loops are a million values. What operators pass is refused beyond a limit.
+//! When locals are what explodes, the function is translated again with its locals in memory, where they cannot.
+
+use super::body::Size;
+use super::variable::LocalsIn;
+use super::{FuncTranslator, Translated};
+use crate::error::CompileError;
+
+/// The most values that branches and calls of one function may pass along together.
+const MAX_PASSED_VALUES: u64 = 32 << 20;
+/// The most values of one function. The register allocator takes half as many.
+const MAX_VALUES: u64 = 4 << 20;
+/// Values for each byte of a body, beyond those passed by branches and calls, that make locals suspect. Real code has
+/// about one, and with explicit checks of memory accesses five.
+const SUSPECT_VALUES_PER_BYTE: u64 = 16;
+/// Values that make no locals suspect, however short the body.
+const UNSUSPECT_VALUES: u64 = 64 << 10;
+/// Blocks times locals that make locals suspect: what the construction of values may have to keep and go through. The
+/// first is for each byte of a body, the second is always granted, the third is never exceeded.
+const SUSPECT_BLOCKS_TIMES_LOCALS: (u64, u64, u64) = (256, 4 << 20, 64 << 20);
+/// Locals times the nesting depth of loops that make locals suspect: each becomes a parameter of each loop, if only to
+/// be found equal to that of the loop around it.
+const SUSPECT_LOOP_DEPTH_TIMES_LOCALS: u64 = 128 << 10;
+
+/// What a function has taken so far.
+#[derive(Default)]
+pub(super) struct Budget {
+    /// Values passed by branches and calls.
+    passed_values: u64,
+    /// Edges between blocks.
+    edges: u64,
+    /// Loops around the current operator.
+    pub loop_depth: u64,
+    /// Length of the body.
+    pub body_bytes: u64,
+}
+
+impl FuncTranslator<'_> {
+    /// Accounts for an edge between blocks, and the values that it passes.
+    pub(super) fn charge_edge(&mut self, values: usize) -> Translated {
+        self.budget.edges += 1;
+        self.charge(values)
+    }
+
+    /// Accounts for values passed by a branch or call.
+    pub(super) fn charge(&mut self, values: usize) -> Translated {
+        self.budget.passed_values += values as u64;
+        if self.budget.passed_values > MAX_PASSED_VALUES {
+            return Err(self.too_large("values passed by the branches and calls of one function"));
+        }
+        Ok(())
+    }
+
+    /// Whether the function still has a sensible size.
+    pub(super) fn check_size(&self) -> Result<Size, CompileError> {
+        let values = self.builder.func.dfg.num_values() as u64;
+        match self.locals.place() {
+            LocalsIn::Values if self.locals_are_suspect(values) => Ok(Size::TooManyLocalsInValues),
+            LocalsIn::Memory if values > MAX_VALUES => Err(self.too_large("values of one function")),
+            _ => Ok(Size::Fits),
+        }
+    }
+
+    fn locals_are_suspect(&self, values: u64) -> bool {
+        let Budget { passed_values, edges, loop_depth, body_bytes } = self.budget;
+        let unsuspect_values = UNSUSPECT_VALUES + SUSPECT_VALUES_PER_BYTE * body_bytes + passed_values;
+        let (per_byte, always, never) = SUSPECT_BLOCKS_TIMES_LOCALS;
+        let unsuspect_product = never.min(always + per_byte * body_bytes);
+        let blocks = edges.max(self.builder.func.dfg.num_blocks() as u64);
+        let locals = self.locals.len() as u64;
+        values > unsuspect_values.min(MAX_VALUES)
+            || blocks * locals > unsuspect_product
+            || loop_depth * locals > SUSPECT_LOOP_DEPTH_TIMES_LOCALS
+    }
+
+    #[cold]
+    fn too_large(&self, what: &'static str) -> CompileError {
+        CompileError::Limit { what, offset: Some(self.offset) }
+    }
+}

@@ -1,0 +1,185 @@
+//! [`Config`]: what an engine is made with. One method a choice; a choice that contradicts another is an error when the
+//! engine is made.
+
+#[cfg(feature = "compiler")]
+use epsilon_compiler::{Settings, Target};
+#[cfg(feature = "compiler")]
+use wasmparser::WasmFeatures;
+
+/// How much the optimiser does.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum OptLevel {
+    /// Nothing: code is made in two thirds of the time and runs about a tenth slower.
+    None,
+    /// All that makes code faster.
+    #[default]
+    Speed,
+}
+
+/// How linear memories are laid out.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum MemoryStrategy {
+    /// Guard pages where the address space allows, checks where it does not.
+    #[default]
+    Auto,
+    /// 4 GiB and a guard are reserved for every 32-bit memory; accesses are not checked.
+    Guarded,
+    /// Every access is checked; memories take little address space and may move when they grow.
+    Checked,
+}
+
+/// What an [`Engine`](crate::Engine) is made with.
+///
+/// ```
+/// let mut config = epsilon::Config::new();
+/// config.max_wasm_stack(1 << 20).wasm_backtrace(false);
+/// let engine = epsilon::Engine::new(&config)?;
+/// # epsilon::Result::Ok(())
+/// ```
+#[cfg(feature = "compiler")]
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) features: WasmFeatures,
+    pub(crate) opt_level: OptLevel,
+    pub(crate) memory: MemoryStrategy,
+    pub(crate) memory_at_anchor: Option<bool>,
+    pub(crate) max_wasm_stack_bytes: usize,
+    pub(crate) backtraces: bool,
+    pub(crate) verify_ir: bool,
+    pub(crate) relaxed_simd_deterministic: bool,
+}
+
+/// Wasm stack of a thread, unless configured: as much as native programs get for their main thread.
+#[cfg(feature = "compiler")]
+const DEFAULT_WASM_STACK_BYTES: usize = 8 << 20;
+
+#[cfg(feature = "compiler")]
+impl Default for Config {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(feature = "compiler")]
+macro_rules! features {
+    ($($(#[$doc:meta])* $name:ident => $feature:ident;)*) => {
+        impl Config {
+            $($(#[$doc])*
+            pub fn $name(&mut self, enable: bool) -> &mut Self {
+                self.features.set(WasmFeatures::$feature, enable);
+                self
+            })*
+        }
+    };
+}
+
+#[cfg(feature = "compiler")]
+features! {
+    /// Vectors of 128 bits. On by default.
+    wasm_simd => SIMD;
+    /// Relaxed vector operators. Off by default.
+    wasm_relaxed_simd => RELAXED_SIMD;
+    /// `memory.copy`, `memory.fill`, and passive segments. On by default.
+    wasm_bulk_memory => BULK_MEMORY;
+    /// `externref`, and several tables. On by default.
+    wasm_reference_types => REFERENCE_TYPES;
+    /// Several results of functions, and parameters of blocks. On by default.
+    wasm_multi_value => MULTI_VALUE;
+    /// Several memories. On by default.
+    wasm_multi_memory => MULTI_MEMORY;
+    /// 64-bit memories and tables. On by default.
+    wasm_memory64 => MEMORY64;
+    /// Arithmetic in constant expressions. On by default.
+    wasm_extended_const => EXTENDED_CONST;
+    /// Conversions that saturate instead of trapping. On by default.
+    wasm_saturating_float_to_int => SATURATING_FLOAT_TO_INT;
+    /// Sign extension of parts of integers. On by default.
+    wasm_sign_extension => SIGN_EXTENSION;
+    /// Import and export of mutable globals. On by default.
+    wasm_mutable_global => MUTABLE_GLOBAL;
+}
+
+#[cfg(feature = "compiler")]
+impl Config {
+    /// The defaults: WebAssembly 2.0 with multiple memories, 64-bit memories and extended constant expressions; guard
+    /// pages; optimised code.
+    pub fn new() -> Self {
+        let features = WasmFeatures::WASM2
+            .union(WasmFeatures::MULTI_MEMORY)
+            .union(WasmFeatures::MEMORY64)
+            .union(WasmFeatures::EXTENDED_CONST);
+        Self {
+            features,
+            opt_level: OptLevel::Speed,
+            memory: MemoryStrategy::Auto,
+            memory_at_anchor: None,
+            max_wasm_stack_bytes: DEFAULT_WASM_STACK_BYTES,
+            backtraces: true,
+            verify_ir: false,
+            relaxed_simd_deterministic: false,
+        }
+    }
+
+    /// Exactly these proposals, by wasmparser's names. For test suites that were written for a version.
+    pub fn features(&mut self, features: WasmFeatures) -> &mut Self {
+        self.features = features;
+        self
+    }
+
+    /// How much the optimiser does. [`OptLevel::Speed`] by default.
+    pub fn cranelift_opt_level(&mut self, level: OptLevel) -> &mut Self {
+        self.opt_level = level;
+        self
+    }
+
+    /// How linear memories are laid out. [`MemoryStrategy::Auto`] by default.
+    pub fn memory_strategy(&mut self, strategy: MemoryStrategy) -> &mut Self {
+        self.memory = strategy;
+        self
+    }
+
+    /// Whether a module's first memory lies at a fixed distance from what the pinned register holds, so that code need
+    /// not fetch its address. Takes effect with guarded memories only.
+    pub fn memory_at_anchor(&mut self, enable: bool) -> &mut Self {
+        self.memory_at_anchor = Some(enable);
+        self
+    }
+
+    /// Stack for wasm code, in bytes, per thread that runs any. 8 MiB by default; only what is used takes memory.
+    pub fn max_wasm_stack(&mut self, bytes: usize) -> &mut Self {
+        self.max_wasm_stack_bytes = bytes;
+        self
+    }
+
+    /// Whether errors carry the guest's frames. On by default.
+    pub fn wasm_backtrace(&mut self, enable: bool) -> &mut Self {
+        self.backtraces = enable;
+        self
+    }
+
+    /// Whether the code generator checks its input: for tests of Epsilon itself. Off by default.
+    pub fn cranelift_debug_verifier(&mut self, enable: bool) -> &mut Self {
+        self.verify_ir = enable;
+        self
+    }
+
+    /// Whether relaxed vector operators give the same results on every machine. Off by default.
+    pub fn relaxed_simd_deterministic(&mut self, enable: bool) -> &mut Self {
+        self.relaxed_simd_deterministic = enable;
+        self
+    }
+
+    pub(crate) fn compiler_settings(&self, plan: epsilon_abi::MemoryPlan) -> Settings {
+        Settings {
+            plan,
+            opt_level: match self.opt_level {
+                OptLevel::None => epsilon_compiler::OptLevel::None,
+                OptLevel::Speed => epsilon_compiler::OptLevel::Speed,
+            },
+            target: Target::Host,
+            features: self.features,
+            deterministic_relaxed_simd: self.relaxed_simd_deterministic,
+            verify_ir: self.verify_ir,
+        }
+    }
+}

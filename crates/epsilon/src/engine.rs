@@ -1,0 +1,81 @@
+//! [`Engine`]: settings, the compiler and the runtime, shared by modules and stores on any number of threads.
+
+use crate::config::{Config, MemoryStrategy};
+use crate::{Error, Result};
+use epsilon_abi::MemoryPlan;
+use epsilon_compiler::Compiler;
+use epsilon_runtime::{Runtime, RuntimeSettings};
+use std::sync::Arc;
+
+/// What modules are compiled with and stores are made in. Cloning is cheap and gives the same engine.
+#[derive(Clone, Debug)]
+pub struct Engine(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    compiler: Compiler,
+    runtime: Arc<Runtime>,
+}
+
+impl Default for Engine {
+    /// An engine with [`Config::default`].
+    ///
+    /// # Panics
+    /// On processors and systems that Epsilon does not run on.
+    fn default() -> Self {
+        Self::new(&Config::default()).expect("the default settings suit this machine")
+    }
+}
+
+impl Engine {
+    /// An engine with these settings.
+    ///
+    /// # Errors
+    /// If the processor lacks what generated code needs, or settings contradict each other.
+    pub fn new(config: &Config) -> Result<Self> {
+        let plan = memory_plan(config)?;
+        let compiler = Compiler::new(config.compiler_settings(plan)).map_err(Error::module)?;
+        let settings =
+            RuntimeSettings { plan, max_wasm_stack_bytes: config.max_wasm_stack_bytes, backtraces: config.backtraces };
+        Ok(Self(Arc::new(Inner { compiler, runtime: Arc::new(Runtime::new(settings)) })))
+    }
+
+    /// Whether two handles are of the same engine.
+    pub fn same(a: &Self, b: &Self) -> bool {
+        Arc::ptr_eq(&a.0, &b.0)
+    }
+
+    pub(crate) fn compiler(&self) -> &Compiler {
+        &self.0.compiler
+    }
+
+    pub(crate) fn runtime(&self) -> &Arc<Runtime> {
+        &self.0.runtime
+    }
+}
+
+impl AsRef<Arc<Runtime>> for Engine {
+    fn as_ref(&self) -> &Arc<Runtime> {
+        &self.0.runtime
+    }
+}
+
+/// Whether memory 0 lies at the anchor, unless configured. See benches/NOTES.md for the figures behind it.
+const MEMORY_AT_ANCHOR: bool = true;
+
+/// The plan is fixed here, by what the system grants, and does not depend on any module.
+fn memory_plan(config: &Config) -> Result<MemoryPlan> {
+    let guarded = match config.memory {
+        MemoryStrategy::Guarded => true,
+        MemoryStrategy::Checked => false,
+        MemoryStrategy::Auto => Runtime::can_reserve_guarded_memories(),
+    };
+    if !guarded {
+        if config.memory_at_anchor == Some(true) {
+            return Err(Error::misuse("`memory_at_anchor` has no effect without guarded memories; leave one of them out"));
+        }
+        return Ok(MemoryPlan::CHECKED);
+    }
+    let anchored = config.memory_at_anchor.unwrap_or(MEMORY_AT_ANCHOR);
+    Ok(MemoryPlan { anchored, ..MemoryPlan::GUARDED })
+}

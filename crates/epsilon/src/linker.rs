@@ -1,0 +1,305 @@
+//! [`Linker`]: names for what modules import.
+
+use crate::engine::Engine;
+use crate::externs::ExternType;
+use crate::module::Module;
+use crate::{
+    AsContextMut, Caller, Error, ErrorKind, Extern, FuncType, Instance, IntoHostFunc, Result, Trap, Val,
+};
+use epsilon_runtime::HostFunc;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Gives modules what they import, by name. Host functions are defined once and serve any number of stores.
+///
+/// ```
+/// use epsilon::{Caller, Engine, Linker, Module, Store};
+///
+/// # fn main() -> epsilon::Result<()> {
+/// let engine = Engine::default();
+/// let mut linker = Linker::new(&engine);
+/// linker.func_wrap("host", "add_to_sum", |mut caller: Caller<'_, i32>, n: i32| *caller.data_mut() += n)?;
+/// let module = Module::new(&engine, r#"(module
+///     (import "host" "add_to_sum" (func $add (param i32)))
+///     (func (export "run") (call $add (i32.const 40)) (call $add (i32.const 2))))"#)?;
+/// let mut store = Store::new(&engine, 0);
+/// let instance = linker.instantiate(&mut store, &module)?;
+/// instance.get_typed_func::<(), ()>(&mut store, "run")?.call(&mut store, ())?;
+/// assert_eq!(*store.data(), 42);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Linker<T: 'static> {
+    engine: Engine,
+    allow_shadowing: bool,
+    definitions: HashMap<Arc<str>, HashMap<Arc<str>, Definition<T>>>,
+}
+
+enum Definition<T: 'static> {
+    /// An item of one store.
+    Item(Extern),
+    /// A host function for any store.
+    Host(HostFunc<T>),
+}
+
+impl<T: 'static> Clone for Definition<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Item(item) => Self::Item(*item),
+            Self::Host(func) => Self::Host(func.clone()),
+        }
+    }
+}
+
+impl<T: 'static> Clone for Linker<T> {
+    fn clone(&self) -> Self {
+        Self {
+            engine: self.engine.clone(),
+            allow_shadowing: self.allow_shadowing,
+            definitions: self.definitions.clone(),
+        }
+    }
+}
+
+impl<T: 'static> std::fmt::Debug for Linker<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names = self.definitions.iter().flat_map(|(module, items)| items.keys().map(move |name| (module, name)));
+        f.debug_set().entries(names).finish()
+    }
+}
+
+impl<T: 'static> Linker<T> {
+    /// Without definitions.
+    pub fn new(engine: &Engine) -> Self {
+        Self { engine: engine.clone(), allow_shadowing: false, definitions: HashMap::new() }
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Whether a name may be defined again. Off by default.
+    pub fn allow_shadowing(&mut self, allow: bool) -> &mut Self {
+        self.allow_shadowing = allow;
+        self
+    }
+
+    /// Defines a host function from a Rust closure of WebAssembly's number types.
+    ///
+    /// # Errors
+    /// If the name is defined already.
+    pub fn func_wrap<P, R>(&mut self, module: &str, name: &str, func: impl IntoHostFunc<T, P, R>) -> Result<&mut Self> {
+        let func = HostFunc::wrap(self.engine.runtime(), func)?;
+        self.insert(module, name, Definition::Host(func))
+    }
+
+    /// Defines a host function of a type that is known only at run time.
+    ///
+    /// # Errors
+    /// If the name is defined already.
+    pub fn func_new(
+        &mut self,
+        module: &str,
+        name: &str,
+        ty: FuncType,
+        func: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
+    ) -> Result<&mut Self> {
+        let func = HostFunc::new(self.engine.runtime(), ty, func)?;
+        self.insert(module, name, Definition::Host(func))
+    }
+
+    /// Defines an item of a store. Only that store can use it.
+    ///
+    /// # Errors
+    /// If the name is defined already.
+    pub fn define(&mut self, module: &str, name: &str, item: impl Into<Extern>) -> Result<&mut Self> {
+        self.insert(module, name, Definition::Item(item.into()))
+    }
+
+    /// Defines every import of `module` that has no definition as a function that traps when it is called.
+    ///
+    /// # Errors
+    /// If an import without definition is no function.
+    pub fn define_unknown_imports_as_traps(&mut self, module: &Module) -> Result<()> {
+        for import in module.imports() {
+            if self.find(import.module(), import.name()).is_some() {
+                continue;
+            }
+            let ExternType::Func(ty) = import.ty() else {
+                let problem = format!("not defined, and only functions can trap; this is a {}", import.ty());
+                return Err(import_error(import.module(), import.name(), problem));
+            };
+            let (from, name) = (import.module().to_owned(), import.name().to_owned());
+            self.func_new(import.module(), import.name(), ty.clone(), move |_, _, _| {
+                Err(Error::host(Box::new(UnknownImport { module: from.clone(), name: name.clone() })))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Defines every export of an instance under `module`.
+    ///
+    /// # Errors
+    /// If a name is defined already.
+    pub fn instance(&mut self, store: impl AsContextMut<Data = T>, module: &str, instance: Instance) -> Result<&mut Self> {
+        for (name, item) in instance.exports(store) {
+            self.insert(module, &name, Definition::Item(item))?;
+        }
+        Ok(self)
+    }
+
+    /// Instantiates a module, runs its `_initialize` if it exports one, and defines its exports under `name`.
+    ///
+    /// # Errors
+    /// If a name is defined already; and as [`Linker::instantiate`].
+    pub fn module(&mut self, mut store: impl AsContextMut<Data = T>, name: &str, module: &Module) -> Result<&mut Self> {
+        let instance = self.instantiate(&mut store, module)?;
+        if module.get_export("_initialize").is_some_and(|ty| ty.func().is_some()) {
+            instance.get_typed_func::<(), ()>(&mut store, "_initialize")?.call(&mut store, ())?;
+        }
+        self.instance(store, name, instance)
+    }
+
+    /// Instantiates a module with what is defined here.
+    ///
+    /// # Errors
+    /// If an import is not defined or of another type; and as [`Instance::new`].
+    pub fn instantiate(&self, mut store: impl AsContextMut<Data = T>, module: &Module) -> Result<Instance> {
+        let definitions = self.definitions_for(module)?;
+        instantiate(&mut store, module, &definitions)
+    }
+
+    /// Looks up all imports of a module, so that instantiating it again and again need not.
+    ///
+    /// # Errors
+    /// If an import is not defined, or is a host function of another type.
+    pub fn instantiate_pre(&self, module: &Module) -> Result<InstancePre<T>> {
+        let definitions = self.definitions_for(module)?;
+        for (import, definition) in module.imports().zip(&definitions) {
+            if let (ExternType::Func(want), Definition::Host(func)) = (import.ty(), definition)
+                && want != func.ty()
+            {
+                let problem = format!("expected a function {want}, found a function {}", func.ty());
+                return Err(import_error(import.module(), import.name(), problem));
+            }
+        }
+        Ok(InstancePre { module: module.clone(), definitions: definitions.into() })
+    }
+
+    /// The item defined under a name, as an item of `store`.
+    pub fn get(&self, mut store: impl AsContextMut<Data = T>, module: &str, name: &str) -> Option<Extern> {
+        self.find(module, name).map(|definition| to_item(&mut store, definition))
+    }
+
+    fn find(&self, module: &str, name: &str) -> Option<&Definition<T>> {
+        self.definitions.get(module)?.get(name)
+    }
+
+    fn insert(&mut self, module: &str, name: &str, definition: Definition<T>) -> Result<&mut Self> {
+        let items = match self.definitions.get_mut(module) {
+            Some(items) => items,
+            None => self.definitions.entry(module.into()).or_default(),
+        };
+        if !self.allow_shadowing && items.contains_key(name) {
+            return Err(import_error(module, name, "defined twice; call `allow_shadowing(true)` to replace it"));
+        }
+        items.insert(name.into(), definition);
+        Ok(self)
+    }
+
+    fn definitions_for(&self, module: &Module) -> Result<Vec<Definition<T>>> {
+        let find = |import: crate::ImportType<'_>| match self.find(import.module(), import.name()) {
+            Some(definition) => Ok(definition.clone()),
+            None => Err(import_error(import.module(), import.name(), self.missing(&import))),
+        };
+        module.imports().map(find).collect()
+    }
+
+    /// Why an import is not defined, and what would mend it.
+    fn missing(&self, import: &crate::ImportType<'_>) -> String {
+        let ty = import.ty();
+        if let Some(items) = self.definitions.get(import.module()) {
+            let close = items.keys().find(|name| name.eq_ignore_ascii_case(import.name()));
+            if let Some(close) = close {
+                return format!("unknown import of a {ty}; there is `{close}`, spelled otherwise");
+            }
+            return format!("unknown import of a {ty}; `{}` is known, but has no item of this name", import.module());
+        }
+        let elsewhere = self.definitions.iter().find(|(_, items)| items.contains_key(import.name()));
+        match elsewhere {
+            Some((module, items)) if !items.is_empty() => {
+                format!("unknown import of a {ty}; there is `{module}`.`{}`", import.name())
+            }
+            _ => format!("unknown import of a {ty}; define it, or let unknown imports trap when they are called"),
+        }
+    }
+}
+
+/// A module with all of its imports looked up.
+pub struct InstancePre<T: 'static> {
+    module: Module,
+    definitions: Arc<[Definition<T>]>,
+}
+
+impl<T: 'static> Clone for InstancePre<T> {
+    fn clone(&self) -> Self {
+        Self { module: self.module.clone(), definitions: self.definitions.clone() }
+    }
+}
+
+impl<T: 'static> std::fmt::Debug for InstancePre<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InstancePre").field("module", &self.module).finish_non_exhaustive()
+    }
+}
+
+impl<T: 'static> InstancePre<T> {
+    /// The module.
+    pub fn module(&self) -> &Module {
+        &self.module
+    }
+
+    /// Instantiates the module.
+    ///
+    /// # Errors
+    /// As [`Instance::new`].
+    pub fn instantiate(&self, mut store: impl AsContextMut<Data = T>) -> Result<Instance> {
+        instantiate(&mut store, &self.module, &self.definitions)
+    }
+}
+
+fn instantiate<T: 'static>(
+    store: &mut impl AsContextMut<Data = T>,
+    module: &Module,
+    definitions: &[Definition<T>],
+) -> Result<Instance> {
+    let imports: Vec<Extern> = definitions.iter().map(|definition| to_item(store, definition)).collect();
+    Instance::new(store, module, &imports)
+}
+
+fn to_item<T: 'static>(store: &mut impl AsContextMut<Data = T>, definition: &Definition<T>) -> Extern {
+    match definition {
+        Definition::Item(item) => *item,
+        Definition::Host(func) => Extern::Func(func.insert(store)),
+    }
+}
+
+fn import_error(module: &str, name: &str, problem: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Import { module: module.into(), name: name.into(), problem: problem.into() })
+}
+
+/// A call to an import that was left undefined and set to trap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct UnknownImport {
+    module: String,
+    name: String,
+}
+
+impl std::fmt::Display for UnknownImport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: `{}`.`{}`", Trap::UnknownImport, self.module, self.name)
+    }
+}
+
+impl std::error::Error for UnknownImport {}
