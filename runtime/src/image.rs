@@ -60,7 +60,7 @@ impl MemoryImage {
             return None;
         }
         let mut bytes = vec![0; len];
-        for (at, data) in segments {
+        for (at, data) in filled {
             bytes[at - start..][..data.len()].copy_from_slice(data);
         }
         let file = if len >= MIN_MAPPED_BYTES { make_file(&bytes).ok() } else { None };

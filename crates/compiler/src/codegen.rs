@@ -5,13 +5,17 @@ use crate::isa::Isa;
 use crate::trap::our_trap;
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
+use cranelift_codegen::dominator_tree::DominatorTree;
+use cranelift_codegen::entity::SecondaryMap;
+use cranelift_codegen::flowgraph::ControlFlowGraph;
 use cranelift_codegen::ir::{self, ExternalName};
 use cranelift_codegen::{CompiledCode, Context, FinalizedMachReloc, FinalizedRelocTarget};
 use epsilon_abi::{CompiledFunction, DefinedFuncIndex, FuncIndex, RelocKind, Relocation, SourceSite, TrapSite};
 
 /// Generates code for the function in `context`.
 pub(crate) fn generate(isa: &Isa, func: FuncIndex, context: &mut Context) -> Result<CompiledFunction, CompileError> {
-    if let Err(error) = context.compile(isa.target(), &mut ControlPlane::default()) {
+    let target = if too_deep_to_optimise(&context.func) { isa.unoptimised() } else { isa.target() };
+    if let Err(error) = context.compile(target, &mut ControlPlane::default()) {
         return Err(codegen_error(func, format!("{:?}", error.inner)));
     }
     let code = context.compiled_code().expect("compilation has succeeded");
@@ -25,6 +29,28 @@ pub(crate) fn disassemble(isa: &Isa, func: FuncIndex, context: &mut Context) -> 
     context.set_disasm(false);
     generated?;
     Ok(context.compiled_code().and_then(|code| code.vcode.clone()).unwrap_or_default())
+}
+
+/// Functions with fewer blocks are never too deep.
+const SHALLOW_BLOCKS: usize = 4 << 10;
+/// The sum of the depths of all blocks in the dominator tree up to which a function is optimised.
+const MAX_SUM_OF_DEPTHS: u64 = 64 << 20;
+
+/// Whether the optimiser would take too long. Its time grows with the sum of the depths of all blocks in the dominator
+/// tree, and so with the square of a function's size if its blocks form one long chain.
+fn too_deep_to_optimise(func: &ir::Function) -> bool {
+    if func.dfg.num_blocks() <= SHALLOW_BLOCKS {
+        return false;
+    }
+    let tree = DominatorTree::with_function(func, &ControlFlowGraph::with_function(func));
+    let mut depths = SecondaryMap::with_default(0u64);
+    let mut sum = 0;
+    // Postorder backwards: a block comes after the one that dominates it.
+    for block in tree.cfg_postorder().iter().rev() {
+        depths[*block] = tree.idom(*block).map_or(0, |dominator| depths[dominator] + 1);
+        sum += depths[*block];
+    }
+    sum > MAX_SUM_OF_DEPTHS
 }
 
 fn collect(

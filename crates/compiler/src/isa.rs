@@ -11,6 +11,8 @@ use target_lexicon::{Architecture, Triple};
 #[derive(Clone)]
 pub struct Isa {
     target: OwnedTargetIsa,
+    /// The same without the optimiser, for functions that it would take too long over.
+    unoptimised: OwnedTargetIsa,
     arch: Arch,
 }
 
@@ -47,17 +49,9 @@ impl Isa {
             Target::Host => cranelift_native::builder().map_err(target_error)?,
             Target::Named { triple, cpu_features } => named(triple, cpu_features)?,
         };
-        let mut flags = settings::builder();
-        let opt_level = match settings.opt_level {
-            OptLevel::None => "none",
-            OptLevel::Speed => "speed",
-        };
-        let chosen = [("opt_level", opt_level), ("enable_verifier", if settings.verify_ir { "true" } else { "false" })];
-        for (name, value) in FIXED_FLAGS.into_iter().chain(chosen) {
-            flags.set(name, value).map_err(target_error)?;
-        }
-        let target = builder.finish(settings::Flags::new(flags)).map_err(target_error)?;
-        let isa = Self { arch: arch(target.triple())?, target };
+        let finish = |opt_level| builder.finish(flags(settings, opt_level)?).map_err(target_error);
+        let target = finish(settings.opt_level)?;
+        let isa = Self { arch: arch(target.triple())?, target, unoptimised: finish(OptLevel::None)? };
         isa.check_baseline()?;
         Ok(isa)
     }
@@ -99,12 +93,29 @@ impl Isa {
     pub(crate) fn target(&self) -> &dyn TargetIsa {
         &*self.target
     }
+
+    pub(crate) fn unoptimised(&self) -> &dyn TargetIsa {
+        &*self.unoptimised
+    }
 }
 
 impl std::fmt::Debug for Isa {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Isa").field("triple", &self.triple()).field("flags", &self.flags()).finish()
     }
+}
+
+fn flags(settings: &Settings, opt_level: OptLevel) -> Result<settings::Flags, CompileError> {
+    let opt_level = match opt_level {
+        OptLevel::None => "none",
+        OptLevel::Speed => "speed",
+    };
+    let verify = if settings.verify_ir { "true" } else { "false" };
+    let mut flags = settings::builder();
+    for (name, value) in FIXED_FLAGS.into_iter().chain([("opt_level", opt_level), ("enable_verifier", verify)]) {
+        flags.set(name, value).map_err(target_error)?;
+    }
+    Ok(settings::Flags::new(flags))
 }
 
 fn named(triple: &str, cpu_features: &[String]) -> Result<Builder, CompileError> {

@@ -29,9 +29,9 @@ pub(crate) fn for_each_body<T: Send>(
     order.sort_by_key(|at| (Reverse(bodies[*at].len()), *at));
     let share = Share { order: &order, next: AtomicUsize::new(0), first_failed: AtomicUsize::new(usize::MAX) };
     let parts: Vec<Done<T>> = thread::scope(|scope| {
-        let helpers: Vec<_> = (1..threads).map(|_| scope.spawn(|| share.work_off(&work))).collect();
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(|| share.work_off(&work))).collect();
         let mut parts = vec![share.work_off(&work)];
-        parts.extend(helpers.into_iter().map(|helper| match helper.join() {
+        parts.extend(others.into_iter().map(|other| match other.join() {
             Ok(part) => part,
             Err(panic) => std::panic::resume_unwind(panic),
         }));

@@ -111,11 +111,18 @@ pub enum Param {
 /// What a parameter of a call is made from.
 pub(crate) trait Argument {
     const PARAM: Param;
+    /// What the virtual machine passes.
+    type Wasm;
+    fn from_wasm(value: Self::Wasm) -> Self;
     fn from_word(word: u64) -> Self;
 }
 
 impl Argument for u32 {
     const PARAM: Param = Param::I32;
+    type Wasm = i32;
+    fn from_wasm(value: i32) -> u32 {
+        value as u32
+    }
     fn from_word(word: u64) -> u32 {
         word as u32
     }
@@ -123,6 +130,10 @@ impl Argument for u32 {
 
 impl Argument for u64 {
     const PARAM: Param = Param::I64;
+    type Wasm = i64;
+    fn from_wasm(value: i64) -> u64 {
+        value as u64
+    }
     fn from_word(word: u64) -> u64 {
         word
     }
@@ -130,6 +141,10 @@ impl Argument for u64 {
 
 impl Argument for i64 {
     const PARAM: Param = Param::I64;
+    type Wasm = i64;
+    fn from_wasm(value: i64) -> i64 {
+        value
+    }
     fn from_word(word: u64) -> i64 {
         word as i64
     }

@@ -6,14 +6,14 @@
 
 use std::io;
 use std::ops::Range;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::ctx::WasiCtx;
 use crate::errno::{Errno, Outcome};
-use crate::interrupt::Interrupt;
 use crate::memory::GuestMemory;
+use crate::sock::send_all;
 use crate::table::{Descriptor, Kind};
 use crate::types::{FdFlags, FileType, Rights};
 
@@ -36,8 +36,11 @@ pub(crate) fn fd_read(
     }
     let buffers = memory.buffers(iovs, iovs_len)?;
     memory.check(nread, 4)?;
-    if waits && !buffers.is_empty() {
+    if waits && !buffers.is_empty() && !descriptor.flags.contains(FdFlags::NONBLOCK) {
         ctx.before_waiting(descriptor.host());
+        if let Some(host) = descriptor.host() {
+            ctx.interrupt.wait_for(host, PollFlags::IN)?;
+        }
     }
     let interrupt = ctx.interrupt.clone();
     let descriptor = ctx.table.get_mut(fd)?;
@@ -116,13 +119,16 @@ pub(crate) fn fd_write(
             output.write(&slices)?
         }
         Kind::File(open) => {
+            if may_wait(descriptor) && !descriptor.flags.contains(FdFlags::NONBLOCK) {
+                ctx.interrupt.wait_for(open.file.as_fd(), PollFlags::OUT)?;
+            }
             let count = ctx.interrupt.retry(|| rustix::io::writev(&open.file, &slices))?;
             finish_write(descriptor, &open.file)?;
             count
         }
         Kind::Stream(stream) => {
             ctx.before_waiting(None);
-            crate::sock::send_all(stream, &slices, &ctx.interrupt)?
+            send_all(stream, &slices, descriptor.flags, &ctx.interrupt)?
         }
         _ => return Err(Errno::Badf.into()),
     };
@@ -223,11 +229,6 @@ fn may_wait(descriptor: &Descriptor) -> bool {
 pub(crate) fn is_ready(fd: BorrowedFd<'_>) -> bool {
     let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
     poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) != Ok(0)
-}
-
-/// Waits until a descriptor is ready, or the guest is interrupted.
-pub(crate) fn wait_for(fd: BorrowedFd<'_>, flags: PollFlags, interrupt: &Interrupt) -> io::Result<()> {
-    interrupt.retry(|| poll(&mut [PollFd::from_borrowed_fd(fd, flags)], None).map(drop))
 }
 
 /// An offset that a host's signed offsets can express.

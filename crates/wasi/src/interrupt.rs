@@ -1,11 +1,18 @@
 //! How a guest that waits inside a call is told to stop waiting.
 //!
-//! Whoever wants to end a guest raises the flag and then sends its thread a signal: the host call that waits ends
-//! with `EINTR`, and the call looks at the flag. Without the flag a signal changes nothing; the call goes on.
+//! Whoever wants to end a guest raises the flag and then sends its thread a signal. Calls wait in `poll`, which every
+//! signal ends, even one whose handler asks for calls to be restarted; then they look at the flag. Without the flag a
+//! signal changes nothing: the call goes on waiting. A flag raised just before the wait began is seen a moment later.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+/// How long a wait lasts at most before the flag is looked at again.
+const LOOK_SECS: i64 = 1;
 
 /// A flag that ends waiting calls. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +45,19 @@ impl Interrupt {
             match call() {
                 Err(rustix::io::Errno::INTR) if !self.is_set() => {}
                 other => return Ok(other?),
+            }
+        }
+    }
+
+    /// Waits until a descriptor is ready, or has nothing more to wait for.
+    pub(crate) fn wait_for(&self, fd: BorrowedFd<'_>, flags: PollFlags) -> io::Result<()> {
+        let timeout = Timespec { tv_sec: LOOK_SECS as _, tv_nsec: 0 };
+        loop {
+            match poll(&mut [PollFd::from_borrowed_fd(fd, flags)], Some(&timeout)) {
+                Ok(0) | Err(rustix::io::Errno::INTR) if !self.is_set() => {}
+                Ok(0) => return Err(io::ErrorKind::Interrupted.into()),
+                Ok(_) => return Ok(()),
+                Err(error) => return Err(error.into()),
             }
         }
     }

@@ -159,7 +159,7 @@ mod tests {
         memory.write_u32(4, 65537).unwrap();
         assert_eq!(memory.buffers(0, 1), Err(Errno::Fault));
         memory.write_u32(4, 0).unwrap();
-        assert_eq!(memory.buffers(0, 2).unwrap(), [0..65536], "empty buffers are left out");
+        assert_eq!(memory.buffers(0, 2).unwrap().len(), 1, "empty buffers are left out");
     }
 
     #[test]

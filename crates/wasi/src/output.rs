@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::io::{self, IoSlice, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -126,6 +126,8 @@ struct State {
     flusher: Flusher,
     /// A write after the fact has failed; the next call of the guest learns of it.
     late_error: Option<io::Error>,
+    /// The reader has gone. It does not come back.
+    broken: bool,
     closed: bool,
 }
 
@@ -157,6 +159,7 @@ impl Output {
             buffered,
             flusher: Flusher::NotYet,
             late_error: None,
+            broken: false,
             closed: false,
         };
         Output { shared: Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), interrupt }) }
@@ -172,24 +175,18 @@ impl Output {
 
     pub fn write(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut state = lock(&self.shared.state);
-        if let Some(error) = state.late_error.take() {
-            // A reader that has gone does not come back; other troubles may pass.
-            if error.kind() == io::ErrorKind::BrokenPipe {
-                state.late_error = Some(io::ErrorKind::BrokenPipe.into());
-            }
-            return Err(error);
-        }
+        state.tell_late_error()?;
         let size_bytes: usize = buffers.iter().map(|buffer| buffer.len()).sum();
         if size_bytes == 0 {
             return Ok(0);
         }
         if !state.buffered || (state.held.is_empty() && size_bytes >= DIRECT_BYTES) {
-            return state.sink.write(buffers, &self.shared.interrupt);
+            return state.write_through(buffers, &self.shared.interrupt);
         }
         if state.held.len() + size_bytes > BUFFER_BYTES {
             state.write_held(&self.shared.interrupt)?;
             if size_bytes >= DIRECT_BYTES {
-                return state.sink.write(buffers, &self.shared.interrupt);
+                return state.write_through(buffers, &self.shared.interrupt);
             }
         }
         let was_empty = state.held.is_empty();
@@ -205,9 +202,7 @@ impl Output {
     /// Writes what is held back.
     pub fn flush(&self) -> io::Result<()> {
         let mut state = lock(&self.shared.state);
-        if let Some(error) = state.late_error.take() {
-            return Err(error);
-        }
+        state.tell_late_error()?;
         state.write_held(&self.shared.interrupt)?;
         match &mut state.sink {
             Sink::Stream(stream) => stream.flush(),
@@ -257,6 +252,20 @@ impl Drop for Output {
 }
 
 impl State {
+    fn tell_late_error(&mut self) -> io::Result<()> {
+        match self.late_error.take() {
+            Some(error) => Err(error),
+            None if self.broken => Err(io::ErrorKind::BrokenPipe.into()),
+            None => Ok(()),
+        }
+    }
+
+    fn write_through(&mut self, buffers: &[IoSlice<'_>], interrupt: &Interrupt) -> io::Result<usize> {
+        let result = self.sink.write(buffers, interrupt);
+        self.broken |= matches!(&result, Err(error) if error.kind() == io::ErrorKind::BrokenPipe);
+        result
+    }
+
     fn write_held(&mut self, interrupt: &Interrupt) -> io::Result<()> {
         let mut done = 0;
         let mut result = Ok(());
@@ -267,6 +276,7 @@ impl State {
                 Err(error) => result = Err(error),
             }
         }
+        self.broken |= matches!(&result, Err(error) if error.kind() == io::ErrorKind::BrokenPipe);
         // After an error the rest is given up: the guest is told, and decides whether to write it again.
         self.held.clear();
         result
@@ -291,6 +301,7 @@ impl State {
                 Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => break,
                 Err(error) => {
                     self.held.clear();
+                    self.broken |= error == rustix::io::Errno::PIPE;
                     return Err(error.into());
                 }
             }
@@ -331,20 +342,15 @@ impl Sink {
     }
 }
 
-/// One write to the host; waits where the host's descriptor does not.
+/// One write to the host. It waits before it writes, so that an interruption finds it waiting; that also serves a
+/// descriptor which whoever shares it has made non-blocking.
 fn write_host(fd: BorrowedFd<'_>, buffers: &[IoSlice<'_>], interrupt: &Interrupt) -> io::Result<usize> {
     use rustix::io::Errno;
     loop {
+        interrupt.wait_for(fd, PollFlags::OUT)?;
         match rustix::io::writev(fd, buffers) {
             Err(Errno::INTR) if !interrupt.is_set() => {}
-            // The stream was made non-blocking by whoever shares it; this guest did not ask for that.
-            Err(Errno::AGAIN) => {
-                let mut fds = [PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::OUT)];
-                match poll(&mut fds, None) {
-                    Err(Errno::INTR) if interrupt.is_set() => return Err(Errno::INTR.into()),
-                    _ => {}
-                }
-            }
+            Err(Errno::AGAIN) => {}
             other => return Ok(other?),
         }
     }

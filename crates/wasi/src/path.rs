@@ -49,8 +49,11 @@ pub(crate) fn path_filestat_get(
     let follow = follows(flags)?;
     let path = memory.path(path, path_len)?;
     let directory = ctx.table.directory(fd, Rights::PATH_FILESTAT_GET)?;
-    let metadata =
-        if follow { directory.dir.metadata(path)? } else { directory.dir.symlink_metadata(path)? };
+    let metadata = match slash_names_directory(directory, &path)? {
+        Some(metadata) => metadata,
+        None if follow => directory.dir.metadata(path)?,
+        None => directory.dir.symlink_metadata(path)?,
+    };
     let (record, size_bytes) = stat_of(&metadata).encode(version);
     Ok(memory.write(out, &record[..size_bytes])?)
 }
@@ -85,7 +88,7 @@ pub(crate) fn path_filestat_set_times(
     let path = memory.path(path, path_len)?;
     let directory = ctx.table.writable_directory(fd, Rights::PATH_FILESTAT_SET_TIMES)?;
     let (access, modification) = (time_spec(times.access)?, time_spec(times.modification)?);
-    if follow {
+    if slash_names_directory(directory, &path)?.is_some() || follow {
         directory.dir.set_times(path, access, modification)?;
     } else {
         directory.dir.set_symlink_times(path, access, modification)?;
@@ -289,7 +292,7 @@ pub(crate) fn path_remove_directory(
 ) -> Outcome {
     let path = memory.path(path, path_len)?;
     let directory = ctx.table.writable_directory(fd, Rights::PATH_REMOVE_DIRECTORY)?;
-    Ok(directory.dir.remove_dir(path)?)
+    Ok(directory.dir.remove_dir(without_slashes(&path))?)
 }
 
 /// witx: "Rename a file or directory. Note: This is similar to `renameat` in POSIX."
@@ -307,7 +310,12 @@ pub(crate) fn path_rename(
     let new_path = memory.path(new_path, new_path_len)?;
     let old = ctx.table.writable_directory(fd, Rights::PATH_RENAME_SOURCE)?;
     let new = ctx.table.writable_directory(new_fd, Rights::PATH_RENAME_TARGET)?;
-    Ok(old.dir.rename(old_path, &new.dir, new_path)?)
+    let (old_name, new_name) = (without_slashes(&old_path), without_slashes(&new_path));
+    let names_directory = old_name != old_path || new_name != new_path;
+    if names_directory && !old.dir.symlink_metadata(old_name)?.is_dir() {
+        return Err(Errno::NotDir.into());
+    }
+    Ok(old.dir.rename(old_name, &new.dir, new_name)?)
 }
 
 /// witx: "Create a symbolic link. Note: This is similar to `symlinkat` in POSIX." An absolute target is `perm`: it
@@ -338,6 +346,24 @@ pub(crate) fn path_unlink_file(
     let path = memory.path(path, path_len)?;
     let directory = ctx.table.writable_directory(fd, Rights::PATH_UNLINK_FILE)?;
     Ok(directory.dir.remove_file(path)?)
+}
+
+/// A slash at the end asks for a directory, behind a link if need be. `cap-std` does not always heed it.
+fn slash_names_directory(directory: &Directory, path: &str) -> Result<Option<Metadata>, Errno> {
+    let name = without_slashes(path);
+    if name == path {
+        return Ok(None);
+    }
+    let metadata = directory.dir.metadata(name)?;
+    if metadata.is_dir() { Ok(Some(metadata)) } else { Err(Errno::NotDir) }
+}
+
+/// The name without the slashes at its end, for calls that take a directory anyway.
+fn without_slashes(path: &str) -> &str {
+    match path.trim_end_matches('/') {
+        "" => path,
+        name => name,
+    }
 }
 
 fn follows(flags: u32) -> Result<bool, Errno> {

@@ -11,7 +11,6 @@ use rustix::net::{RecvFlags, SendFlags};
 use crate::ctx::WasiCtx;
 use crate::errno::{Errno, Outcome};
 use crate::fd::fd_flags;
-use crate::fd_io::wait_for;
 use crate::interrupt::Interrupt;
 use crate::memory::GuestMemory;
 use crate::table::{Descriptor, Kind};
@@ -59,13 +58,14 @@ pub(crate) fn sock_accept(
 /// The standard library's `accept` would wait on through signals that are meant to stop the guest.
 fn accept(listener: &TcpListener, nonblocking: bool, interrupt: &Interrupt) -> io::Result<TcpStream> {
     if !nonblocking {
-        wait_for(listener.as_fd(), PollFlags::IN, interrupt)?;
+        interrupt.wait_for(listener.as_fd(), PollFlags::IN)?;
     }
     Ok(listener.accept()?.0)
 }
 
 /// witx: "Receive a message from a socket. Note: This is similar to `recv` in POSIX, though it also supports reading
 /// the data into multiple buffers in the manner of `readv`."
+#[allow(clippy::too_many_arguments, reason = "the signature is the specification's")]
 pub(crate) fn sock_recv(
     ctx: &mut WasiCtx,
     mut memory: GuestMemory<'_>,
@@ -76,14 +76,18 @@ pub(crate) fn sock_recv(
     ro_data_len: u32,
     ro_flags: u32,
 ) -> Outcome {
-    let stream = connection(ctx.table.get(fd)?, Rights::FD_READ)?;
+    let descriptor = ctx.table.get(fd)?;
+    let stream = connection(descriptor, Rights::FD_READ)?;
     if ri_flags & !(RECV_PEEK | RECV_WAITALL) != 0 {
         return Err(Errno::Inval.into());
     }
     let buffers = memory.buffers(ri_data, ri_data_len)?;
     memory.check(ro_data_len, 4)?;
     memory.check(ro_flags, 2)?;
-    ctx.before_waiting(Some(stream.as_fd()));
+    let waits = !descriptor.flags.contains(FdFlags::NONBLOCK);
+    if waits {
+        ctx.before_waiting(Some(stream.as_fd()));
+    }
     let (peek, all) = (ri_flags & RECV_PEEK != 0, ri_flags & RECV_WAITALL != 0);
     let mut host = RecvFlags::empty();
     host.set(RecvFlags::PEEK, peek);
@@ -91,7 +95,8 @@ pub(crate) fn sock_recv(
     let mut total = 0;
     for range in buffers {
         let buffer = memory.at(range);
-        match ctx.interrupt.retry(|| rustix::net::recv(stream, &mut *buffer, host)) {
+        let ready = if waits { ctx.interrupt.wait_for(stream.as_fd(), PollFlags::IN) } else { Ok(()) };
+        match ready.and_then(|()| ctx.interrupt.retry(|| rustix::net::recv(stream, &mut *buffer, host))) {
             Ok((count, _)) => {
                 total += count;
                 // A second look would see the same again; a second read might wait.
@@ -118,7 +123,8 @@ pub(crate) fn sock_send(
     si_flags: u32,
     so_data_len: u32,
 ) -> Outcome {
-    let stream = connection(ctx.table.get(fd)?, Rights::FD_WRITE)?;
+    let descriptor = ctx.table.get(fd)?;
+    let stream = connection(descriptor, Rights::FD_WRITE)?;
     if si_flags != 0 {
         // witx `siflags`: "As there are currently no flags defined, it must be set to zero."
         return Err(Errno::Inval.into());
@@ -126,7 +132,7 @@ pub(crate) fn sock_send(
     let buffers = memory.buffers(si_data, si_data_len)?;
     memory.check(so_data_len, 4)?;
     ctx.before_waiting(None);
-    let count = send_all(stream, &memory.io_slices(&buffers), &ctx.interrupt)?;
+    let count = send_all(stream, &memory.io_slices(&buffers), descriptor.flags, &ctx.interrupt)?;
     Ok(memory.write_u32(so_data_len, count as u32)?)
 }
 
@@ -154,10 +160,17 @@ fn connection(descriptor: &Descriptor, rights: Rights) -> Result<&TcpStream, Err
 }
 
 /// Sends buffer after buffer until one is not taken whole. A peer that has gone is an error and no signal.
-pub(crate) fn send_all(stream: &TcpStream, buffers: &[IoSlice<'_>], interrupt: &Interrupt) -> io::Result<usize> {
+pub(crate) fn send_all(
+    stream: &TcpStream,
+    buffers: &[IoSlice<'_>],
+    flags: FdFlags,
+    interrupt: &Interrupt,
+) -> io::Result<usize> {
     let mut total = 0;
     for buffer in buffers {
-        match interrupt.retry(|| rustix::net::send(stream, buffer, SendFlags::NOSIGNAL)) {
+        let waits = !flags.contains(FdFlags::NONBLOCK);
+        let ready = if waits { interrupt.wait_for(stream.as_fd(), PollFlags::OUT) } else { Ok(()) };
+        match ready.and_then(|()| interrupt.retry(|| rustix::net::send(stream, buffer, SendFlags::NOSIGNAL))) {
             Ok(count) => {
                 total += count;
                 if count < buffer.len() {

@@ -14,6 +14,10 @@ use crate::error::CompileError;
 const MAX_PASSED_VALUES: u64 = 32 << 20;
 /// The most values of one function. The register allocator takes half as many.
 const MAX_VALUES: u64 = 4 << 20;
+/// The most basic blocks of one function.
+const MAX_BLOCKS: usize = 512 << 10;
+/// The most loops inside each other: the register allocator takes time with the square of it.
+const MAX_LOOP_DEPTH: u64 = 16 << 10;
 /// Values for each byte of a body, beyond those passed by branches and calls, that make locals suspect. Real code has
 /// about one, and with explicit checks of memory accesses five.
 const SUSPECT_VALUES_PER_BYTE: u64 = 16;
@@ -58,6 +62,12 @@ impl FuncTranslator<'_> {
     /// Whether the function still has a sensible size.
     pub(super) fn check_size(&self) -> Result<Size, CompileError> {
         let values = self.builder.func.dfg.num_values() as u64;
+        if self.builder.func.dfg.num_blocks() > MAX_BLOCKS {
+            return Err(self.too_large("branches in one function"));
+        }
+        if self.budget.loop_depth > MAX_LOOP_DEPTH {
+            return Err(self.too_large("loops inside each other"));
+        }
         match self.locals.place() {
             LocalsIn::Values if self.locals_are_suspect(values) => Ok(Size::TooManyLocalsInValues),
             LocalsIn::Memory if values > MAX_VALUES => Err(self.too_large("values of one function")),

@@ -46,8 +46,8 @@ use std::collections::HashMap;
 use variable::Locals;
 
 pub(crate) use body::{FunctionSource, Size, translate};
-pub(crate) use variable::LocalsIn;
 pub(crate) use simd::relaxed::RelaxedSimd;
+pub(crate) use variable::LocalsIn;
 
 /// What translating one operator gives.
 pub(crate) type Translated = Result<(), CompileError>;

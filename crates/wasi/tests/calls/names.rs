@@ -149,3 +149,38 @@ fn names_of_names_calls_are_checked_like_all_others() {
         assert_eq!(guest.on_path(call, "a\0b"), Err(Errno::Inval), "{call}");
     }
 }
+
+/// POSIX path resolution: a name that ends in a slash "shall be resolved as if a single dot character were appended".
+#[test]
+fn slashes_at_the_end_name_directories() {
+    let mut guest = Guest::new();
+    guest.host_write("file", "");
+    guest.host_mkdir("dir");
+    guest.host_symlink("dir", "to-dir");
+    guest.host_symlink("file", "to-file");
+    for look in [0, 1] {
+        for (path, filetype) in [
+            ("dir/", Ok(3)),
+            ("dir//", Ok(3)),
+            ("to-dir/", Ok(3)),
+            ("file/", Err(Errno::NotDir)),
+            ("file//", Err(Errno::NotDir)),
+            ("to-file/", Err(Errno::NotDir)),
+            ("missing/", Err(Errno::Noent)),
+            ("/", Err(Errno::Perm)),
+            ("../", Err(Errno::Perm)),
+        ] {
+            assert_eq!(guest.path_stat(path, look).map(|stat| stat.filetype), filetype, "{path} with {look}");
+        }
+    }
+    for path in ["file/", "to-file/", "to-dir/"] {
+        assert!(guest.unlink(path).is_err(), "{path}");
+        assert_eq!(guest.rmdir(path), Err(Errno::NotDir), "{path}");
+        assert_eq!(guest.rename(path, "x"), Err(Errno::NotDir), "{path}");
+    }
+    assert_eq!(guest.open("dir/", 0, READ).map(drop), Ok(()));
+    assert_eq!(guest.open("to-dir/", DIRECTORY, 0).map(drop), Ok(()));
+    assert!(guest.open("new/", CREAT, RW).is_err());
+    assert_eq!(guest.rename("dir/", "moved"), Ok(()));
+    assert_eq!(guest.rmdir("moved/"), Ok(()));
+}

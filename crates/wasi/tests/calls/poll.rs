@@ -178,7 +178,10 @@ fn connected() -> (Guest, std::net::TcpStream) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let own = listener.accept().unwrap().0;
-    (Guest::with(|builder| drop(builder.connection(own))), peer)
+    let guest = Guest::with(|builder| {
+        builder.connection(own);
+    });
+    (guest, peer)
 }
 
 #[test]

@@ -58,16 +58,17 @@ impl World {
         World { top, guest }
     }
 
-    /// Everything outside, with contents, kinds and times that only a change would change.
-    fn outside(&self) -> Vec<(String, String, i64)> {
+    /// Everything outside, with contents, kinds and numbers of links.
+    fn outside(&self) -> Vec<(String, String, u64)> {
         let mut found = Vec::new();
         for dir in ["", "outside", "outside/deep"] {
             for entry in std::fs::read_dir(self.top.path().join(dir)).unwrap() {
                 let entry = entry.unwrap();
                 let metadata = std::fs::symlink_metadata(entry.path()).unwrap();
+                let links = if entry.file_name() == "root" { 0 } else { metadata.nlink() };
                 let contents = if metadata.is_file() { std::fs::read_to_string(entry.path()).unwrap() } else { String::new() };
                 let name = format!("{dir}/{} {:o}", entry.file_name().to_string_lossy(), metadata.mode());
-                found.push((name, contents, metadata.nlink() as i64));
+                found.push((name, contents, links));
             }
         }
         found.sort();
@@ -83,7 +84,8 @@ fn no_link_leads_out() {
     for link in ["relative", "absolute", "dir/up", "through", "parent", "magic"] {
         for path in [link.to_owned(), format!("{link}/"), format!("{link}/secret"), format!("{link}/deep/secret")] {
             assert_eq!(guest.open(&path, 0, READ), Err(Errno::Perm), "{path}");
-            assert_eq!(guest.open(&path, CREAT, RW), Err(Errno::Perm), "{path}");
+            // POSIX leaves open whether a slash after what is to be made is seen before the way out is.
+            assert!(matches!(guest.open(&path, CREAT, RW), Err(Errno::Perm | Errno::IsDir)), "{path}");
             assert_eq!(guest.path_stat(&path, 1), Err(Errno::Perm), "{path}");
         }
         assert_eq!(guest.open(link, DIRECTORY, 0), Err(Errno::Perm), "{link}");

@@ -13,7 +13,10 @@ const WAITALL: u64 = 2;
 fn listening() -> (Guest, std::net::SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    (Guest::with(|builder| drop(builder.listener(listener))), address)
+    let guest = Guest::with(|builder| {
+        builder.listener(listener);
+    });
+    (guest, address)
 }
 
 fn connected() -> (Guest, TcpStream) {
@@ -159,4 +162,17 @@ fn unknown_flags_are_invalid() {
     assert_eq!(send(&mut guest, 5, &[b"x"], 1), Err(Errno::Inval));
     assert_eq!(accept(&mut guest, 32), Err(Errno::Inval));
     assert_eq!(guest.call("sock_accept", &[5, 0, 0]), Err(Errno::Inval), "a connection does not listen");
+}
+
+/// A guest that waits for a peer can be stopped, by the flag alone or with a signal.
+#[test]
+fn waiting_ends_when_interrupted() {
+    let (mut guest, _peer) = connected();
+    let interrupt = guest.ctx.interrupt().clone();
+    interrupt.set();
+    let began = std::time::Instant::now();
+    assert_eq!(recv(&mut guest, 5, &[1], 0), Err(Errno::Intr));
+    assert_eq!(guest.read(5, 1), Err(Errno::Intr));
+    assert_eq!(accept(&mut guest, 0), Err(Errno::Intr));
+    assert!(began.elapsed().as_secs() < 20);
 }

@@ -332,7 +332,7 @@ fn output_is_seen_while_the_guest_computes() {
 #[test]
 fn a_broken_pipe_is_an_error_of_the_guest() {
     let mut child = child("pipe").spawn().unwrap();
-    drop(child.stdout.take());
+    assert!(wait_for(&mut child, "nobody reads"), "then the reader goes");
     assert_eq!(child.wait().unwrap().code(), Some(7));
 }
 

@@ -32,6 +32,7 @@ pub unsafe extern "C" fn enter(frame: *mut EntryFrame, store: *mut VmStore) -> u
         "push r14",
         "push r15",
         "push rdi",
+        "push rdi", // for the alignment of host calls
         "push qword ptr [rsi + {host_sp}]",
         "mov [rsi + {host_sp}], rsp",
         "mov r11, rdi",
@@ -102,6 +103,7 @@ pub unsafe extern "C" fn enter(frame: *mut EntryFrame, store: *mut VmStore) -> u
         "5:",
         "xor eax, eax",
         "6:",
+        "pop rcx",
         "pop r15",
         "pop r14",
         "pop r13",

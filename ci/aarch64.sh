@@ -1,0 +1,45 @@
+#!/bin/sh
+# Tests on aarch64, from any Linux machine: cross-built, run under qemu.
+#
+#   ci/aarch64.sh                          the specification's tests
+#   ci/aarch64.sh -p epsilon-runtime       whatever else `cargo test` takes to choose its targets
+#   ci/aarch64.sh --test spec -- memory    what follows `--` goes to the tests
+set -eu
+cd "$(dirname "$0")/.."
+
+target=aarch64-unknown-linux-gnu
+
+missing=
+command -v aarch64-linux-gnu-gcc >/dev/null || missing="$missing gcc-aarch64-linux-gnu"
+command -v qemu-aarch64-static >/dev/null || missing="$missing qemu-user-static"
+if [ -n "$missing" ]; then
+    echo "Missing Debian packages; install them with: apt-get install$missing" >&2
+    exit 1
+fi
+# A toolchain that is not rustup's has its targets elsewhere, or lacks them in a way that cargo reports itself.
+if command -v rustup >/dev/null && ! rustup target list --installed | grep -qx "$target"; then
+    echo "Missing Rust target; install it with: rustup target add $target" >&2
+    exit 1
+fi
+
+export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64-static -L /usr/aarch64-linux-gnu"
+
+if [ $# -eq 0 ]; then
+    set -- --test spec
+fi
+
+# Building takes minutes and running takes less, or the other way round: both are worth knowing.
+report() {
+    echo "aarch64: $1 in $(($(date +%s) - $2)) s"
+}
+
+started=$(date +%s)
+cargo test --release --target "$target" --no-run "$@"
+report built "$started"
+
+started=$(date +%s)
+status=0
+cargo test --release --target "$target" "$@" || status=$?
+[ "$status" -eq 0 ] && report passed "$started" || report failed "$started"
+exit "$status"

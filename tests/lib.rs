@@ -1,0 +1,1 @@
+//! No code: this package exists to own `tests/` and `examples/`.
