@@ -3,7 +3,7 @@
 //! Each suite runs under the feature set that it was written for. The number of assertions that passed must equal the
 //! number that an independent parse of the directives counts; what is not run is listed, with the reason, in `SKIPPED`.
 
-use epsilon::{Config, Engine, MemoryStrategy};
+use epsilon::{Compilation, Config, Engine, MemoryStrategy};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -66,9 +66,18 @@ fn configurations() -> Vec<(&'static str, Config)> {
         config
     };
     vec![
-        ("guarded", make(|config| config.memory_strategy(MemoryStrategy::Guarded).memory_at_anchor(false))),
-        ("anchored", make(|config| config.memory_strategy(MemoryStrategy::Guarded).memory_at_anchor(true))),
-        ("checked", make(|config| config.memory_strategy(MemoryStrategy::Checked))),
+        (
+            "guarded, eager",
+            make(|config| {
+                let config = config.memory_strategy(MemoryStrategy::Guarded).memory_at_anchor(false);
+                config.compilation(Compilation::Eager)
+            }),
+        ),
+        (
+            "anchored, lazy",
+            make(|config| config.memory_strategy(MemoryStrategy::Guarded).memory_at_anchor(true)),
+        ),
+        ("checked, lazy", make(|config| config.memory_strategy(MemoryStrategy::Checked))),
     ]
 }
 

@@ -140,6 +140,8 @@ pub struct Arena {
     executable: usize,
     len_bytes: usize,
     writable: Writable,
+    /// The process that made the writable view.
+    process: u32,
 }
 
 /// How an arena is written.
@@ -164,8 +166,9 @@ impl Arena {
             return Err(io::Error::other(format!("{mib} MiB of machine code exceed the {limit} MiB that calls can reach")));
         }
         let executable = regions().get_or_insert_default().take(len_bytes)?;
-        let mut arena = Self { executable, len_bytes, writable: Writable::Unsealed };
-        if let Ok(alias) = arena.map_twice() {
+        let process = std::process::id();
+        let mut arena = Self { executable, len_bytes, writable: Writable::Unsealed, process };
+        if let Ok(alias) = arena.map_twice_with(&[]) {
             arena.writable = Writable::Alias(alias);
         } else {
             arena.protect(Access::ReadWrite)?;
@@ -173,9 +176,11 @@ impl Arena {
         Ok(arena)
     }
 
-    fn map_twice(&self) -> io::Result<Mapping> {
+    /// Maps fresh pages that hold `text` at both views, and returns the writable one.
+    fn map_twice_with(&self, text: &[u8]) -> io::Result<Mapping> {
         let file = MemoryFile::new("epsilon-code")?;
         file.set_len(self.len_bytes)?;
+        file.write_at(text, 0)?;
         let alias = Mapping::reserve(self.len_bytes)?;
         // SAFETY: both ranges are fresh and ours.
         unsafe {
@@ -211,13 +216,43 @@ impl Arena {
         self.len_bytes
     }
 
-    /// Ends writing, and makes the first `used_bytes` visible to every thread.
-    pub fn seal(&mut self, used_bytes: usize) -> io::Result<()> {
-        machcode::publish(self.writable(), self.executable as *const u8, used_bytes);
+    /// Whether code can be written while other code of the arena runs.
+    pub fn has_alias(&self) -> bool {
+        matches!(self.writable, Writable::Alias(_))
+    }
+
+    /// Makes freshly written code visible to every thread.
+    pub fn publish(&self, offset: usize, len_bytes: usize) {
+        // SAFETY: the offsets are the arena's.
+        let written = unsafe { self.writable().add(offset) };
+        machcode::publish(written, (self.executable + offset) as *const u8, len_bytes);
+    }
+
+    /// Ends writing where there is no second view. Called once, before any of the code runs.
+    pub fn seal(&self) -> io::Result<()> {
         match &self.writable {
             Writable::Alias(_) => Ok(()),
             Writable::Unsealed => self.protect(Access::ReadExecute),
         }
+    }
+
+    /// In a child made by `fork`, gives the arena pages and a writable view of its own: the view was not inherited, and
+    /// the pages are still those of the parent.
+    pub fn prepare_to_write(&mut self) -> io::Result<()> {
+        let process = std::process::id();
+        if self.process == process || !self.has_alias() {
+            return Ok(());
+        }
+        // SAFETY: the executable view was inherited and is readable; only this thread exists in the child that could
+        // be about to link, and it holds the linker.
+        let text = unsafe { std::slice::from_raw_parts(self.executable as *const u8, self.len_bytes) }.to_vec();
+        let alias = self.map_twice_with(&text)?;
+        // The old view was not inherited: there is nothing to unmap, whatever lies there now.
+        if let Writable::Alias(old) = std::mem::replace(&mut self.writable, Writable::Alias(alias)) {
+            std::mem::forget(old);
+        }
+        self.process = process;
+        Ok(())
     }
 }
 
@@ -261,7 +296,7 @@ mod tests {
 
     #[test]
     fn code_written_through_the_alias_runs() {
-        let mut arena = Arena::new(16).expect("an arena");
+        let arena = Arena::new(16).expect("an arena");
         #[cfg(target_arch = "x86_64")]
         let code: &[u8] = &[0xb8, 42, 0, 0, 0, 0xc3]; // mov eax, 42; ret
         #[cfg(target_arch = "aarch64")]
@@ -269,7 +304,8 @@ mod tests {
         // SAFETY: the arena is at least as long as the code, which is a whole function.
         let result = unsafe {
             arena.writable().copy_from_nonoverlapping(code.as_ptr(), code.len());
-            arena.seal(code.len()).expect("sealing");
+            arena.publish(0, code.len());
+            arena.seal().expect("sealing");
             std::mem::transmute::<usize, extern "C" fn() -> i32>(arena.executable())()
         };
         assert_eq!(result, 42);

@@ -134,7 +134,7 @@ impl StoreInner {
             Resolved::Host(func) => EntryPoint { anchor: self.host_anchor(), code: func.thunk.code() },
             Resolved::Wasm { instance, defined } => {
                 let instance = &self.instances[instance as usize];
-                EntryPoint { anchor: instance.anchor(), code: instance.module.code().function(defined) }
+                EntryPoint { anchor: instance.anchor(), code: instance.module.code().callable(defined) }
             }
         }
     }

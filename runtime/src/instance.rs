@@ -7,8 +7,7 @@ use crate::libcalls::memory_range;
 use crate::memory::Memory;
 use crate::module::LinkedModule;
 use crate::store::{AsContextMut, StoreId, StoreInner};
-use crate::sys::arch::EntryFrame;
-use crate::sys::arch::RegFile;
+use crate::sys::arch::{self, EntryFrame, RegFile};
 use crate::table::{Table, checked_range};
 use crate::trap::Trap;
 use crate::typed::{WasmParams, WasmResults};
@@ -462,6 +461,7 @@ impl StoreInner {
                 store: Arc::as_ptr(&self.vm).cast_mut().cast(),
                 libcalls: self.runtime.libcalls(),
                 instance: (&raw const **data).cast_mut().cast(),
+                materialise: arch::materialise_address(),
                 magic: VM_MAGIC,
             });
             for (n, reference) in codes.iter().enumerate() {

@@ -3,12 +3,13 @@
 
 use crate::error::{ErrorKind, Result};
 use crate::instance::InstanceData;
+use crate::module::Demand;
 use crate::store::StoreInner;
 use crate::sys::arch::{self, LibcallReturn};
 use crate::table::checked_range;
 use crate::trap::{Trap, Unwind};
 use epsilon_abi::vm::VmContext;
-use epsilon_abi::{DataIndex, ElemIndex, FuncIndex, Libcall};
+use epsilon_abi::{DataIndex, DefinedFuncIndex, ElemIndex, FuncIndex, Libcall};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// An address of the table that fixed code indexes.
@@ -80,6 +81,19 @@ macro_rules! define {
     };
 }
 epsilon_abi::for_each_libcall!(define);
+
+/// Behind the slot of a function without code: returns the address of its code.
+///
+/// # Safety
+/// `vmctx` must be the anchor of an instance of the module that `index` is of, under which the slot was called.
+pub unsafe extern "C" fn materialise(vmctx: *mut VmContext, index: u32) -> LibcallReturn {
+    let body = |site: Site<'_>| {
+        let module = site.instance().module.clone();
+        Ok(module.materialise(DefinedFuncIndex(index), Demand::Call)? as u64)
+    };
+    // SAFETY: as the caller promises.
+    unsafe { run(vmctx, body) }
+}
 
 const MINUS_ONE: u64 = u64::MAX;
 

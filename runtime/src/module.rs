@@ -1,17 +1,17 @@
 //! A linked module: everything that its instances share. And the runtime's part of an engine.
 
 use crate::backtrace::Symbolicate;
-use crate::error::{Error, Result};
+use crate::error::{Error, HostError, Result};
 use crate::image::MemoryImage;
 use crate::link::LinkedCode;
 use crate::signature::Signatures;
 use crate::sys::arch;
 use epsilon_abi::{
-    Arch, CallLayout, CompiledFunction, CompositeType, EntityIndex, FuncIndex, FuncType, Libcall, MemoryIndex,
+    Arch, CallLayout, CompiledFunction, CompositeType, DefinedFuncIndex, EntityIndex, FuncIndex, FuncType, Libcall, MemoryIndex,
     MemoryPlan, ModuleInfo, TypeIndex, VmLayout,
 };
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Condvar, Mutex};
 
 /// What an engine fixes for all of its modules and stores.
 #[derive(Clone, Debug)]
@@ -80,7 +80,45 @@ pub struct LinkedModule {
     types: Box<[Option<LinkedType>]>,
     images: Box<[Option<Arc<MemoryImage>>]>,
     exports: HashMap<String, EntityIndex>,
+    source: Box<dyn FunctionSource>,
     symbols: Box<dyn Symbolicate>,
+    /// Functions that some thread is asking the source for.
+    in_work: Mutex<HashSet<DefinedFuncIndex>>,
+    work_done: Condvar,
+}
+
+/// Why a function is wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Demand {
+    /// A guest calls it now.
+    Call,
+    /// It may be called later.
+    Background,
+}
+
+/// Where a module's functions come from: the compiler, or a cache of its work.
+pub trait FunctionSource: Send + Sync {
+    /// The function.
+    ///
+    /// # Errors
+    /// If it cannot be compiled.
+    fn function(&self, index: DefinedFuncIndex, demand: Demand) -> Result<CompiledFunction, HostError>;
+
+    /// Told when the function has been linked.
+    fn linked(&self, index: DefinedFuncIndex, function: &CompiledFunction, demand: Demand);
+}
+
+/// A function that this thread asks the source for, until dropped.
+struct Claim<'a> {
+    module: &'a LinkedModule,
+    index: DefinedFuncIndex,
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.module.in_work.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).remove(&self.index);
+        self.module.work_done.notify_all();
+    }
 }
 
 /// A function type, ready for calls.
@@ -91,11 +129,11 @@ struct LinkedType {
 }
 
 impl LinkedModule {
-    /// Links the functions of a module.
+    /// A module whose functions are linked as `source` gives them: all at once by [`Self::materialise_all`], or each when
+    /// it is first called.
     ///
-    /// `functions` are those that the module defines, in order. They are what will run: whoever calls this vouches that
-    /// they are the compiler's unchanged output for `wasm`, the plan of `runtime` and this processor (invariants 3
-    /// and 6). `crates/epsilon` is the one caller.
+    /// What `source` gives is what will run: it vouches that the functions are the compiler's unchanged output for
+    /// `wasm`, the plan of `runtime` and this processor (invariants 3 and 6). `crates/epsilon` is the one caller.
     ///
     /// # Errors
     /// If there is no memory for the code.
@@ -103,14 +141,11 @@ impl LinkedModule {
         runtime: &Arc<Runtime>,
         info: Arc<ModuleInfo>,
         wasm: Arc<[u8]>,
-        functions: &[CompiledFunction],
+        code_bytes: usize,
+        source: Box<dyn FunctionSource>,
         symbols: Box<dyn Symbolicate>,
     ) -> Result<Arc<Self>> {
-        if functions.len() != info.defined_functions() {
-            let expected = format!("{} functions", info.defined_functions());
-            return Err(Error::mismatch("compiled module", expected, functions.len()));
-        }
-        let code = LinkedCode::new(functions)?;
+        let code = LinkedCode::new(info.defined_functions(), code_bytes)?;
         let types = info.types.iter().map(|def| link_type(runtime, &def.composite)).collect();
         let image = |n| MemoryImage::new(&info, &wasm, MemoryIndex::new(n)).map(Arc::new);
         Ok(Arc::new(Self {
@@ -122,8 +157,66 @@ impl LinkedModule {
             exports: info.exports.iter().map(|export| (export.name.clone(), export.entity)).collect(),
             info,
             wasm,
+            source,
             symbols,
+            in_work: Mutex::default(),
+            work_done: Condvar::new(),
         }))
+    }
+
+    /// Links functions that are there already.
+    ///
+    /// # Errors
+    /// If there is no memory for the code.
+    pub fn link(&self, functions: &[(DefinedFuncIndex, &CompiledFunction)]) -> Result<()> {
+        Ok(self.code.link(functions)?)
+    }
+
+    /// Ends linking where functions cannot be added while others run; [`Self::can_link_late`] tells.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn seal(&self) -> Result<()> {
+        Ok(self.code.seal()?)
+    }
+
+    /// Whether functions can be linked while others run.
+    pub fn can_link_late(&self) -> bool {
+        self.code.can_link_late()
+    }
+
+    /// Number of functions that have code.
+    pub fn linked_functions(&self) -> usize {
+        self.code.linked_functions()
+    }
+
+    /// Whether a function has code.
+    pub fn is_linked(&self, index: DefinedFuncIndex) -> bool {
+        self.code.address(index).is_some()
+    }
+
+    /// The address of a function's code, which is asked for from the source if it is not there yet. Threads that want
+    /// the same function wait for one of them; nobody waits for another function.
+    ///
+    /// # Errors
+    /// Those of the source, or if there is no memory for the code.
+    pub fn materialise(&self, index: DefinedFuncIndex, demand: Demand) -> Result<usize> {
+        let mut in_work = self.in_work.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        loop {
+            if let Some(address) = self.code.address(index) {
+                return Ok(address);
+            }
+            if in_work.insert(index) {
+                break;
+            }
+            in_work = self.work_done.wait(in_work).unwrap_or_else(|poisoned| poisoned.into_inner());
+        }
+        drop(in_work);
+        let _claim = Claim { module: self, index };
+        let function = self.source.function(index, demand).map_err(Error::host)?;
+        self.code.link(&[(index, &function)])?;
+        self.source.linked(index, &function, demand);
+        Ok(self.code.address(index).expect("just linked"))
     }
 
     /// All of the module but its code.

@@ -200,6 +200,7 @@ impl StoreInner {
                 store: Arc::as_ptr(&vm).cast_mut().cast(),
                 libcalls: std::ptr::null(),
                 instance: std::ptr::null_mut(),
+                materialise: 0,
                 magic: VM_MAGIC,
             }),
             limiter_of,

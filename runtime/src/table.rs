@@ -109,14 +109,6 @@ impl TableData {
         }
     }
 
-    /// The references of any other table.
-    pub fn references_ref(&self) -> Option<&[u32]> {
-        match &self.elements {
-            Elements::References(references) => Some(references),
-            Elements::Functions(_) => None,
-        }
-    }
-
     /// Back to so many null elements.
     pub fn reset(&mut self, len: usize) {
         match &mut self.elements {

@@ -18,6 +18,8 @@ pub struct VmContext {
     pub libcalls: *const usize,
     /// The runtime's own record of the instance.
     pub instance: *mut u8,
+    /// Where the jump-table slot of a function without code goes.
+    pub materialise: usize,
     /// [`VM_MAGIC`], so that a wrong anchor is seen in a debugger and by assertions.
     pub magic: u64,
 }

@@ -1,2 +1,76 @@
-//! To come.
-fn main() {}
+//! The `epsilon` command: what is asked for, and which file does it.
+//!
+//! The command uses the crates `epsilon`, `epsilon-wasi` and `epsilon-wast` as any other program could, and knows
+//! nothing of the compiler and the runtime behind them.
+
+#![forbid(unsafe_code)]
+
+mod completions;
+mod host;
+mod input;
+mod inspect;
+mod invoke;
+mod options;
+mod report;
+mod run;
+mod stop;
+mod validate;
+mod wast;
+
+use clap::{Parser, Subcommand};
+
+const EXAMPLES: &str = "\
+Examples:
+  epsilon app.wasm one two              run a program with two arguments
+  epsilon --dir . --env HOME app.wasm   let it see the current directory and $HOME
+  epsilon --invoke add lib.wasm 2 3     call an exported function
+  epsilon -W timeout=10s,max-memory-size=64M app.wasm
+  epsilon inspect app.wasm              tell what is in a module
+
+The exit code is the guest's own. Otherwise it is 1 for an error, 2 for a wrong command line, 124 when the time is up,
+130 after Ctrl-C, and 134 when the guest traps.";
+
+/// Runs WebAssembly modules.
+///
+/// Without a command, `epsilon FILE ARGS…` runs FILE, as `epsilon run` does.
+#[derive(Parser)]
+#[command(
+    name = "epsilon",
+    version,
+    after_help = EXAMPLES,
+    override_usage = "epsilon [OPTIONS] <FILE> [ARGS]...\n       epsilon <COMMAND>",
+    arg_required_else_help = true,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: run::RunCommand,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Run(run::RunCommand),
+    Wast(wast::WastCommand),
+    Validate(validate::ValidateCommand),
+    Inspect(inspect::InspectCommand),
+    Completions(completions::CompletionsCommand),
+}
+
+fn main() {
+    let cli = Cli::parse();
+    let result = report::end_quietly_on_broken_pipe().and_then(|()| match cli.command.unwrap_or(Command::Run(cli.run)) {
+        Command::Run(command) => command.execute(),
+        Command::Wast(command) => command.execute(),
+        Command::Validate(command) => command.execute(),
+        Command::Inspect(command) => command.execute(),
+        Command::Completions(command) => command.execute(),
+    });
+    // Without running destructors: the system takes back memory faster than we give it.
+    std::process::exit(result.unwrap_or_else(|error| {
+        report::error(&error);
+        report::EXIT_ERROR
+    }))
+}

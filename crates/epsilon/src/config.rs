@@ -28,6 +28,16 @@ pub enum MemoryStrategy {
     Checked,
 }
 
+/// When functions are compiled.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Compilation {
+    /// Each when it is first called, on the thread that calls it; other threads compile the rest meanwhile.
+    #[default]
+    Lazy,
+    /// All before the module is returned, on all processors.
+    Eager,
+}
+
 /// What an [`Engine`](crate::Engine) is made with.
 ///
 /// ```
@@ -47,6 +57,7 @@ pub struct Config {
     pub(crate) backtraces: bool,
     pub(crate) verify_ir: bool,
     pub(crate) relaxed_simd_deterministic: bool,
+    pub(crate) compilation: Compilation,
 }
 
 /// Wasm stack of a thread, unless configured: as much as native programs get for their main thread.
@@ -117,6 +128,7 @@ impl Config {
             backtraces: true,
             verify_ir: false,
             relaxed_simd_deterministic: false,
+            compilation: Compilation::Lazy,
         }
     }
 
@@ -129,6 +141,12 @@ impl Config {
     /// How much the optimiser does. [`OptLevel::Speed`] by default.
     pub fn cranelift_opt_level(&mut self, level: OptLevel) -> &mut Self {
         self.opt_level = level;
+        self
+    }
+
+    /// When functions are compiled. [`Compilation::Lazy`] by default. A module is validated completely in any case.
+    pub fn compilation(&mut self, compilation: Compilation) -> &mut Self {
+        self.compilation = compilation;
         self
     }
 

@@ -1,6 +1,7 @@
 //! [`Engine`]: settings, the compiler and the runtime, shared by modules and stores on any number of threads.
 
-use crate::config::{Config, MemoryStrategy};
+use crate::background::Workers;
+use crate::config::{Compilation, Config, MemoryStrategy};
 use crate::{Error, Result};
 use epsilon_abi::MemoryPlan;
 use epsilon_compiler::Compiler;
@@ -13,8 +14,10 @@ pub struct Engine(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    compiler: Compiler,
+    compiler: Arc<Compiler>,
     runtime: Arc<Runtime>,
+    compilation: Compilation,
+    workers: Workers,
 }
 
 impl Default for Engine {
@@ -37,7 +40,12 @@ impl Engine {
         let compiler = Compiler::new(config.compiler_settings(plan)).map_err(Error::module)?;
         let settings =
             RuntimeSettings { plan, max_wasm_stack_bytes: config.max_wasm_stack_bytes, backtraces: config.backtraces };
-        Ok(Self(Arc::new(Inner { compiler, runtime: Arc::new(Runtime::new(settings)) })))
+        Ok(Self(Arc::new(Inner {
+            compiler: Arc::new(compiler),
+            runtime: Arc::new(Runtime::new(settings)),
+            compilation: config.compilation,
+            workers: Workers::default(),
+        })))
     }
 
     /// Whether two handles are of the same engine.
@@ -45,8 +53,16 @@ impl Engine {
         Arc::ptr_eq(&a.0, &b.0)
     }
 
-    pub(crate) fn compiler(&self) -> &Compiler {
+    pub(crate) fn compiler(&self) -> &Arc<Compiler> {
         &self.0.compiler
+    }
+
+    pub(crate) fn compilation(&self) -> Compilation {
+        self.0.compilation
+    }
+
+    pub(crate) fn workers(&self) -> &Workers {
+        &self.0.workers
     }
 
     pub(crate) fn runtime(&self) -> &Arc<Runtime> {

@@ -25,6 +25,8 @@
 //! one, such as [`Memory::data`], panic and say so.
 #![deny(unsafe_code)]
 
+#[cfg(feature = "compiler")]
+mod background;
 mod config;
 #[cfg(feature = "compiler")]
 mod engine;
@@ -33,11 +35,13 @@ mod externs;
 mod linker;
 #[cfg(feature = "compiler")]
 mod module;
+#[cfg(feature = "compiler")]
+mod source;
 mod symbols;
 
 #[cfg(feature = "compiler")]
 pub use config::Config;
-pub use config::{MemoryStrategy, OptLevel};
+pub use config::{Compilation, MemoryStrategy, OptLevel};
 #[cfg(feature = "compiler")]
 pub use engine::Engine;
 pub use epsilon_abi::{FuncType, GlobalType, HeapType, Limits, MemoryType, RefType, TableType, ValType};

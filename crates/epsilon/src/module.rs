@@ -1,19 +1,27 @@
 //! [`Module`]: validated and compiled, ready to be instantiated on any thread.
 
+use crate::background::Likely;
+use crate::config::Compilation;
 use crate::engine::Engine;
 use crate::externs::{ExportType, ExternType, ImportType};
+use crate::source::{self, CompilerSource};
 use crate::symbols::Symbols;
 use crate::{Error, Result};
-use epsilon_runtime::LinkedModule;
+use epsilon_abi::DefinedFuncIndex;
+use epsilon_compiler::ParsedModule;
+use epsilon_runtime::{Demand, LinkedModule};
 use std::borrow::Cow;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// A compiled module. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct Module {
     engine: Engine,
     linked: Arc<LinkedModule>,
+    /// Functions that are likely to be called next, for the workers.
+    likely: Arc<Likely>,
 }
 
 /// A custom section of a module.
@@ -52,12 +60,74 @@ impl Module {
     /// # Errors
     /// As [`Module::new`].
     pub fn from_binary(engine: &Engine, wasm: &[u8]) -> Result<Self> {
-        let compiler = engine.compiler();
-        let parsed = compiler.parse(wasm).map_err(Error::module)?;
-        let functions = compiler.compile_all(&parsed, wasm).map_err(Error::module)?;
+        let parsed = engine.compiler().parse(wasm).map_err(Error::module)?;
+        match engine.compilation() {
+            Compilation::Lazy => Self::lazy(engine, wasm, parsed),
+            Compilation::Eager => Self::eager(engine, wasm, parsed),
+        }
+    }
+
+    /// Compiles all functions now.
+    fn eager(engine: &Engine, wasm: &[u8], parsed: ParsedModule) -> Result<Self> {
+        let functions = engine.compiler().compile_all(&parsed, wasm).map_err(Error::module)?;
+        let module = Self::link(engine, wasm, parsed, epsilon_runtime::needed_bytes(&functions))?;
+        let batch: Vec<_> = functions.iter().enumerate().map(|(n, f)| (DefinedFuncIndex::new(n), f)).collect();
+        module.linked.link(&batch)?;
+        module.linked.seal()?;
+        Ok(module)
+    }
+
+    /// Validates all functions now, and compiles each when it is first called.
+    fn lazy(engine: &Engine, wasm: &[u8], parsed: ParsedModule) -> Result<Self> {
+        engine.compiler().validate(&parsed, wasm).map_err(Error::module)?;
+        let bodies: usize = parsed.info.bodies.iter().map(|body| body.len()).sum();
+        let module = Self::link(engine, wasm, parsed, source::room_for(bodies))?;
+        if !module.linked.can_link_late() {
+            module.compile_all(|_| {})?;
+            module.linked.seal()?;
+            return Ok(module);
+        }
+        engine.workers().add(&module.linked, &module.likely);
+        Ok(module)
+    }
+
+    fn link(engine: &Engine, wasm: &[u8], parsed: ParsedModule, code_bytes: usize) -> Result<Self> {
+        let (info, wasm, likely) = (parsed.info.clone(), Arc::<[u8]>::from(wasm), Arc::<Likely>::default());
+        let source = CompilerSource::new(engine.compiler(), parsed, &wasm, &likely);
         let symbols = Box::new(Symbols::default());
-        let linked = LinkedModule::new(engine.runtime(), parsed.info.clone(), wasm.into(), &functions, symbols)?;
-        Ok(Self { engine: engine.clone(), linked })
+        let linked = LinkedModule::new(engine.runtime(), info, wasm, code_bytes, Box::new(source), symbols)?;
+        Ok(Self { engine: engine.clone(), linked, likely })
+    }
+
+    /// Compiles every function that has no code yet, on all processors. `progress` is told how many have code.
+    ///
+    /// # Errors
+    /// The first of the functions that cannot be compiled.
+    pub fn compile_all(&self, progress: impl Fn(usize) + Sync) -> Result<()> {
+        let (next, count) = (AtomicUsize::new(0), self.function_count());
+        let failed: Mutex<Option<(usize, Error)>> = Mutex::new(None);
+        let work = || {
+            loop {
+                let n = next.fetch_add(1, Ordering::Relaxed);
+                if n >= count {
+                    return;
+                }
+                if let Err(error) = self.linked.materialise(DefinedFuncIndex::new(n), Demand::Background) {
+                    let mut failed = failed.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                    if failed.as_ref().is_none_or(|(first, _)| n < *first) {
+                        *failed = Some((n, error));
+                    }
+                    return next.store(count, Ordering::Relaxed);
+                }
+                progress(self.linked.linked_functions());
+            }
+        };
+        let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+        std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+        match failed.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) {
+            None => Ok(()),
+            Some((_, error)) => Err(error),
+        }
     }
 
     /// Validates a module without compiling it.
@@ -104,9 +174,14 @@ impl Module {
         sections.map(|(name, range)| CustomSection { name, data: &wasm[range.clone()] })
     }
 
-    /// Size of the machine code in bytes.
+    /// Size of the machine code so far, in bytes.
     pub fn code_size(&self) -> usize {
         self.linked.code_bytes()
+    }
+
+    /// Number of functions that have machine code so far.
+    pub fn compiled_count(&self) -> usize {
+        self.linked.linked_functions()
     }
 
     /// Number of functions that the module defines.

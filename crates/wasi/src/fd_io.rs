@@ -12,6 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::ctx::WasiCtx;
 use crate::errno::{Errno, Outcome};
+use crate::input::Input;
 use crate::memory::GuestMemory;
 use crate::sock::send_all;
 use crate::table::{Descriptor, Kind};
@@ -221,6 +222,7 @@ fn read_buffers(
 fn may_wait(descriptor: &Descriptor) -> bool {
     match &descriptor.kind {
         Kind::File(open) => open.filetype != FileType::RegularFile,
+        Kind::Input(Input::Bytes(..)) => false,
         _ => true,
     }
 }

@@ -8,8 +8,8 @@ use tempfile::TempDir;
 
 use crate::guest::*;
 
-/// witx `fd_readdir`: "each directory entry consisting of a `dirent` object, followed by `dirent::d_namlen` bytes
-/// holding the name of the directory entry."
+/// witx `fd_readdir`: "Each directory entry consists of a `dirent` object, followed by `dirent::d_namlen` bytes holding
+/// the name of the directory entry."
 #[test]
 fn an_empty_directory_lists_itself_and_its_parent() {
     let mut guest = Guest::new();

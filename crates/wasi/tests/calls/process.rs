@@ -94,3 +94,16 @@ fn signatures_are_those_of_the_specification() {
     }
     assert_eq!(shape("proc_exit"), ("i".to_owned(), false));
 }
+
+/// A store and its data move between threads.
+#[test]
+fn contexts_move_between_threads() {
+    let mut ctx = Guest::new().ctx;
+    let table = calls(Version::Preview1);
+    std::thread::spawn(move || {
+        let close = table.iter().find(|call| call.name == "fd_close").unwrap();
+        close.run(Version::Preview1, &mut ctx, epsilon_wasi::GuestMemory::new(&mut []), &[3]).unwrap();
+    })
+    .join()
+    .unwrap();
+}

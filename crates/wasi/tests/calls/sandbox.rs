@@ -169,16 +169,19 @@ fn no_race_leads_out() {
     let swapper = std::thread::spawn({
         let (stop, dir) = (Arc::clone(&stop), world.top.path().join("root/dir"));
         move || {
-            let (swap, kept) = (dir.join("swap"), dir.join("kept"));
+            let elsewhere = TempDir::new().unwrap();
+            let (swap, kept, fresh) = (dir.join("swap"), dir.join("kept"), elsewhere.path().join("fresh"));
             while !stop.load(Ordering::Relaxed) {
                 let _ = std::fs::rename(&swap, &kept);
                 let _ = std::os::unix::fs::symlink("../../outside", &swap);
                 let _ = std::fs::remove_file(&swap);
                 let _ = std::fs::rename(&kept, &swap);
                 if !swap.exists() {
-                    // The guest has removed or renamed it: make it anew.
-                    let _ = std::fs::create_dir_all(&swap);
-                    let _ = std::fs::write(swap.join("secret"), "inside");
+                    // The guest has removed or renamed it. A new one is made elsewhere and moved here, for this
+                    // thread has no sandbox: writing by this name would follow a link of the guest's.
+                    let _ = std::fs::create_dir_all(&fresh);
+                    let _ = std::fs::write(fresh.join("secret"), "inside");
+                    let _ = std::fs::rename(&fresh, &swap);
                 }
             }
         }

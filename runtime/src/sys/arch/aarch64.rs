@@ -364,6 +364,13 @@ macro_rules! libcall_entries {
 }
 epsilon_abi::for_each_libcall!(libcall_entries);
 
+type Enter = unsafe extern "C" fn(*mut EntryFrame, *mut VmStore) -> u64;
+
+/// Code is left out of a program in which the compiler sees no use of it, and it does not see uses of the labels
+/// below: in unit tests nothing else may name these two.
+#[used]
+static HOLDERS_OF_LABELS: (Enter, Label) = (enter, libcall_common);
+
 unsafe extern "C" {
     fn epsilon_landing_pad();
     fn epsilon_enter_return();

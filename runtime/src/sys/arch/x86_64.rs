@@ -8,6 +8,7 @@ use epsilon_abi::Libcall;
 use epsilon_abi::vm::VmContext;
 use std::arch::naked_asm;
 use std::mem::{offset_of, size_of};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const INTS: usize = offset_of!(RegFile, ints);
 const FLOATS: usize = offset_of!(RegFile, floats);
@@ -329,6 +330,78 @@ unsafe extern "C" fn libcall_common() {
     )
 }
 
+/// From the slot of a function that is not linked yet: asks for its code on the host's stack, then goes there with all
+/// arguments as they were. `eax` holds the function's number.
+#[unsafe(naked)]
+unsafe extern "C" fn materialise_common() {
+    naked_asm!(
+        ".globl epsilon_materialise_start",
+        ".hidden epsilon_materialise_start",
+        "epsilon_materialise_start:",
+        "push rbp",
+        "mov rbp, rsp",
+        "sub rsp, {frame}",
+        "mov [rsp], rdi",
+        "mov [rsp + 8], rsi",
+        "mov [rsp + 16], rdx",
+        "mov [rsp + 24], rcx",
+        "mov [rsp + 32], r8",
+        "mov [rsp + 40], r9",
+        "movaps [rsp + 64], xmm0",
+        "movaps [rsp + 80], xmm1",
+        "movaps [rsp + 96], xmm2",
+        "movaps [rsp + 112], xmm3",
+        "movaps [rsp + 128], xmm4",
+        "movaps [rsp + 144], xmm5",
+        "movaps [rsp + 160], xmm6",
+        "movaps [rsp + 176], xmm7",
+        "mov r10, [r15 + {store}]",
+        "mov [r10 + {exit_fp}], rbp",
+        "mov [r10 + {exit_sp}], rsp",
+        "mov rdi, r15",
+        "mov esi, eax",
+        "mov rsp, [r10 + {host_sp}]",
+        "call {body}",
+        "lea rsp, [rbp - {frame}]",
+        "test edx, edx",
+        "jne epsilon_landing_pad",
+        ".globl epsilon_materialise_window",
+        ".hidden epsilon_materialise_window",
+        "epsilon_materialise_window:",
+        "mov r10, [r15 + {store}]",
+        "cmp dword ptr [r10 + {pending}], 0",
+        "jne epsilon_landing_pad",
+        "mov rdi, [rsp]",
+        "mov rsi, [rsp + 8]",
+        "mov rdx, [rsp + 16]",
+        "mov rcx, [rsp + 24]",
+        "mov r8, [rsp + 32]",
+        "mov r9, [rsp + 40]",
+        "movaps xmm0, [rsp + 64]",
+        "movaps xmm1, [rsp + 80]",
+        "movaps xmm2, [rsp + 96]",
+        "movaps xmm3, [rsp + 112]",
+        "movaps xmm4, [rsp + 128]",
+        "movaps xmm5, [rsp + 144]",
+        "movaps xmm6, [rsp + 160]",
+        "movaps xmm7, [rsp + 176]",
+        "mov rsp, rbp",
+        "pop rbp",
+        "jmp rax",
+        ".globl epsilon_materialise_end",
+        ".hidden epsilon_materialise_end",
+        "epsilon_materialise_end:",
+        "ud2",
+        frame = const HOST_FRAME,
+        store = const offset_of!(VmContext, store),
+        host_sp = const offset_of!(VmStore, host_sp),
+        exit_fp = const offset_of!(VmStore, exit_fp),
+        exit_sp = const offset_of!(VmStore, exit_sp),
+        pending = const offset_of!(VmStore, pending),
+        body = sym libcalls::materialise,
+    )
+}
+
 macro_rules! libcall_entries {
     ($($variant:ident, $name:ident ($($param:ident: $ty:ident),*) $(-> $result:ident)?;)*) => {
         /// Addresses that machine code calls, in the order of [`Libcall::ALL`].
@@ -350,6 +423,12 @@ macro_rules! libcall_entries {
 }
 epsilon_abi::for_each_libcall!(libcall_entries);
 
+/// The code that holds the labels below, so that it is linked wherever a label is named.
+#[used]
+static HOLDERS: [Label; 4] = [host_common, switch_common, libcall_common, materialise_common];
+#[used]
+static ENTER: unsafe extern "C" fn(*mut EntryFrame, *mut VmStore) -> u64 = enter;
+
 unsafe extern "C" {
     fn epsilon_landing_pad();
     fn epsilon_enter_return();
@@ -362,6 +441,9 @@ unsafe extern "C" {
     fn epsilon_libcall_start();
     fn epsilon_libcall_window();
     fn epsilon_libcall_end();
+    fn epsilon_materialise_start();
+    fn epsilon_materialise_window();
+    fn epsilon_materialise_end();
 }
 
 /// Where every activation can be ended, given its anchor in the pinned register.
@@ -377,6 +459,11 @@ pub fn enter_return() -> usize {
 /// The address of the code behind host-call thunks.
 pub fn host_common_address() -> usize {
     host_common as *const () as usize
+}
+
+/// The address that slots of functions without code go to.
+pub fn materialise_address() -> usize {
+    materialise_common as *const () as usize
 }
 
 /// The address of the code behind instance-switching thunks.
@@ -395,6 +482,7 @@ pub fn runs_on_wasm_stack(pc: usize) -> bool {
     is_between(pc, epsilon_host_start, epsilon_host_end)
         || is_between(pc, epsilon_switch_start, epsilon_switch_end)
         || is_between(pc, epsilon_libcall_start, epsilon_libcall_end)
+        || is_between(pc, epsilon_materialise_start, epsilon_materialise_end)
         || is_between(pc, epsilon_enter_window, epsilon_enter_return)
 }
 
@@ -404,6 +492,7 @@ pub fn is_past_pending_check(pc: usize) -> bool {
         || is_between(pc, epsilon_host_window, epsilon_host_end)
         || is_between(pc, epsilon_switch_start, epsilon_switch_end)
         || is_between(pc, epsilon_libcall_window, epsilon_libcall_end)
+        || is_between(pc, epsilon_materialise_window, epsilon_materialise_end)
 }
 
 /// Bytes of a thunk slot's code.
@@ -419,14 +508,53 @@ pub fn thunk_slot(distance: u32) -> [u8; THUNK_SLOT_BYTES] {
 }
 
 /// Bytes of a jump-table slot.
-pub const JUMP_SLOT_BYTES: usize = 8;
+pub const JUMP_SLOT_BYTES: usize = 16;
 
-/// Code of a jump-table slot at `slot` that goes to `target`, to be stored as one aligned word.
-pub fn jump_slot(slot: usize, target: usize) -> Option<u64> {
-    let relative = i32::try_from(target as i64 - (slot as i64 + 5)).ok()?;
-    let mut code = [0xe9, 0, 0, 0, 0, 0xcc, 0xcc, 0xcc];
-    code[1..5].copy_from_slice(&relative.to_le_bytes());
-    Some(u64::from_le_bytes(code))
+/// Code of the slot of a function that is not linked yet: its number to `materialise`.
+///
+/// ```text
+/// 0   mov eax, index          replaced by  jmp rel32  once there is code
+/// 5   jmp [r15 + materialise] stays, for a thread that stands between the two
+/// ```
+pub fn lazy_slot(index: u32) -> [u8; JUMP_SLOT_BYTES] {
+    let mut code = [0xcc; JUMP_SLOT_BYTES];
+    code[0] = 0xb8;
+    code[1..5].copy_from_slice(&index.to_le_bytes());
+    code[5..8].copy_from_slice(&[0x41, 0xff, 0x67]);
+    code[8] = offset_of!(VmContext, materialise) as u8;
+    code
+}
+
+/// Makes the slot at `executed`, written through `written`, go to `target`. Threads may run it meanwhile.
+///
+/// # Safety
+/// `written` must be the writable address of a slot, aligned to its size, and `target` at most 2 GiB away from it.
+pub unsafe fn link_slot(written: *mut u8, executed: usize, target: usize) {
+    // SAFETY: as the caller promises; one aligned store of eight bytes replaces the first instruction as a whole.
+    unsafe {
+        let word = &*written.cast::<AtomicU64>();
+        let mut code = word.load(Ordering::Relaxed).to_le_bytes();
+        code[0] = 0xe9;
+        code[1..5].copy_from_slice(&((target as i64 - (executed as i64 + 5)) as i32).to_le_bytes());
+        word.store(u64::from_le_bytes(code), Ordering::Release);
+    }
+}
+
+/// Whether the call whose relocation lies at `written` can be pointed elsewhere while threads run it: its four bytes
+/// lie in one cache line.
+pub fn can_repoint_call(written: *mut u8) -> bool {
+    written as usize % 64 <= 60
+}
+
+/// Points such a call at another target.
+///
+/// # Safety
+/// `written` must be the writable address of a call's 32-bit displacement for which [`can_repoint_call`] holds, at
+/// `executed` when run, and `target` at most 2 GiB away.
+pub unsafe fn repoint_call(written: *mut u8, executed: usize, target: usize) {
+    let displacement = (target as i64 - (executed as i64 + 4)) as i32;
+    // SAFETY: as the caller promises. The store is one instruction inside a cache line, which processors fetch whole.
+    unsafe { written.cast::<i32>().write_unaligned(displacement) };
 }
 
 /// The registers that matter of a thread stopped by a signal.
@@ -508,7 +636,16 @@ mod tests {
     #[test]
     fn slots_encode_their_distance() {
         assert_eq!(thunk_slot(0x1007)[..10], [0x4c, 0x8d, 0x1d, 0, 0x10, 0, 0, 0x41, 0xff, 0x23]);
-        assert_eq!(jump_slot(0x1000, 0x1005), Some(0xcccc_cc00_0000_00e9));
-        assert_eq!(jump_slot(0, 1 << 40), None);
+        let mut slot = lazy_slot(7);
+        assert_eq!(slot[..9], [0xb8, 7, 0, 0, 0, 0x41, 0xff, 0x67, offset_of!(VmContext, materialise) as u8]);
+        let mut aligned = [0u64; 2];
+        // SAFETY: sixteen aligned bytes.
+        unsafe {
+            let written = aligned.as_mut_ptr().cast::<u8>();
+            written.copy_from_nonoverlapping(slot.as_ptr(), slot.len());
+            link_slot(written, 0x1000, 0x2005);
+            written.copy_to_nonoverlapping(slot.as_mut_ptr(), slot.len());
+        }
+        assert_eq!(slot[..9], [0xe9, 0, 0x10, 0, 0, 0x41, 0xff, 0x67, offset_of!(VmContext, materialise) as u8]);
     }
 }

@@ -12,18 +12,24 @@ thread_local! {
 /// The kernel's id of this thread.
 pub fn current_id() -> i32 {
     match THREAD_ID.get() {
-        0 => {
-            let id = rustix::thread::gettid().as_raw_nonzero().get();
-            THREAD_ID.set(id);
-            id
-        }
+        0 => find_id(),
         id => id,
     }
 }
 
-/// Forgets what is cached of this thread; for a child made by `fork`, where ids change.
-pub fn forget_id() {
-    THREAD_ID.set(0);
+#[cold]
+fn find_id() -> i32 {
+    static AFTER_FORK: std::sync::Once = std::sync::Once::new();
+    extern "C" fn forget() {
+        THREAD_ID.set(0);
+    }
+    // SAFETY: the handler touches one thread-local without destructor, which is allowed after `fork`.
+    AFTER_FORK.call_once(|| unsafe {
+        libc::pthread_atfork(None, None, Some(forget));
+    });
+    let id = rustix::thread::gettid().as_raw_nonzero().get();
+    THREAD_ID.set(id);
+    id
 }
 
 /// Bytes left on this thread's own stack, as seen from this call.

@@ -1,0 +1,112 @@
+//! Modules as the user names them: a file or the standard input, in the binary or the text format.
+
+use crate::options;
+use crate::report::Advice;
+use anyhow::{Context as _, Result};
+use epsilon::{CompileError, Engine, ErrorKind, Module};
+use std::borrow::Cow;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+/// The name that stands for the standard input.
+const STDIN: &str = "-";
+
+/// A module that was read, in the binary format.
+pub struct Input {
+    /// What messages call it.
+    pub name: String,
+    /// Its bytes.
+    pub wasm: Vec<u8>,
+}
+
+impl Input {
+    /// Reads a module, and converts it if it is in the text format.
+    pub fn read(path: &Path) -> Result<Self> {
+        let is_stdin = path.as_os_str() == STDIN;
+        let name = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
+        let bytes = if is_stdin { read_stdin() } else { std::fs::read(path) };
+        let bytes = bytes.map_err(|error| cannot_read(&name, path, &error))?;
+        let wasm = to_binary(bytes, (!is_stdin).then_some(path)).with_context(|| format!("cannot load `{name}`"))?;
+        if wasm.starts_with(b"\0asm") && wasm.get(6..8) == Some(&[1, 0]) {
+            return Err(Advice::new(
+                format!("cannot load `{name}`: this is a component; Epsilon runs core modules"),
+                "build the program for WASI preview 1 (with Rust: `--target wasm32-wasip1`), or take the core module \
+                 out of the component",
+            ));
+        }
+        Ok(Self { name, wasm })
+    }
+
+    /// Compiles it.
+    pub fn compile(&self, engine: &Engine) -> Result<Module> {
+        Module::from_binary(engine, &self.wasm).map_err(|error| self.refused(error))
+    }
+
+    /// Validates it.
+    pub fn validate(&self, engine: &Engine) -> Result<()> {
+        Module::validate(engine, &self.wasm).map_err(|error| self.refused(error))
+    }
+
+    /// Why it is not loaded, and what to do about that.
+    fn refused(&self, error: epsilon::Error) -> anyhow::Error {
+        let message = format!("cannot load `{}`: {error}", self.name);
+        let ErrorKind::Module(source) = error.kind() else {
+            return anyhow::Error::new(error).context(format!("cannot load `{}`", self.name));
+        };
+        let help = match source.downcast_ref::<CompileError>() {
+            Some(CompileError::NotWasm) => "modules are files in the binary format (.wasm) or in the text format (.wat)",
+            Some(CompileError::Invalid { .. }) => {
+                "the file is damaged or incomplete, or what wrote it did it wrong; build it or fetch it again"
+            }
+            Some(CompileError::Unsupported { switch: Some(switch), .. }) => {
+                return Advice::new(message, help_with_switch(switch));
+            }
+            _ => return anyhow::anyhow!(message),
+        };
+        Advice::new(message, help)
+    }
+}
+
+/// What to do about a module that uses proposals that are off.
+fn help_with_switch(proposals: &str) -> String {
+    let names: Vec<&str> = proposals.split(", ").collect();
+    match names.iter().find(|name| !options::is_wasm_key(name)) {
+        Some(unknown) => format!("Epsilon has no `{unknown}` yet; build the module without it"),
+        None => {
+            let keys: Vec<String> = names.iter().map(|name| format!("{name}=y")).collect();
+            format!("switch it on with `-W {}`", keys.join(","))
+        }
+    }
+}
+
+fn read_stdin() -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    io::stdin().lock().read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn cannot_read(name: &str, path: &Path, error: &io::Error) -> anyhow::Error {
+    let message = format!("cannot read `{name}`: {error}");
+    let looks_like_a_command = path.extension().is_none() && path.components().count() == 1;
+    match error.kind() {
+        io::ErrorKind::NotFound if looks_like_a_command => {
+            Advice::new(message, "it is no command either; `epsilon --help` lists the commands")
+        }
+        io::ErrorKind::NotFound => Advice::new(message, "check the spelling; names are relative to the current directory"),
+        io::ErrorKind::IsADirectory => Advice::new(message, "name the module in it; `--dir` gives directories to a guest"),
+        _ => anyhow::anyhow!(message),
+    }
+}
+
+/// The binary format of what was read. What is neither format is left as it is: the validator says what is wrong.
+fn to_binary(bytes: Vec<u8>, path: Option<&Path>) -> Result<Vec<u8>> {
+    let start = bytes.trim_ascii_start();
+    if !start.starts_with(b"(") && !start.starts_with(b";;") {
+        return Ok(bytes);
+    }
+    let converted = wat::Parser::new().parse_bytes(path, &bytes)?;
+    Ok(match converted {
+        Cow::Owned(wasm) => wasm,
+        Cow::Borrowed(_) => bytes,
+    })
+}

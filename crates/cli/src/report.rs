@@ -1,0 +1,103 @@
+//! What the command says when something does not go well, and with which exit code it ends.
+
+use anyhow::{Context as _, Result};
+use epsilon::{Error, Trap};
+use std::fmt::{self, Display, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// Something could not be done.
+pub const EXIT_ERROR: i32 = 1;
+/// The guest's time was up; the code of `timeout(1)`.
+pub const EXIT_TIMEOUT: i32 = 124;
+/// Plus the signal's number: a signal ended the guest. Shells count so.
+pub const EXIT_SIGNAL: i32 = 128;
+/// The guest trapped; the code of a process that calls `abort`.
+pub const EXIT_TRAP: i32 = 134;
+
+/// An error together with what to do about it.
+#[derive(Debug)]
+pub struct Advice {
+    message: String,
+    help: String,
+}
+
+impl Advice {
+    /// An error that says what happened, and what to do.
+    pub fn new(message: impl Into<String>, help: impl Into<String>) -> anyhow::Error {
+        anyhow::Error::new(Self { message: message.into(), help: help.into() })
+    }
+}
+
+impl Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Advice {}
+
+/// Prints an error, its causes, and what to do.
+pub fn error(error: &anyhow::Error) {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1) {
+        let _ = write!(text, "\n  caused by: {}", indented(cause));
+    }
+    let advice = error.chain().find_map(|cause| cause.downcast_ref::<Advice>());
+    print(&text, advice.map(|advice| advice.help.as_str()));
+}
+
+/// Prints how a guest ended that did not end by itself.
+pub fn guest_end(name: &str, error: &Error) {
+    let cause = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source()).last();
+    let mut text = match (error.trap(), cause) {
+        (Some(trap), _) => format!("`{name}` trapped: {trap}"),
+        (None, cause) => format!("`{name}` was stopped: {}", cause.unwrap_or(error)),
+    };
+    push_backtrace(&mut text, error);
+    let help = match error.trap() {
+        Some(Trap::StackOverflow) => Some("if the recursion is meant to be this deep, `-W max-wasm-stack=64M` gives room"),
+        _ => None,
+    };
+    print(&text, help);
+}
+
+/// Prints that the guest's time was up, and where it was.
+pub fn timeout(name: &str, limit: impl Display, error: Option<&Error>) {
+    let mut text = format!("`{name}` was stopped: its time was up after {limit}");
+    if let Some(error) = error {
+        push_backtrace(&mut text, error);
+    }
+    print(&text, None);
+}
+
+fn push_backtrace(text: &mut String, error: &Error) {
+    if let Some(backtrace) = error.backtrace().filter(|backtrace| !backtrace.frames().is_empty()) {
+        let _ = write!(text, "\n{backtrace}");
+    }
+}
+
+fn indented(text: impl Display) -> String {
+    text.to_string().trim_end().replace('\n', "\n    ")
+}
+
+/// Prints to the error stream, in colours where that is a terminal.
+fn print(text: &str, help: Option<&str>) {
+    let error = anstyle::AnsiColor::Red.on_default().bold();
+    let bold = anstyle::Style::new().bold();
+    // Who does not listen need not be told that nobody listens.
+    let mut stream = anstream::stderr().lock();
+    let _ = std::io::Write::write_fmt(&mut stream, format_args!("{error}error:{error:#} {text}\n"));
+    if let Some(help) = help {
+        let help = indented(help);
+        let _ = std::io::Write::write_fmt(&mut stream, format_args!("  {bold}help:{bold:#} {help}\n"));
+    }
+}
+
+/// Lets the system end the command when it, or its guest, writes to a pipe that nobody reads, as it ends `cat`.
+pub fn end_quietly_on_broken_pipe() -> Result<()> {
+    let always = Arc::new(AtomicBool::new(true));
+    signal_hook::flag::register_conditional_default(signal_hook::consts::SIGPIPE, always)
+        .context("cannot prepare for broken pipes")?;
+    Ok(())
+}

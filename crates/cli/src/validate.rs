@@ -1,0 +1,38 @@
+//! `epsilon validate`: whether modules are valid, without compiling or running them.
+
+use crate::input::Input;
+use crate::options::{EngineOptions, OptimizeOptions};
+use crate::report;
+use anyhow::Result;
+use clap::Args;
+use epsilon::Engine;
+use std::path::PathBuf;
+
+/// Check that modules are valid, without running them
+#[derive(Args)]
+pub struct ValidateCommand {
+    /// Modules in the binary or the text format; `-` is the standard input
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    engine: EngineOptions,
+}
+
+impl ValidateCommand {
+    /// Checks every file, and says of each what is wrong with it.
+    pub fn execute(self) -> Result<i32> {
+        let options = self.engine.options(&OptimizeOptions::default())?;
+        let engine = Engine::new(&options.config)?;
+        let mut code = 0;
+        for path in &self.files {
+            match Input::read(path).and_then(|input| input.validate(&engine)) {
+                Ok(()) => println!("{}: valid", path.display()),
+                Err(error) => {
+                    report::error(&error);
+                    code = report::EXIT_ERROR;
+                }
+            }
+        }
+        Ok(code)
+    }
+}

@@ -1,0 +1,47 @@
+//! `epsilon wast`: scripts of the specification's test suite.
+
+use crate::options::{EngineOptions, OptimizeOptions};
+use crate::report;
+use anyhow::{Result, anyhow};
+use clap::Args;
+use epsilon::Engine;
+use std::path::PathBuf;
+
+/// Run scripts of the specification's test suite
+#[derive(Args)]
+pub struct WastCommand {
+    /// Scripts
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    engine: EngineOptions,
+    #[command(flatten)]
+    optimize: OptimizeOptions,
+}
+
+impl WastCommand {
+    /// Runs every script, and lists the directives that did not do what the script says.
+    pub fn execute(self) -> Result<i32> {
+        let options = self.engine.options(&self.optimize)?;
+        let engine = Engine::new(&options.config)?;
+        let mut code = 0;
+        for path in &self.files {
+            match epsilon_wast::run_file(&engine, path) {
+                Ok(summary) => {
+                    let (name, passed, failed) = (path.display(), summary.passed, summary.failures.len());
+                    summary.failures.iter().for_each(|failure| println!("{name}:{failure}"));
+                    match failed {
+                        0 => println!("{name}: {passed} assertions passed"),
+                        _ => println!("{name}: {passed} assertions passed, {failed} directives failed"),
+                    }
+                    code = code.max(if failed == 0 { 0 } else { report::EXIT_ERROR });
+                }
+                Err(error) => {
+                    report::error(&anyhow!(error));
+                    code = report::EXIT_ERROR;
+                }
+            }
+        }
+        Ok(code)
+    }
+}
