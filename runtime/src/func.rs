@@ -224,8 +224,7 @@ impl Func {
         func: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
     ) -> Result<Self> {
         let runtime = store.as_context().inner().runtime.clone();
-        let host = HostFunc::new(&runtime, ty, func)?;
-        Ok(host.insert(&mut store))
+        HostFunc::new(&runtime, ty, func)?.insert(&mut store)
     }
 
     /// A host function from a Rust closure of WebAssembly's number types.
@@ -234,7 +233,7 @@ impl Func {
         func: impl IntoHostFunc<T, P, R>,
     ) -> Result<Self> {
         let runtime = store.as_context().inner().runtime.clone();
-        Ok(HostFunc::wrap(&runtime, func)?.insert(&mut store))
+        HostFunc::wrap(&runtime, func)?.insert(&mut store)
     }
 
     /// The type.

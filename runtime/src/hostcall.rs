@@ -25,6 +25,8 @@ pub struct HostFuncData {
     pub layout: CallLayout,
     pub signature: u32,
     pub thunk: Thunk,
+    /// Whose number `signature` is.
+    runtime: Arc<Runtime>,
     /// The closure; the thunk holds its address.
     _closure: Box<dyn Any + Send + Sync>,
 }
@@ -49,7 +51,7 @@ impl<T: 'static> std::fmt::Debug for HostFunc<T> {
 
 impl<T: 'static> HostFunc<T> {
     /// From a closure over values whose types are known only at run time.
-    pub fn new<F>(runtime: &Runtime, ty: FuncType, func: F) -> Result<Self>
+    pub fn new<F>(runtime: &Arc<Runtime>, ty: FuncType, func: F) -> Result<Self>
     where
         F: Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
     {
@@ -59,11 +61,11 @@ impl<T: 'static> HostFunc<T> {
     }
 
     /// From a closure of WebAssembly's number types.
-    pub fn wrap<P, R>(runtime: &Runtime, func: impl IntoHostFunc<T, P, R>) -> Result<Self> {
+    pub fn wrap<P, R>(runtime: &Arc<Runtime>, func: impl IntoHostFunc<T, P, R>) -> Result<Self> {
         func.into_host_func(runtime)
     }
 
-    fn build<F: Send + Sync + 'static>(runtime: &Runtime, ty: FuncType, closure: Box<F>, target: HostTarget) -> Result<Self> {
+    fn build<F: Send + Sync + 'static>(runtime: &Arc<Runtime>, ty: FuncType, closure: Box<F>, target: HostTarget) -> Result<Self> {
         let layout = CallLayout::new(&ty, Runtime::ARCH);
         let data = ThunkData {
             common: arch::host_common_address(),
@@ -74,15 +76,21 @@ impl<T: 'static> HostFunc<T> {
         };
         let thunk = Thunk::new(data).map_err(|error| Error::system("map a thunk", error))?;
         let signature = runtime.signatures().id(&ty);
-        let data = Arc::new(HostFuncData { ty, layout, signature, thunk, _closure: closure });
+        let data = Arc::new(HostFuncData { ty, layout, signature, thunk, runtime: runtime.clone(), _closure: closure });
         Ok(Self { data, store_data: PhantomData })
     }
 
     /// The function as an item of a store.
-    pub fn insert(&self, store: &mut impl AsContextMut<Data = T>) -> Func {
+    ///
+    /// # Errors
+    /// If the store is of another engine: the numbers of types are each engine's own.
+    pub fn insert(&self, store: &mut impl AsContextMut<Data = T>) -> Result<Func> {
         let mut context = store.as_context_mut();
         let inner = context.inner();
-        Func { store: inner.id, entry: inner.add_host_func(&self.data) }
+        if !Arc::ptr_eq(&inner.runtime, &self.data.runtime) {
+            return Err(Error::misuse("the linker is of another engine than the store; use one engine for both"));
+        }
+        Ok(Func { store: inner.id, entry: inner.add_host_func(&self.data) })
     }
 
     /// The type.
@@ -174,7 +182,7 @@ impl<R: WasmResults, E: Into<HostError>> HostResult for std::result::Result<R, E
 /// are [`WasmTy`] and `R` is a [`HostResult`].
 pub trait IntoHostFunc<T: 'static, Params, Results>: Send + Sync + 'static {
     #[doc(hidden)]
-    fn into_host_func(self, runtime: &Runtime) -> Result<HostFunc<T>>;
+    fn into_host_func(self, runtime: &Arc<Runtime>) -> Result<HostFunc<T>>;
 }
 
 /// Runs the host's side of a call: finds the store, catches panics, keeps errors for whoever entered wasm.
@@ -211,7 +219,7 @@ macro_rules! closures {
             Closure: Fn(Caller<'_, T>, $($name),*) -> R + Send + Sync + 'static,
         {
             #[allow(non_snake_case, unused_mut, unused_variables)]
-            fn into_host_func(self, runtime: &Runtime) -> Result<HostFunc<T>> {
+            fn into_host_func(self, runtime: &Arc<Runtime>) -> Result<HostFunc<T>> {
                 unsafe extern "C" fn target<T: 'static, Closure, R: HostResult, $($name: WasmTy),*>(
                     data: *const ThunkData,
                     regs: *mut RegFile,
@@ -250,7 +258,7 @@ macro_rules! closures {
             Closure: Fn($($name),*) -> R + Send + Sync + 'static,
         {
             #[allow(non_snake_case)]
-            fn into_host_func(self, runtime: &Runtime) -> Result<HostFunc<T>> {
+            fn into_host_func(self, runtime: &Arc<Runtime>) -> Result<HostFunc<T>> {
                 let closure = move |_: Caller<'_, T>, $($name: $name),*| self($($name),*);
                 IntoHostFunc::<T, (Caller<'static, T>, $($name,)*), R>::into_host_func(closure, runtime)
             }

@@ -103,9 +103,6 @@ pub trait FunctionSource: Send + Sync {
     /// # Errors
     /// If it cannot be compiled.
     fn function(&self, index: DefinedFuncIndex, demand: Demand) -> Result<CompiledFunction, HostError>;
-
-    /// Told when the function has been linked.
-    fn linked(&self, index: DefinedFuncIndex, function: &CompiledFunction, demand: Demand);
 }
 
 /// A function that this thread asks the source for, until dropped.
@@ -215,7 +212,6 @@ impl LinkedModule {
         let _claim = Claim { module: self, index };
         let function = self.source.function(index, demand).map_err(Error::host)?;
         self.code.link(&[(index, &function)])?;
-        self.source.linked(index, &function, demand);
         Ok(self.code.address(index).expect("just linked"))
     }
 

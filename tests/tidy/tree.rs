@@ -76,13 +76,23 @@ impl Tree {
         }
     }
 
+    /// A tree of these paths and texts.
+    pub fn of(files: &[(&str, &str)]) -> Self {
+        let mut tree = Tree { files: Vec::new(), sources: Vec::new() };
+        files.iter().for_each(|(path, text)| tree.add((*path).into(), (*text).into()));
+        tree
+    }
+
     fn read_file(&mut self, file: &Path, path: String) {
-        let bytes = match fs::read(file) {
-            Ok(bytes) => bytes,
+        match fs::read(file) {
+            Ok(bytes) => self.add(path, bytes),
             // Another test's scratch file, gone meanwhile.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => panic!("{path}: {error}"),
-        };
+        }
+    }
+
+    fn add(&mut self, path: String, bytes: Vec<u8>) {
         if path.ends_with(".rs") {
             let text = String::from_utf8(bytes.clone()).unwrap_or_else(|error| panic!("{path}: {error}"));
             let tokens = tokens(&text);

@@ -48,7 +48,7 @@ impl Input {
     }
 
     /// Why it is not loaded, and what to do about that.
-    fn refused(&self, error: epsilon::Error) -> anyhow::Error {
+    pub fn refused(&self, error: epsilon::Error) -> anyhow::Error {
         let message = format!("cannot load `{}`: {error}", self.name);
         let ErrorKind::Module(source) = error.kind() else {
             return anyhow::Error::new(error).context(format!("cannot load `{}`", self.name));

@@ -16,7 +16,7 @@ pub struct Options {
     pub max_memory_size_bytes: Option<usize>,
     /// How large each table may grow.
     pub max_table_elements: Option<usize>,
-    /// Whether a growth that is refused ends the guest.
+    /// Whether a growth that these limits refuse ends the guest.
     pub trap_on_grow_failure: bool,
     /// Whether unknown imports are no error until they are called.
     pub unknown_imports_trap: bool,
@@ -38,7 +38,14 @@ pub struct Row {
     /// What the value looks like.
     value: &'static str,
     help: &'static str,
-    set: fn(&mut Options, &str) -> Result<(), String>,
+    set: Set,
+}
+
+/// What a key does with its value.
+#[derive(Debug)]
+enum Set {
+    Value(fn(&mut Options, &str) -> Result<(), String>),
+    Switch(fn(&mut Config, bool) -> &mut Config),
 }
 
 const WASM: &[Row] = &[
@@ -58,7 +65,7 @@ const WASM: &[Row] = &[
         o.config.max_wasm_stack(size_bytes(v)?);
         Ok(())
     }),
-    row("trap-on-grow-failure", "y|n", "End the guest when a growth is refused", |o, v| {
+    row("trap-on-grow-failure", "y|n", "End the guest when one of these limits refuses a growth", |o, v| {
         o.trap_on_grow_failure = switch(v)?;
         Ok(())
     }),
@@ -118,5 +125,174 @@ const fn row(
     help: &'static str,
     set: fn(&mut Options, &str) -> Result<(), String>,
 ) -> Row {
-    Row { key, value, help, set }
+    Row { key, value, help, set: Set::Value(set) }
+}
+
+const fn feature(key: &'static str, help: &'static str, set: fn(&mut Config, bool) -> &mut Config) -> Row {
+    Row { key, value: "y|n", help, set: Set::Switch(set) }
+}
+
+impl Row {
+    fn set(&self, options: &mut Options, value: &str) -> Result<(), String> {
+        match self.set {
+            Set::Value(set) => set(options, value),
+            Set::Switch(set) => {
+                set(&mut options.config, switch(value)?);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A key with a value that it takes.
+#[derive(Clone, Debug)]
+struct Setting {
+    row: &'static Row,
+    value: String,
+}
+
+impl Setting {
+    /// Parses `KEY=VALUE`; `KEY` alone switches it on.
+    fn parse(rows: &'static [Row], text: &str) -> Result<Self, String> {
+        let (key, value) = text.split_once('=').unwrap_or((text, "y"));
+        let Some(row) = rows.iter().find(|row| row.key == key) else {
+            let keys: Vec<&str> = rows.iter().map(|row| row.key).collect();
+            return Err(format!("there is no key `{key}`; the keys are {}", keys.join(", ")));
+        };
+        row.set(&mut Options::default(), value).map_err(|problem| format!("`{key}={}`: {problem}", row.value))?;
+        Ok(Self { row, value: value.to_owned() })
+    }
+}
+
+/// Whether `-W` has a key of this name.
+pub fn is_wasm_key(name: &str) -> bool {
+    WASM.iter().any(|row| row.key == name)
+}
+
+/// The keys with their help, for `--help`.
+fn list(title: &str, rows: &[Row]) -> String {
+    let words = |row: &Row| format!("{}={}", row.key, row.value);
+    let width = rows.iter().map(|row| words(row).len()).max().unwrap_or_default();
+    let lines = rows.iter().map(|row| format!("\n  {:width$}  {}", words(row), row.help));
+    format!("{title}:{}", lines.collect::<String>())
+}
+
+/// `-W`.
+#[derive(Args)]
+pub struct EngineOptions {
+    /// Limits of the guest, and features of WebAssembly (`--help` lists them)
+    #[arg(
+        short = 'W',
+        long = "wasm",
+        value_name = "KEY[=VALUE],…",
+        value_delimiter = ',',
+        value_parser = |text: &str| Setting::parse(WASM, text),
+        long_help = list("Limits of the guest, and features of WebAssembly", WASM)
+    )]
+    wasm: Vec<Setting>,
+}
+
+/// `-O`.
+#[derive(Args, Default)]
+pub struct OptimizeOptions {
+    /// How code is made (`--help` lists it)
+    #[arg(
+        short = 'O',
+        long = "optimize",
+        value_name = "KEY[=VALUE],…",
+        value_delimiter = ',',
+        value_parser = |text: &str| Setting::parse(OPTIMIZE, text),
+        long_help = list("How code is made", OPTIMIZE)
+    )]
+    optimize: Vec<Setting>,
+}
+
+impl EngineOptions {
+    /// What the two flags set; a later key overrides an earlier one.
+    pub fn options(&self, optimize: &OptimizeOptions) -> Result<Options> {
+        let mut options = Options::default();
+        for setting in self.wasm.iter().chain(&optimize.optimize) {
+            setting.row.set(&mut options, &setting.value).map_err(|problem| anyhow!(problem))?;
+        }
+        Ok(options)
+    }
+}
+
+fn switch(value: &str) -> Result<bool, String> {
+    match value {
+        "y" | "yes" | "true" | "1" => Ok(true),
+        "n" | "no" | "false" | "0" => Ok(false),
+        _ => Err(format!("`{value}` is neither y nor n")),
+    }
+}
+
+fn time(value: &str) -> Result<Duration, String> {
+    let units = [("ms", 1e-3), ("us", 1e-6), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+    let seconds = units.iter().find_map(|(unit, seconds)| {
+        let number = value.strip_suffix(unit)?.parse::<f64>().ok()?;
+        Some(number * seconds)
+    });
+    let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    duration.ok_or_else(|| format!("`{value}` is not a time; write a number and its unit, as in 10s, 500ms, 2m"))
+}
+
+fn size_bytes(value: &str) -> Result<usize, String> {
+    let number = value.strip_suffix("iB").unwrap_or(value);
+    let (number, shift) = match number.as_bytes().last() {
+        Some(b'K' | b'k') => (&number[..number.len() - 1], 10),
+        Some(b'M' | b'm') => (&number[..number.len() - 1], 20),
+        Some(b'G' | b'g') => (&number[..number.len() - 1], 30),
+        _ => (number, 0),
+    };
+    let bytes = number.parse::<usize>().ok().and_then(|number| number.checked_mul(1 << shift));
+    bytes.ok_or_else(|| format!("`{value}` is not a size; write bytes, or a number with K, M or G, as in 64M"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Options, Setting, WASM, OPTIMIZE, size_bytes, time};
+    use std::time::Duration;
+
+    #[test]
+    fn sizes_take_suffixes() {
+        let cases = [("0", 0), ("65536", 65536), ("64K", 65536), ("1k", 1024), ("3M", 3 << 20), ("2GiB", 2 << 30)];
+        for (text, bytes) in cases {
+            assert_eq!(size_bytes(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "K", "-1", "1.5M", "64T", "99999999999999999999", "17179869184G", "ä"] {
+            assert!(size_bytes(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_take_units_and_need_one() {
+        let cases = [("10s", 10_000), ("500ms", 500), ("2m", 120_000), ("1.5s", 1500), ("1h", 3_600_000), ("0s", 0)];
+        for (text, millis) in cases {
+            assert_eq!(time(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["", "10", "s", "-1s", "10 days", "infs", "NaNs", "1e300h"] {
+            assert!(time(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn keys_are_unique_and_every_switch_takes_both_values() {
+        for rows in [WASM, OPTIMIZE] {
+            for (n, row) in rows.iter().enumerate() {
+                assert!(rows[..n].iter().all(|other| other.key != row.key), "{}", row.key);
+                let values: Vec<&str> = row.value.split('|').filter(|v| v.starts_with(|c: char| !c.is_uppercase())).collect();
+                for value in values {
+                    assert!(row.set(&mut Options::default(), value).is_ok(), "{}={value}", row.key);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_answered_with_the_list() {
+        let problem = Setting::parse(WASM, "max-memory=1").expect_err("no such key");
+        assert!(problem.contains("`max-memory`") && problem.contains("max-memory-size"), "{problem}");
+        assert!(Setting::parse(WASM, "simd").is_ok());
+        assert!(Setting::parse(WASM, "simd=maybe").is_err());
+    }
 }

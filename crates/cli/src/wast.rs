@@ -2,7 +2,7 @@
 
 use crate::options::{EngineOptions, OptimizeOptions};
 use crate::report;
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use clap::Args;
 use epsilon::Engine;
 use std::path::PathBuf;
@@ -37,7 +37,7 @@ impl WastCommand {
                     code = code.max(if failed == 0 { 0 } else { report::EXIT_ERROR });
                 }
                 Err(error) => {
-                    report::error(&anyhow!(error));
+                    report::error(&anyhow::Error::from_boxed(error));
                     code = report::EXIT_ERROR;
                 }
             }

@@ -66,6 +66,19 @@ impl Compiler {
         &self.settings
     }
 
+    /// Everything but the module that decides what code is made: for cache keys (invariant 9).
+    pub fn fingerprint(&self) -> String {
+        let Settings { plan, opt_level, target: _, features, deterministic_relaxed_simd, verify_ir } = &self.settings;
+        let build = env!("EPSILON_COMPILER_FINGERPRINT");
+        let cranelift = cranelift_codegen::VERSION;
+        let (triple, flags) = (self.isa.triple(), self.isa.flags().join(" "));
+        format!(
+            "build {build}; cranelift {cranelift}; {triple}; {flags}; {plan:?}; {opt_level:?}; {:#x?}; \
+             deterministic {deterministic_relaxed_simd}; verify {verify_ir}",
+            features.bits()
+        )
+    }
+
     /// Parses a module, and validates everything but its function bodies.
     ///
     /// # Errors

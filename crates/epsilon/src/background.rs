@@ -1,5 +1,6 @@
 //! Workers that compile ahead of the guests: what was called last calls its callees next.
 
+use crate::source::ModuleSource;
 use epsilon_abi::DefinedFuncIndex;
 use epsilon_runtime::{Demand, LinkedModule};
 use std::collections::VecDeque;
@@ -28,14 +29,14 @@ impl Likely {
 /// A module that still has functions without code.
 struct Job {
     module: Weak<LinkedModule>,
-    likely: Arc<Likely>,
+    source: Arc<ModuleSource>,
     next: AtomicUsize,
 }
 
 impl Job {
     /// The next function to compile; `None` when all have code.
     fn next(&self, module: &LinkedModule) -> Option<DefinedFuncIndex> {
-        while let Some(index) = self.likely.take() {
+        while let Some(index) = self.source.likely.take() {
             if !module.is_linked(index) {
                 return Some(index);
             }
@@ -104,12 +105,12 @@ const MIN_FUNCTIONS: usize = 8;
 
 impl Workers {
     /// Lets the workers compile a module's functions.
-    pub fn add(&self, module: &Arc<LinkedModule>, likely: &Arc<Likely>) {
+    pub fn add(&self, module: &Arc<LinkedModule>, source: &Arc<ModuleSource>) {
         if module.info().defined_functions() < MIN_FUNCTIONS {
             return;
         }
         self.started.get_or_init(|| self.start());
-        let job = Job { module: Arc::downgrade(module), likely: likely.clone(), next: AtomicUsize::new(0) };
+        let job = Job { module: Arc::downgrade(module), source: source.clone(), next: AtomicUsize::new(0) };
         self.shared.jobs().push_back(Arc::new(job));
         self.shared.wake.notify_all();
     }

@@ -58,6 +58,8 @@ pub struct Config {
     pub(crate) verify_ir: bool,
     pub(crate) relaxed_simd_deterministic: bool,
     pub(crate) compilation: Compilation,
+    #[cfg(feature = "cache")]
+    pub(crate) cache: Option<crate::CacheConfig>,
 }
 
 /// Wasm stack of a thread, unless configured: as much as native programs get for their main thread.
@@ -129,6 +131,8 @@ impl Config {
             verify_ir: false,
             relaxed_simd_deterministic: false,
             compilation: Compilation::Lazy,
+            #[cfg(feature = "cache")]
+            cache: Some(crate::CacheConfig::new()),
         }
     }
 
@@ -141,6 +145,13 @@ impl Config {
     /// How much the optimiser does. [`OptLevel::Speed`] by default.
     pub fn cranelift_opt_level(&mut self, level: OptLevel) -> &mut Self {
         self.opt_level = level;
+        self
+    }
+
+    /// Where compiled code is kept between runs; `None` to keep none. On by default, in the user's cache directory.
+    #[cfg(feature = "cache")]
+    pub fn cache(&mut self, cache: Option<crate::CacheConfig>) -> &mut Self {
+        self.cache = cache;
         self
     }
 

@@ -1,6 +1,8 @@
 //! [`Engine`]: settings, the compiler and the runtime, shared by modules and stores on any number of threads.
 
 use crate::background::Workers;
+#[cfg(feature = "cache")]
+use crate::cache::Cache;
 use crate::config::{Compilation, Config, MemoryStrategy};
 use crate::{Error, Result};
 use epsilon_abi::MemoryPlan;
@@ -18,6 +20,8 @@ struct Inner {
     runtime: Arc<Runtime>,
     compilation: Compilation,
     workers: Workers,
+    #[cfg(feature = "cache")]
+    cache: Result<Arc<Cache>, String>,
 }
 
 impl Default for Engine {
@@ -45,6 +49,8 @@ impl Engine {
             runtime: Arc::new(Runtime::new(settings)),
             compilation: config.compilation,
             workers: Workers::default(),
+            #[cfg(feature = "cache")]
+            cache: open_cache(config),
         })))
     }
 
@@ -61,6 +67,12 @@ impl Engine {
         self.0.compilation
     }
 
+    /// The cache, or why there is none.
+    #[cfg(feature = "cache")]
+    pub fn cache(&self) -> Result<&Arc<Cache>, &str> {
+        self.0.cache.as_ref().map_err(String::as_str)
+    }
+
     pub(crate) fn workers(&self) -> &Workers {
         &self.0.workers
     }
@@ -73,6 +85,14 @@ impl Engine {
 impl AsRef<Arc<Runtime>> for Engine {
     fn as_ref(&self) -> &Arc<Runtime> {
         &self.0.runtime
+    }
+}
+
+#[cfg(feature = "cache")]
+fn open_cache(config: &Config) -> Result<Arc<Cache>, String> {
+    match &config.cache {
+        None => Err("switched off".into()),
+        Some(cache) => Cache::open(cache).map(Arc::new).map_err(|error| error.to_string()),
     }
 }
 

@@ -27,6 +27,10 @@
 
 #[cfg(feature = "compiler")]
 mod background;
+#[cfg(feature = "cache")]
+mod cache;
+#[cfg(feature = "cache")]
+mod codec;
 mod config;
 #[cfg(feature = "compiler")]
 mod engine;
@@ -39,11 +43,15 @@ mod module;
 mod source;
 mod symbols;
 
+#[cfg(feature = "cache")]
+pub use cache::{Cache, CacheConfig, CacheEntryInfo, CacheStatus};
 #[cfg(feature = "compiler")]
 pub use config::Config;
 pub use config::{Compilation, MemoryStrategy, OptLevel};
 #[cfg(feature = "compiler")]
 pub use engine::Engine;
+#[cfg(feature = "compiler")]
+pub use epsilon_compiler::CompileError;
 pub use epsilon_abi::{FuncType, GlobalType, HeapType, Limits, MemoryType, RefType, TableType, ValType};
 pub use epsilon_runtime::{
     AsContext, AsContextMut, Caller, Error, ErrorKind, Extern, ExternRef, Frame, Func, Global, HostError, HostResult,

@@ -187,9 +187,10 @@ impl<T: 'static> Linker<T> {
         Ok(InstancePre { module: module.clone(), definitions: definitions.into() })
     }
 
-    /// The item defined under a name, as an item of `store`.
+    /// The item defined under a name, as an item of `store`; `None` if there is none, or if it is a host function and
+    /// the store is of another engine.
     pub fn get(&self, mut store: impl AsContextMut<Data = T>, module: &str, name: &str) -> Option<Extern> {
-        self.find(module, name).map(|definition| to_item(&mut store, definition))
+        self.find(module, name).and_then(|definition| to_item(&mut store, definition).ok())
     }
 
     fn find(&self, module: &str, name: &str) -> Option<&Definition<T>> {
@@ -274,14 +275,14 @@ fn instantiate<T: 'static>(
     module: &Module,
     definitions: &[Definition<T>],
 ) -> Result<Instance> {
-    let imports: Vec<Extern> = definitions.iter().map(|definition| to_item(store, definition)).collect();
+    let imports = definitions.iter().map(|definition| to_item(store, definition)).collect::<Result<Vec<_>>>()?;
     Instance::new(store, module, &imports)
 }
 
-fn to_item<T: 'static>(store: &mut impl AsContextMut<Data = T>, definition: &Definition<T>) -> Extern {
+fn to_item<T: 'static>(store: &mut impl AsContextMut<Data = T>, definition: &Definition<T>) -> Result<Extern> {
     match definition {
-        Definition::Item(item) => *item,
-        Definition::Host(func) => Extern::Func(func.insert(store)),
+        Definition::Item(item) => Ok(*item),
+        Definition::Host(func) => func.insert(store).map(Extern::Func),
     }
 }
 

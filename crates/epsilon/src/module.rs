@@ -1,14 +1,15 @@
 //! [`Module`]: validated and compiled, ready to be instantiated on any thread.
 
 use crate::background::Likely;
+#[cfg(feature = "cache")]
+use crate::cache::CachedModule;
 use crate::config::Compilation;
 use crate::engine::Engine;
 use crate::externs::{ExportType, ExternType, ImportType};
-use crate::source::{self, CompilerSource};
+use crate::source::{self, ModuleSource, SharedSource};
 use crate::symbols::Symbols;
 use crate::{Error, Result};
 use epsilon_abi::DefinedFuncIndex;
-use epsilon_compiler::ParsedModule;
 use epsilon_runtime::{Demand, LinkedModule};
 use std::borrow::Cow;
 use std::path::Path;
@@ -16,12 +17,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// A compiled module. Cloning is cheap.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Module {
     engine: Engine,
     linked: Arc<LinkedModule>,
-    /// Functions that are likely to be called next, for the workers.
-    likely: Arc<Likely>,
+    source: Arc<ModuleSource>,
 }
 
 /// A custom section of a module.
@@ -60,43 +60,46 @@ impl Module {
     /// # Errors
     /// As [`Module::new`].
     pub fn from_binary(engine: &Engine, wasm: &[u8]) -> Result<Self> {
-        let parsed = engine.compiler().parse(wasm).map_err(Error::module)?;
-        match engine.compilation() {
-            Compilation::Lazy => Self::lazy(engine, wasm, parsed),
-            Compilation::Eager => Self::eager(engine, wasm, parsed),
-        }
-    }
-
-    /// Compiles all functions now.
-    fn eager(engine: &Engine, wasm: &[u8], parsed: ParsedModule) -> Result<Self> {
-        let functions = engine.compiler().compile_all(&parsed, wasm).map_err(Error::module)?;
-        let module = Self::link(engine, wasm, parsed, epsilon_runtime::needed_bytes(&functions))?;
-        let batch: Vec<_> = functions.iter().enumerate().map(|(n, f)| (DefinedFuncIndex::new(n), f)).collect();
+        let source = Arc::new(open_source(engine, wasm)?);
+        source.validate().map_err(Error::module)?;
+        let bodies: usize = source.parsed.info.bodies.iter().map(|body| body.len()).sum();
+        let linked = LinkedModule::new(
+            engine.runtime(),
+            source.parsed.info.clone(),
+            source.wasm.clone(),
+            source::room_for(bodies),
+            Box::new(SharedSource(source.clone())),
+            Box::new(Symbols::default()),
+        )?;
+        let module = Self { engine: engine.clone(), linked, source };
+        let called = module.source.called_before();
+        let batch: Vec<_> = called.iter().map(|(index, function)| (*index, function)).collect();
         module.linked.link(&batch)?;
-        module.linked.seal()?;
-        Ok(module)
-    }
-
-    /// Validates all functions now, and compiles each when it is first called.
-    fn lazy(engine: &Engine, wasm: &[u8], parsed: ParsedModule) -> Result<Self> {
-        engine.compiler().validate(&parsed, wasm).map_err(Error::module)?;
-        let bodies: usize = parsed.info.bodies.iter().map(|body| body.len()).sum();
-        let module = Self::link(engine, wasm, parsed, source::room_for(bodies))?;
-        if !module.linked.can_link_late() {
+        if engine.compilation() == Compilation::Eager || !module.linked.can_link_late() {
             module.compile_all(|_| {})?;
             module.linked.seal()?;
-            return Ok(module);
+        } else {
+            engine.workers().add(&module.linked, &module.source);
         }
-        engine.workers().add(&module.linked, &module.likely);
         Ok(module)
     }
 
-    fn link(engine: &Engine, wasm: &[u8], parsed: ParsedModule, code_bytes: usize) -> Result<Self> {
-        let (info, wasm, likely) = (parsed.info.clone(), Arc::<[u8]>::from(wasm), Arc::<Likely>::default());
-        let source = CompilerSource::new(engine.compiler(), parsed, &wasm, &likely);
-        let symbols = Box::new(Symbols::default());
-        let linked = LinkedModule::new(engine.runtime(), info, wasm, code_bytes, Box::new(source), symbols)?;
-        Ok(Self { engine: engine.clone(), linked, likely })
+    /// Whether the module came from the cache, and why not.
+    #[cfg(feature = "cache")]
+    pub fn cache_status(&self) -> crate::CacheStatus {
+        match (&self.source.cached, self.engine.cache()) {
+            (Some(cached), _) => cached.status(),
+            (None, Ok(_)) => crate::CacheStatus::Unused { reason: "the module is too small to gain from it".into() },
+            (None, Err(reason)) => crate::CacheStatus::Unused { reason: reason.to_owned() },
+        }
+    }
+
+    /// Writes what was compiled to the cache now. This also happens when the last handle of the module is dropped.
+    #[cfg(feature = "cache")]
+    pub fn save_to_cache(&self) {
+        if let Some(cached) = &self.source.cached {
+            cached.save();
+        }
     }
 
     /// Compiles every function that has no code yet, on all processors. `progress` is told how many have code.
@@ -190,10 +193,33 @@ impl Module {
     }
 }
 
+impl std::fmt::Debug for Module {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Module").field(&self.linked).finish()
+    }
+}
+
 impl AsRef<Arc<LinkedModule>> for Module {
     fn as_ref(&self) -> &Arc<LinkedModule> {
         &self.linked
     }
+}
+
+fn open_source(engine: &Engine, wasm: &[u8]) -> Result<ModuleSource> {
+    let parsed = engine.compiler().parse(wasm).map_err(Error::module)?;
+    #[cfg(feature = "cache")]
+    let cached = engine
+        .cache()
+        .ok()
+        .and_then(|cache| CachedModule::open(cache, engine.compiler(), wasm, &parsed.info.bodies));
+    Ok(ModuleSource {
+        compiler: engine.compiler().clone(),
+        parsed,
+        wasm: wasm.into(),
+        likely: Likely::default(),
+        #[cfg(feature = "cache")]
+        cached,
+    })
 }
 
 /// The binary format of a module in either format.

@@ -1,7 +1,9 @@
-//! Where a module's functions come from: the compiler.
+//! Where a module's functions come from: the cache if they are there and intact, else the compiler.
 
 use crate::HostError;
 use crate::background::Likely;
+#[cfg(feature = "cache")]
+use crate::cache::CachedModule;
 use epsilon_abi::{CompiledFunction, DefinedFuncIndex};
 use epsilon_compiler::{Compiler, ParsedModule, Scratch};
 use epsilon_runtime::{Demand, FunctionSource, host_stack_left_bytes};
@@ -26,17 +28,47 @@ pub fn room_for(body_bytes: usize) -> usize {
     body_bytes.saturating_mul(CODE_PER_BODY_BYTE).saturating_add(LEAST_ROOM_BYTES).min(MOST_ROOM_BYTES)
 }
 
-/// Compiles functions of one module when they are wanted.
-pub struct CompilerSource {
-    compiler: Arc<Compiler>,
-    parsed: ParsedModule,
-    wasm: Arc<[u8]>,
-    likely: Arc<Likely>,
+/// The functions of one module.
+pub struct ModuleSource {
+    pub compiler: Arc<Compiler>,
+    pub parsed: ParsedModule,
+    pub wasm: Arc<[u8]>,
+    pub likely: Likely,
+    #[cfg(feature = "cache")]
+    pub cached: Option<CachedModule>,
 }
 
-impl CompilerSource {
-    pub fn new(compiler: &Arc<Compiler>, parsed: ParsedModule, wasm: &Arc<[u8]>, likely: &Arc<Likely>) -> Self {
-        Self { compiler: compiler.clone(), parsed, wasm: wasm.clone(), likely: likely.clone() }
+impl ModuleSource {
+    /// Validates all bodies, unless the cache knows that they are valid.
+    pub fn validate(&self) -> Result<(), epsilon_compiler::CompileError> {
+        #[cfg(feature = "cache")]
+        if self.cached.as_ref().is_some_and(|cached| cached.is_hit()) {
+            return Ok(());
+        }
+        self.compiler.validate(&self.parsed, &self.wasm)?;
+        #[cfg(feature = "cache")]
+        if let Some(cached) = &self.cached {
+            cached.validated();
+        }
+        Ok(())
+    }
+
+    /// The functions that are worth linking before anything runs.
+    pub fn called_before(&self) -> Vec<(DefinedFuncIndex, CompiledFunction)> {
+        #[cfg(feature = "cache")]
+        if let Some(cached) = &self.cached {
+            return cached.called();
+        }
+        Vec::new()
+    }
+
+    fn from_cache(&self, index: DefinedFuncIndex) -> Option<CompiledFunction> {
+        #[cfg(feature = "cache")]
+        if let Some(cached) = &self.cached {
+            return cached.function(index);
+        }
+        let _ = index;
+        None
     }
 
     fn compile(&self, index: DefinedFuncIndex) -> Result<CompiledFunction, HostError> {
@@ -45,10 +77,9 @@ impl CompilerSource {
             Ok(self.compiler.compile_function(&self.parsed, &self.wasm, index, scratch)?)
         })
     }
-}
 
-impl FunctionSource for CompilerSource {
-    fn function(&self, index: DefinedFuncIndex, _: Demand) -> Result<CompiledFunction, HostError> {
+    /// Compiles on this thread's stack, or on another one where this is short.
+    fn compile_somewhere(&self, index: DefinedFuncIndex) -> Result<CompiledFunction, HostError> {
         if host_stack_left_bytes() >= COMPILER_STACK_BYTES {
             return self.compile(index);
         }
@@ -58,10 +89,33 @@ impl FunctionSource for CompilerSource {
             compilation.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload))
         })
     }
+}
 
-    fn linked(&self, _: DefinedFuncIndex, function: &CompiledFunction, demand: Demand) {
-        if demand == Demand::Call {
-            self.likely.add(function.relocations.iter().map(|relocation| relocation.target));
+/// What the runtime asks, for the source that the module shares.
+pub struct SharedSource(pub Arc<ModuleSource>);
+
+impl FunctionSource for SharedSource {
+    fn function(&self, index: DefinedFuncIndex, demand: Demand) -> Result<CompiledFunction, HostError> {
+        if let Some(function) = self.0.from_cache(index) {
+            self.note(index, &function, demand, false);
+            return Ok(function);
         }
+        let function = self.0.compile_somewhere(index)?;
+        self.note(index, &function, demand, true);
+        Ok(function)
+    }
+}
+
+impl SharedSource {
+    /// Tells the workers and the cache what is about to be linked.
+    fn note(&self, index: DefinedFuncIndex, function: &CompiledFunction, demand: Demand, fresh: bool) {
+        if demand == Demand::Call {
+            self.0.likely.add(function.relocations.iter().map(|relocation| relocation.target));
+        }
+        #[cfg(feature = "cache")]
+        if let Some(cached) = &self.0.cached {
+            cached.linked(index, function, fresh, demand);
+        }
+        let _ = (index, fresh);
     }
 }

@@ -17,12 +17,7 @@ pub(crate) fn args_sizes_get(ctx: &mut WasiCtx, mut memory: GuestMemory<'_>, cou
 }
 
 /// witx: "Read environment variable data."
-pub(crate) fn environ_get(
-    ctx: &mut WasiCtx,
-    mut memory: GuestMemory<'_>,
-    environ: u32,
-    environ_buf: u32,
-) -> Outcome {
+pub(crate) fn environ_get(ctx: &mut WasiCtx, mut memory: GuestMemory<'_>, environ: u32, environ_buf: u32) -> Outcome {
     Ok(write_list(&ctx.env, &mut memory, environ, environ_buf)?)
 }
 

@@ -130,11 +130,7 @@ fn more(host: Host) -> Errno {
         Host::SHUTDOWN => return Errno::Pipe,
         _ => {}
     }
-    if host == Host::OPNOTSUPP {
-        Errno::NotSup
-    } else {
-        Errno::Io
-    }
+    if host == Host::OPNOTSUPP { Errno::NotSup } else { Errno::Io }
 }
 
 impl From<io::Error> for Errno {

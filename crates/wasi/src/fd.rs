@@ -52,13 +52,7 @@ pub(crate) fn fd_advise(
 }
 
 /// witx: "Force the allocation of space in a file."
-pub(crate) fn fd_allocate(
-    ctx: &mut WasiCtx,
-    _memory: GuestMemory<'_>,
-    fd: u32,
-    offset: u64,
-    len: u64,
-) -> Outcome {
+pub(crate) fn fd_allocate(ctx: &mut WasiCtx, _memory: GuestMemory<'_>, fd: u32, offset: u64, len: u64) -> Outcome {
     let descriptor = ctx.table.with(fd, Rights::FD_ALLOCATE)?;
     let open = match &descriptor.kind {
         Kind::File(open) if open.writable => open,
@@ -72,9 +66,8 @@ pub(crate) fn fd_allocate(
         return Err(Errno::Fbig.into());
     }
     #[cfg(target_os = "linux")]
-    let result = ctx.interrupt.retry(|| {
-        rustix::fs::fallocate(&open.file, rustix::fs::FallocateFlags::empty(), offset, len)
-    });
+    let result =
+        ctx.interrupt.retry(|| rustix::fs::fallocate(&open.file, rustix::fs::FallocateFlags::empty(), offset, len));
     #[cfg(not(target_os = "linux"))]
     let result: std::io::Result<()> = {
         let _ = open;
@@ -253,9 +246,7 @@ impl NewTime {
         match self {
             NewTime::Keep => Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT },
             NewTime::Now => Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW },
-            NewTime::At { ns } => {
-                Timespec { tv_sec: (ns / 1_000_000_000) as _, tv_nsec: (ns % 1_000_000_000) as _ }
-            }
+            NewTime::At { ns } => Timespec { tv_sec: (ns / 1_000_000_000) as _, tv_nsec: (ns % 1_000_000_000) as _ },
         }
     }
 }

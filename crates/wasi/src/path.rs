@@ -238,11 +238,11 @@ fn open_file(dir: &Dir, request: &OpenRequest) -> Result<File, Errno> {
     flags.set(OFlags::APPEND, request.flags.contains(FdFlags::APPEND));
     let write = request.write || request.open.contains(OpenFlags::TRUNC);
     let mut options = OpenOptions::new();
-    options
-        .read(request.read || !write)
-        .write(write)
-        .custom_flags(flags.bits() as i32)
-        .follow(if request.follow { FollowSymlinks::Yes } else { FollowSymlinks::No });
+    options.read(request.read || !write).write(write).custom_flags(flags.bits() as i32).follow(if request.follow {
+        FollowSymlinks::Yes
+    } else {
+        FollowSymlinks::No
+    });
     Ok(dir.open_with(&request.path, &options)?)
 }
 

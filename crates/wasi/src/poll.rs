@@ -38,10 +38,19 @@ const WRITABLE_BYTES: u64 = 4096;
 #[derive(Debug, Clone, Copy)]
 enum Wish {
     /// Until this clock shows this time.
-    Clock { id: u32, deadline_ns: u64 },
-    Fd { fd: u32, tag: u8 },
+    Clock {
+        id: u32,
+        deadline_ns: u64,
+    },
+    Fd {
+        fd: u32,
+        tag: u8,
+    },
     /// Nothing to wait for: this is wrong with it.
-    Wrong { tag: u8, errno: Errno },
+    Wrong {
+        tag: u8,
+        errno: Errno,
+    },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -152,9 +161,7 @@ fn clock_wish(ctx: &mut WasiCtx, record: &[u8]) -> Wish {
     }
     // A relative wait is not to be stretched or cut when the clock of the day is set.
     match ctx.clocks.now_ns(CLOCK_MONOTONIC) {
-        Ok(now_ns) => {
-            Wish::Clock { id: CLOCK_MONOTONIC, deadline_ns: now_ns.saturating_add(timeout_ns) }
-        }
+        Ok(now_ns) => Wish::Clock { id: CLOCK_MONOTONIC, deadline_ns: now_ns.saturating_add(timeout_ns) },
         Err(errno) => wrong(errno),
     }
 }
@@ -253,7 +260,13 @@ fn pollable(table: &Table, fd: u32, tag: u8) -> Result<Option<PollFd<'_>>, Errno
     let fits = match &descriptor.kind {
         Kind::Input(_) | Kind::Listener(_) => tag == FD_READ,
         Kind::Output(_) => tag == FD_WRITE,
-        Kind::File(open) => if tag == FD_READ { open.readable } else { open.writable },
+        Kind::File(open) => {
+            if tag == FD_READ {
+                open.readable
+            } else {
+                open.writable
+            }
+        }
         Kind::Directory(_) => false,
         Kind::Stream(_) => true,
     };

@@ -138,8 +138,7 @@ impl Descriptor {
 }
 
 /// What a connection can do.
-const SOCKET: Rights =
-    Rights::STREAM.union(Rights::FD_READ).union(Rights::FD_WRITE).union(Rights::SOCK_SHUTDOWN);
+const SOCKET: Rights = Rights::STREAM.union(Rights::FD_READ).union(Rights::FD_WRITE).union(Rights::SOCK_SHUTDOWN);
 
 /// What the host says a descriptor is.
 pub(crate) fn host_filetype(fd: BorrowedFd<'_>) -> FileType {

@@ -155,8 +155,7 @@ impl Rights {
         .union(Rights::POLL_FD_READWRITE);
 
     /// What a file open for writing may do on top.
-    pub(crate) const WRITABLE: Rights =
-        Rights::FD_WRITE.union(Rights::FD_ALLOCATE).union(Rights::FD_FILESTAT_SET_SIZE);
+    pub(crate) const WRITABLE: Rights = Rights::FD_WRITE.union(Rights::FD_ALLOCATE).union(Rights::FD_FILESTAT_SET_SIZE);
 
     /// What makes sense on a stream: a pipe, a terminal, a socket.
     pub(crate) const STREAM: Rights = Rights::FD_FDSTAT_SET_FLAGS

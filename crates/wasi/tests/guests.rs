@@ -1,7 +1,9 @@
 //! Guests run by the virtual machine: the calls from the other side.
 
 use epsilon::{Engine, Instance, Linker, Module, Store};
-use epsilon_wasi::{Access, Captured, Exit, InputStream, NOT_YET, OutputStream, Param, Version, WasiCtx, add_to_linker, calls};
+use epsilon_wasi::{
+    Access, Captured, Exit, InputStream, NOT_YET, OutputStream, Param, Version, WasiCtx, add_to_linker, calls,
+};
 
 fn context(output: &Captured) -> WasiCtx {
     let mut builder = WasiCtx::builder();

@@ -87,9 +87,8 @@ fn times_can_be_set_one_by_one() {
     let mut guest = Guest::new();
     let fd = guest.open("file", CREAT, RW).unwrap();
     let times = |guest: &mut Guest| guest.stat(fd).map(|stat| (stat.atim, stat.mtim)).unwrap();
-    let set = |guest: &mut Guest, atim, mtim, flags| {
-        guest.call("fd_filestat_set_times", &[fd.into(), atim, mtim, flags])
-    };
+    let set =
+        |guest: &mut Guest, atim, mtim, flags| guest.call("fd_filestat_set_times", &[fd.into(), atim, mtim, flags]);
     assert_eq!(set(&mut guest, 1_000_000_007, 2_000_000_009, ATIM | MTIM), Ok(()));
     assert_eq!(times(&mut guest), (1_000_000_007, 2_000_000_009));
     assert_eq!(set(&mut guest, 5, 6, ATIM), Ok(()));

@@ -94,7 +94,7 @@ fn sleeping_takes_as_long_as_asked() {
         let start = Instant::now();
         let wish = On::Clock { id, timeout: 30_000_000, flags: 0 };
         assert_eq!(poll(&mut guest, &[wish]), Ok(vec![event(100, 0)]));
-        assert!((30..2000).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+        assert!((30..20_000).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
     }
     assert_eq!(poll(&mut guest, &[ms(0)]), Ok(vec![event(100, 0)]));
 }
@@ -121,7 +121,7 @@ fn absolute_times_are_of_their_clock() {
         let start = Instant::now();
         let wish = On::Clock { id: id as u32, timeout: now + 30_000_000, flags: 1 };
         assert_eq!(poll(&mut guest, &[wish]), Ok(vec![event(100, 0)]));
-        assert!((15..2000).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+        assert!((15..20_000).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
         let past = On::Clock { id: id as u32, timeout: now - 1, flags: 1 };
         assert_eq!(poll(&mut guest, &[past]), Ok(vec![event(100, 0)]));
     }

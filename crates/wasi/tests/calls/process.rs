@@ -62,8 +62,7 @@ fn signatures_are_those_of_the_specification() {
     let table = calls(Version::Preview1);
     let shape = |name: &str| {
         let call = table.iter().find(|call| call.name == name).unwrap();
-        let params: String =
-            call.params.iter().map(|param| if *param == Param::I32 { 'i' } else { 'l' }).collect();
+        let params: String = call.params.iter().map(|param| if *param == Param::I32 { 'i' } else { 'l' }).collect();
         (params, call.returns_errno)
     };
     let cases = [

@@ -66,7 +66,10 @@ impl World {
                 let entry = entry.unwrap();
                 let metadata = std::fs::symlink_metadata(entry.path()).unwrap();
                 let links = if entry.file_name() == "root" { 0 } else { metadata.nlink() };
-                let contents = if metadata.is_file() { std::fs::read_to_string(entry.path()).unwrap() } else { String::new() };
+                let contents = match metadata.is_file() {
+                    true => std::fs::read_to_string(entry.path()).unwrap(),
+                    false => String::new(),
+                };
                 let name = format!("{dir}/{} {:o}", entry.file_name().to_string_lossy(), metadata.mode());
                 found.push((name, contents, links));
             }
@@ -127,9 +130,22 @@ fn one_call(guest: &mut Guest, random: &mut SeededRandom) -> Vec<u8> {
         byte[0] % limit
     };
     let names = [
-        "dir/swap/secret", "dir/swap", "dir/swap/new", "dir/swap/../../secret", "dir/swap/../file", "dir/file",
-        "relative/secret", "through/deep/secret", "dir/swap/deep/secret", "parent/secret", "absolute/secret",
-        "dir/swap/deep", "dir/link", "dir/new", "./dir/swap/./secret", "dir/swap/deep/../secret",
+        "dir/swap/secret",
+        "dir/swap",
+        "dir/swap/new",
+        "dir/swap/../../secret",
+        "dir/swap/../file",
+        "dir/file",
+        "relative/secret",
+        "through/deep/secret",
+        "dir/swap/deep/secret",
+        "parent/secret",
+        "absolute/secret",
+        "dir/swap/deep",
+        "dir/link",
+        "dir/new",
+        "./dir/swap/./secret",
+        "dir/swap/deep/../secret",
     ];
     let (a, b) = (names[usize::from(roll(16))], names[usize::from(roll(16))]);
     match roll(12) {

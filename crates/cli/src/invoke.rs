@@ -1,0 +1,189 @@
+//! Calling one function of a module: its arguments from words, and its results to words.
+
+use crate::report::Advice;
+use anyhow::Result;
+use epsilon::{ExternType, FuncType, HeapType, Module, Val, ValType};
+use std::ffi::OsString;
+use std::fmt::Write as _;
+
+/// A function to call, with its arguments.
+#[derive(Debug)]
+pub struct Call {
+    /// The name of its export.
+    pub name: String,
+    /// Its arguments.
+    pub arguments: Vec<Val>,
+    /// Its results, before the call.
+    pub results: Vec<Val>,
+}
+
+impl Call {
+    /// A call of the function exported as `name`, with arguments of the types that it takes.
+    pub fn new(module: &Module, module_name: &str, name: &str, words: &[OsString]) -> Result<Self> {
+        let ty = match module.get_export(name) {
+            Some(ExternType::Func(ty)) => ty,
+            Some(other) => {
+                let message = format!("`{name}` of `{module_name}` is no function, but a {other}");
+                return Err(Advice::new(message, functions(module)));
+            }
+            None => {
+                let message = format!("`{module_name}` exports no function `{name}`");
+                return Err(Advice::new(message, functions(module)));
+            }
+        };
+        if words.len() != ty.params.len() {
+            return Err(wrong_count(name, &ty, words.len()));
+        }
+        let mut arguments = Vec::new();
+        for (n, (ty_wanted, word)) in ty.params.iter().zip(words).enumerate() {
+            let Some(value) = word.to_str().and_then(|word| parse(word, *ty_wanted)) else {
+                let message = format!("argument {} of `{name}`: {word:?} is no {ty_wanted}", n + 1);
+                return Err(Advice::new(message, format!("{}; the function is {name} {ty}", how_to_write(*ty_wanted))));
+            };
+            arguments.push(value);
+        }
+        let results = ty.results.iter().map(|ty| Val::default_for(*ty).unwrap_or(Val::I32(0))).collect();
+        Ok(Self { name: name.to_owned(), arguments, results })
+    }
+
+    /// The results, one a line.
+    pub fn results_text(&self) -> String {
+        let mut text = String::new();
+        for value in &self.results {
+            let _ = match value {
+                Val::I32(n) => writeln!(text, "{n}"),
+                Val::I64(n) => writeln!(text, "{n}"),
+                Val::F32(bits) => writeln!(text, "{}", f32::from_bits(*bits)),
+                Val::F64(bits) => writeln!(text, "{}", f64::from_bits(*bits)),
+                Val::V128(bits) => writeln!(text, "{bits:#034x}"),
+                Val::FuncRef(None) | Val::ExternRef(None) => writeln!(text, "null"),
+                Val::FuncRef(Some(_)) => writeln!(text, "<funcref>"),
+                Val::ExternRef(Some(_)) => writeln!(text, "<externref>"),
+            };
+        }
+        text
+    }
+}
+
+/// The functions that can be called by name, for help.
+pub fn functions(module: &Module) -> String {
+    let mut lines = Vec::new();
+    for export in module.exports() {
+        if let Some(ty) = export.ty().func().filter(|_| !matches!(export.name(), "_start" | "_initialize")) {
+            lines.push(format!("\n{} {ty}", export.name()));
+        }
+    }
+    match lines.len() {
+        0 => "the module exports no functions that could be called with `--invoke`".into(),
+        _ => format!("these functions can be called with `--invoke NAME`:{}", lines.concat()),
+    }
+}
+
+fn wrong_count(name: &str, ty: &FuncType, count: usize) -> anyhow::Error {
+    let wanted = ty.params.len();
+    let message = match ty.params.get(count) {
+        Some(missing) => format!("argument {} of `{name}` is missing: the function takes {wanted}, the next is an {missing}", count + 1),
+        None => format!("argument {} of `{name}` is one too many: the function takes {wanted}", wanted + 1),
+    };
+    Advice::new(message.replace("is an v128", "is a v128"), format!("the function is {name} {ty}"))
+}
+
+/// The value that a word stands for.
+fn parse(word: &str, ty: ValType) -> Option<Val> {
+    match ty {
+        ValType::I32 => integer(word).filter(|n| (i128::from(i32::MIN)..=i128::from(u32::MAX)).contains(n)).map(|n| Val::I32(n as i32)),
+        ValType::I64 => integer(word).filter(|n| (i128::from(i64::MIN)..=i128::from(u64::MAX)).contains(n)).map(|n| Val::I64(n as i64)),
+        ValType::F32 => word.parse().ok().map(|n: f32| Val::F32(n.to_bits())),
+        ValType::F64 => word.parse().ok().map(|n: f64| Val::F64(n.to_bits())),
+        ValType::V128 => vector(word).map(Val::V128),
+        ValType::Ref(_) if word == "null" => Val::default_for(ty),
+        ValType::Ref(_) => None,
+    }
+}
+
+/// How values of a type are written, for help.
+fn how_to_write(ty: ValType) -> String {
+    match ty {
+        ValType::I32 | ValType::I64 => "write an integer in its range, such as 42, -1 or 0xff".into(),
+        ValType::F32 | ValType::F64 => "write a number, such as 1.5, -2e9, inf or nan".into(),
+        ValType::V128 => "write all 128 bits as one number, such as 0x000102030405060708090a0b0c0d0e0f".into(),
+        ValType::Ref(ty) if ty.nullable && !matches!(ty.heap, HeapType::Any) => {
+            "the only reference that can be written is null".into()
+        }
+        ValType::Ref(_) => "no reference of this type can be written".into(),
+    }
+}
+
+fn integer(word: &str) -> Option<i128> {
+    let (negative, digits) = match word.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, word.strip_prefix('+').unwrap_or(word)),
+    };
+    let magnitude = vector(digits).and_then(|n| i128::try_from(n).ok())?;
+    Some(if negative { -magnitude } else { magnitude })
+}
+
+/// 128 bits: decimal or hexadecimal, with underscores between digits as in the text format.
+fn vector(digits: &str) -> Option<u128> {
+    let digits = digits.replace('_', "");
+    if digits.starts_with(['+', '-']) {
+        return None;
+    }
+    match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
+        Some(digits) if !digits.starts_with(['+', '-']) => u128::from_str_radix(digits, 16).ok(),
+        Some(_) => None,
+        None => digits.parse().ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Call, parse};
+    use epsilon::{Val, ValType};
+
+    /// A value's bits: values have no equality of their own.
+    fn bits(word: &str, ty: ValType) -> Option<u128> {
+        Some(match parse(word, ty)? {
+            Val::I32(n) => u128::from(n as u32),
+            Val::I64(n) => u128::from(n as u64),
+            Val::F32(bits) => u128::from(bits),
+            Val::F64(bits) => u128::from(bits),
+            Val::V128(bits) => bits,
+            Val::FuncRef(reference) => u128::from(reference.is_some()),
+            Val::ExternRef(reference) => u128::from(reference.is_some()),
+        })
+    }
+
+    #[test]
+    fn integers_may_be_signed_or_not_and_must_fit() {
+        let cases = [("0", 0), ("-1", 0xffff_ffff), ("4294967295", 0xffff_ffff), ("0xFF", 255), ("-0x10", 0xffff_fff0), ("1_000", 1000)];
+        for (word, value) in cases {
+            assert_eq!(bits(word, ValType::I32), Some(value), "{word}");
+        }
+        for word in ["", "-", "4294967296", "-2147483649", "1.0", "0x", "--1", "0x-1", "-+1", "x"] {
+            assert_eq!(bits(word, ValType::I32), None, "{word}");
+        }
+        assert_eq!(bits("-9223372036854775808", ValType::I64), Some(1 << 63));
+        assert_eq!(bits("18446744073709551615", ValType::I64), Some(u128::from(u64::MAX)));
+        assert_eq!(bits("18446744073709551616", ValType::I64), None);
+    }
+
+    #[test]
+    fn numbers_vectors_and_null() {
+        assert_eq!(bits("1.5", ValType::F32), Some(u128::from(1.5f32.to_bits())));
+        assert_eq!(bits("-inf", ValType::F64), Some(u128::from(f64::NEG_INFINITY.to_bits())));
+        assert_eq!(bits("one", ValType::F64), None);
+        assert_eq!(bits("0xffffffffffffffffffffffffffffffff", ValType::V128), Some(u128::MAX));
+        assert_eq!(bits("-1", ValType::V128), None);
+        assert_eq!(bits("null", ValType::EXTERNREF), Some(0));
+        assert_eq!(bits("0", ValType::FUNCREF), None);
+    }
+
+    #[test]
+    fn results_are_lines() {
+        let results = vec![Val::I32(-1), Val::I64(i64::MIN), Val::from(0.1f32), Val::from(-0.0f64), Val::V128(255), Val::FuncRef(None)];
+        let call = Call { name: "f".into(), arguments: Vec::new(), results };
+        let vector = "0x000000000000000000000000000000ff";
+        assert_eq!(call.results_text(), format!("-1\n-9223372036854775808\n0.1\n-0\n{vector}\nnull\n"));
+    }
+}

@@ -1,0 +1,236 @@
+//! `epsilon run`: loads a module, gives it what it imports, runs it, and ends as it ended.
+
+use crate::host::{GuestOptions, Host, Limits};
+use crate::input::Input;
+use crate::invoke::{self, Call};
+use crate::options::{EngineOptions, OptimizeOptions, Options};
+use crate::report::{self, Advice};
+use crate::stop::{Cause, Stop};
+use anyhow::{Context as _, Result};
+use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use epsilon::{Engine, ErrorKind, ExternType, Instance, Linker, Module, Store};
+use epsilon_wasi::Exit;
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+
+/// Run a program, or call a function of a module
+#[derive(Args)]
+#[command(override_usage = "epsilon run [OPTIONS] <FILE> [ARGS]...")]
+pub struct RunCommand {
+    /// A module in the binary or the text format, `-` for the standard input; then the guest's arguments
+    // One list, so that what follows the file is never taken for an option of ours.
+    #[arg(value_name = "FILE [ARGS]", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    words: Vec<OsString>,
+    /// Call this function with the arguments, instead of running the program, and print its results
+    #[arg(long, value_name = "FUNCTION")]
+    invoke: Option<String>,
+    /// Load another module first, and let imports from NAME find its exports; may be repeated
+    #[arg(long = "preload", value_name = "NAME=FILE", value_parser = OsStringValueParser::new().try_map(Preload::parse))]
+    preloads: Vec<Preload>,
+    /// Let unknown imports trap when they are called, instead of refusing the module
+    #[arg(long)]
+    unknown_imports_trap: bool,
+    #[command(flatten)]
+    guest: GuestOptions,
+    #[command(flatten)]
+    engine: EngineOptions,
+    #[command(flatten)]
+    optimize: OptimizeOptions,
+}
+
+/// A module to be loaded first, and the name under which its exports are found.
+#[derive(Clone, Debug)]
+struct Preload {
+    name: String,
+    path: PathBuf,
+}
+
+impl Preload {
+    fn parse(text: OsString) -> Result<Self, String> {
+        let bytes = text.as_bytes();
+        let split = bytes.iter().position(|byte| *byte == b'=').filter(|at| *at > 0);
+        let at = split.ok_or("write NAME=FILE")?;
+        let name = String::from_utf8(bytes[..at].to_vec()).map_err(|_| "the name is not UTF-8")?;
+        Ok(Self { name, path: OsString::from_vec(bytes[at + 1..].to_vec()).into() })
+    }
+}
+
+/// What runs: a module, its store, and what it can import.
+struct Session {
+    name: String,
+    module: Module,
+    linker: Linker<Host>,
+    store: Store<Host>,
+    stop: Stop,
+}
+
+impl RunCommand {
+    /// Runs the guest; returns the exit code.
+    pub fn execute(self) -> Result<i32> {
+        let stop = Stop::begin()?;
+        let mut options = self.engine.options(&self.optimize)?;
+        options.unknown_imports_trap |= self.unknown_imports_trap;
+        let engine = Engine::new(&options.config)?;
+        let (file, args) = self.words.split_first().context("no module is named")?;
+        let path = Path::new(file);
+        let input = Input::read(path)?;
+        let module = input.compile(&engine)?;
+        let call = match &self.invoke {
+            Some(function) => Some(Call::new(&module, &input.name, function, args)?),
+            None if can_start(&module, &input.wasm) => None,
+            None => {
+                let message = format!("`{}` has no `_start`: it is a library, and no program", input.name);
+                return Err(Advice::new(message, invoke::functions(&module)));
+            }
+        };
+        // The arguments of a call are not those of the program around it.
+        let wasi = self.guest.wasi(path, if call.is_some() { &[] } else { args })?;
+        let interrupt = wasi.interrupt().clone();
+        let mut store = Store::new(&engine, Host { wasi, limits: Limits::new(&options) });
+        store.limiter(|host| &mut host.limits);
+        let mut linker = Linker::new(&engine);
+        epsilon_wasi::add_to_linker(&mut linker, |host: &mut Host| &mut host.wasi)?;
+        stop.watch(&input.name, store.interrupt_handle(), interrupt, options.timeout.clone())?;
+        let mut session = Session { name: input.name, module, linker, store, stop };
+        let code = session.run(&self.preloads, &options, call);
+        // Not dropped: the process ends now, and takes everything with it.
+        std::mem::forget(session);
+        code
+    }
+}
+
+/// Whether running the module without a call of a function does anything.
+fn can_start(module: &Module, wasm: &[u8]) -> bool {
+    module.get_export("_start").is_some_and(|ty| ty.func().is_some()) || has_start_section(wasm)
+}
+
+fn has_start_section(wasm: &[u8]) -> bool {
+    let mut payloads = wasmparser::Parser::new(0).parse_all(wasm);
+    payloads.any(|payload| matches!(payload, Ok(wasmparser::Payload::StartSection { .. })))
+}
+
+impl Session {
+    /// Runs the guest; returns the exit code.
+    fn run(&mut self, preloads: &[Preload], options: &Options, mut call: Option<Call>) -> Result<i32> {
+        let outcome = self.run_guest(preloads, options, call.as_mut());
+        // What the guest has written comes before anything that is said about it.
+        let flushed = self.store.data().wasi.flush();
+        let code = match outcome {
+            Ok(()) => 0,
+            Err(error) => self.end_code(error)?,
+        };
+        flushed.with_context(|| format!("cannot write the output of `{}`", self.name))?;
+        if let Some(call) = call.filter(|_| code == 0) {
+            io::stdout().write_all(call.results_text().as_bytes()).context("cannot write the results")?;
+        }
+        Ok(code)
+    }
+
+    fn run_guest(&mut self, preloads: &[Preload], options: &Options, call: Option<&mut Call>) -> Result<()> {
+        for preload in preloads {
+            self.preload(preload, options)?;
+        }
+        let module = self.module.clone();
+        let instance = self.instantiate(&module, options)?;
+        if module.get_export("_initialize").is_some() {
+            instance.get_typed_func::<(), ()>(&mut self.store, "_initialize")?.call(&mut self.store, ())?;
+        }
+        match call {
+            Some(call) => {
+                let func = instance.get_func(&mut self.store, &call.name).context("the function is exported")?;
+                func.call(&mut self.store, &call.arguments, &mut call.results)?;
+            }
+            None if module.get_export("_start").is_some() => {
+                instance.get_typed_func::<(), ()>(&mut self.store, "_start")?.call(&mut self.store, ())?;
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn preload(&mut self, preload: &Preload, options: &Options) -> Result<()> {
+        let input = Input::read(&preload.path)?;
+        let module = input.compile(self.linker.engine())?;
+        let instance = self.instantiate(&module, options).with_context(|| format!("cannot preload `{}`", input.name))?;
+        if matches!(module.get_export("_initialize"), Some(ExternType::Func(_))) {
+            instance.get_typed_func::<(), ()>(&mut self.store, "_initialize")?.call(&mut self.store, ())?;
+        }
+        self.linker.instance(&mut self.store, &preload.name, instance)?;
+        Ok(())
+    }
+
+    fn instantiate(&mut self, module: &Module, options: &Options) -> Result<Instance> {
+        if options.unknown_imports_trap {
+            self.linker.define_unknown_imports_as_traps(module)?;
+        }
+        let error = match self.linker.instantiate(&mut self.store, module) {
+            Ok(instance) => return Ok(instance),
+            Err(error) => error,
+        };
+        match error.kind() {
+            ErrorKind::Import { .. } => Err(self.unknown_imports(module).unwrap_or(error.into())),
+            ErrorKind::Limit(message) if error.backtrace().is_none() => {
+                Err(Advice::new(format!("cannot instantiate `{}`: {message}", self.name), "the limits are set with `-W`"))
+            }
+            _ => Err(error.into()),
+        }
+    }
+
+    /// The error for a module with imports that nothing here provides.
+    fn unknown_imports(&mut self, module: &Module) -> Option<anyhow::Error> {
+        let unknown = module.imports().filter(|import| {
+            self.linker.get(&mut self.store, import.module(), import.name()).is_none()
+        });
+        let unknown: Vec<_> = unknown.collect();
+        let first = unknown.first()?;
+        let mut message = format!("`{}` imports what is not there:", self.name);
+        for import in &unknown {
+            message += &format!("\n    `{}`.`{}`: {}", import.module(), import.name(), import.ty());
+        }
+        Some(Advice::new(message, help_for_import(first.module(), first.name())))
+    }
+
+    /// The exit code of a guest that did not return.
+    fn end_code(&self, error: anyhow::Error) -> Result<i32> {
+        let error = match error.downcast::<epsilon::Error>() {
+            Ok(error) => error,
+            Err(error) => return Err(error),
+        };
+        if let Some(Exit(code)) = error.downcast_ref::<Exit>() {
+            return Ok(*code);
+        }
+        if let Some(cause) = self.stop.cause() {
+            if let Cause::Time(limit) = &cause {
+                report::timeout(&self.name, &limit.text, Some(&error));
+            }
+            return Ok(cause.exit_code());
+        }
+        if error.trap().is_none() && error.backtrace().is_none() {
+            return Err(anyhow::Error::new(error).context(format!("cannot run `{}`", self.name)));
+        }
+        report::guest_end(&self.name, &error);
+        Ok(report::EXIT_TRAP)
+    }
+}
+
+/// What to do about an import that nothing here provides.
+fn help_for_import(module: &str, name: &str) -> String {
+    let reason = match (module, name) {
+        ("wasi", "thread-spawn") => "the module uses threads of WASI, which Epsilon does not have; build it without",
+        ("wasi_snapshot_preview1" | "wasi_unstable", _) => "WASI preview 1 has no such call; the module asks for an extension",
+        _ if module.starts_with("wasix_") => "the module is built for WASIX; build it for WASI preview 1",
+        _ if module.starts_with("wasi:") => "the module is made for a component; build it for WASI preview 1",
+        _ if module.starts_with("__wbindgen") || module == "wbg" => {
+            "the module is built for JavaScript by wasm-bindgen; build it for WASI preview 1"
+        }
+        _ => {
+            return format!(
+                "`--preload {module}=FILE` takes them from another module, `--unknown-imports-trap` lets functions trap when called"
+            );
+        }
+    };
+    reason.into()
+}

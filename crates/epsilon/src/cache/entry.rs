@@ -1,0 +1,226 @@
+//! An entry of the cache: one file with the compiled functions of one module under one set of settings.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 8 | `EPSLCODE` |
+//! | 4 | version of this format |
+//! | 4 | number of functions that the module defines |
+//! | 4 | number of records *n* |
+//! | 4 | how many of the records, from the first, were called by guests: in the order of first use |
+//! | 32 | what the entry is for: hash of the module and of everything that affects code |
+//! | 48 × *n* | records: function (4), length (4), offset in the file (8), keyed hash of its bytes (32) |
+//! | 32 | keyed hash of all of the above |
+//! | … | bytes of the functions (see `codec`), in the order of the records |
+//!
+//! Bytes are read into our own memory first and hashed there, so that no change of the file reaches what runs. The
+//! hashes are keyed with the user's secret, so that no one else can make an entry.
+
+use crate::codec::{self, Reader};
+use epsilon_abi::{CompiledFunction, DefinedFuncIndex};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+const MAGIC: &[u8; 8] = b"EPSLCODE";
+const VERSION: u32 = 1;
+const HEADER_BYTES: usize = 56;
+const RECORD_BYTES: usize = 48;
+const HASH_BYTES: usize = 32;
+
+/// No entry has more functions: a module may define a million (the implementation limit of validation).
+const MAX_RECORDS: usize = 1_000_000;
+/// No function is larger: the code of a whole module must fit 120 MiB, and tables take a multiple.
+const MAX_RECORD_BYTES: usize = 512 << 20;
+
+/// A secret that hashes are keyed with.
+pub type Secret = [u8; 32];
+
+/// What an entry is for.
+pub type Key = [u8; 32];
+
+/// An entry whose header and records have been checked. Functions are read and checked as they are asked for.
+pub struct Entry {
+    file: File,
+    secret: Secret,
+    function_count: usize,
+    records: Vec<Record>,
+    by_function: HashMap<DefinedFuncIndex, usize>,
+    called: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Record {
+    function: DefinedFuncIndex,
+    len_bytes: u32,
+    offset: u64,
+    hash: [u8; 32],
+}
+
+/// What a file that is no entry, or a damaged one, is refused with.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Damaged;
+
+impl Entry {
+    /// Opens the entry at `path`.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotFound`] if there is none; [`io::ErrorKind::InvalidData`] if it is damaged or for something
+    /// else.
+    pub fn open(path: &Path, key: &Key, secret: &Secret) -> io::Result<Self> {
+        let file = File::open(path)?;
+        Self::read(file, key, secret).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))
+    }
+
+    fn read(file: File, key: &Key, secret: &Secret) -> Result<Self, Damaged> {
+        let mut header = vec![0; HEADER_BYTES];
+        file.read_exact_at(&mut header, 0).map_err(|_| Damaged)?;
+        let mut reader = Reader(&header);
+        let magic = reader.take(8).ok_or(Damaged)?;
+        let mut number = || reader.u32().ok_or(Damaged);
+        let (version, function_count, count, called) = (number()?, number()? as usize, number()? as usize, number()? as usize);
+        if magic != MAGIC || version != VERSION || count > MAX_RECORDS || called > count || reader.hash() != Some(*key) {
+            return Err(Damaged);
+        }
+        let table_bytes = count * RECORD_BYTES;
+        header.resize(HEADER_BYTES + table_bytes + HASH_BYTES, 0);
+        file.read_exact_at(&mut header[HEADER_BYTES..], HEADER_BYTES as u64).map_err(|_| Damaged)?;
+        let (checked, hash) = header.split_at(HEADER_BYTES + table_bytes);
+        if blake3::keyed_hash(secret, checked) != <[u8; 32]>::try_from(hash).map_err(|_| Damaged)? {
+            return Err(Damaged);
+        }
+        let records: Vec<Record> = checked[HEADER_BYTES..].chunks_exact(RECORD_BYTES).filter_map(read_record).collect();
+        let by_function = records.iter().enumerate().map(|(n, record)| (record.function, n)).collect();
+        let valid = |record: &Record| {
+            record.function.index() < function_count && record.len_bytes as usize <= MAX_RECORD_BYTES
+        };
+        if records.len() != count || !records.iter().all(valid) {
+            return Err(Damaged);
+        }
+        Ok(Self { file, secret: *secret, function_count, records, by_function, called })
+    }
+
+    /// Number of functions in the entry.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether a function is in the entry.
+    pub fn contains(&self, function: DefinedFuncIndex) -> bool {
+        self.by_function.contains_key(&function)
+    }
+
+    /// The functions that guests called, in the order of first use; how many of them are damaged comes second.
+    pub fn called(&self) -> (Vec<(DefinedFuncIndex, CompiledFunction)>, usize) {
+        let records = &self.records[..self.called];
+        let Some(bytes) = self.read_together(records) else { return (Vec::new(), records.len()) };
+        let mut functions = Vec::with_capacity(records.len());
+        let mut at = 0;
+        for record in records {
+            let bytes = &bytes[at..at + record.len_bytes as usize];
+            at += bytes.len();
+            if let Some(function) = self.check(record, bytes) {
+                functions.push((record.function, function));
+            }
+        }
+        let damaged = records.len() - functions.len();
+        (functions, damaged)
+    }
+
+    /// The bytes of records that lie one behind the other.
+    fn read_together(&self, records: &[Record]) -> Option<Vec<u8>> {
+        let Some(first) = records.first() else { return Some(Vec::new()) };
+        let len: u64 = records.iter().map(|record| u64::from(record.len_bytes)).sum();
+        let end = first.offset.checked_add(len)?;
+        if end > self.file.metadata().ok()?.len() {
+            return None;
+        }
+        let mut bytes = vec![0; usize::try_from(len).ok()?];
+        self.file.read_exact_at(&mut bytes, first.offset).ok()?;
+        Some(bytes)
+    }
+
+    /// A function, if it is in the entry and intact.
+    pub fn function(&self, function: DefinedFuncIndex) -> Option<CompiledFunction> {
+        let record = &self.records[*self.by_function.get(&function)?];
+        self.check(record, &self.read_together(std::slice::from_ref(record))?)
+    }
+
+    fn check(&self, record: &Record, bytes: &[u8]) -> Option<CompiledFunction> {
+        if blake3::keyed_hash(&self.secret, bytes) != record.hash {
+            return None;
+        }
+        codec::decode(bytes, self.function_count)
+    }
+
+    /// The bytes of a function as they are in the file, if they are intact.
+    fn raw(&self, record: &Record) -> Option<Vec<u8>> {
+        let bytes = self.read_together(std::slice::from_ref(record))?;
+        (blake3::keyed_hash(&self.secret, &bytes) == record.hash).then_some(bytes)
+    }
+
+    /// Number of records whose bytes are not intact.
+    pub fn count_damaged(&self) -> usize {
+        self.records.iter().filter(|record| self.raw(record).is_none()).count()
+    }
+}
+
+fn read_record(bytes: &[u8]) -> Option<Record> {
+    let mut reader = Reader(bytes);
+    Some(Record {
+        function: DefinedFuncIndex(reader.u32()?),
+        len_bytes: reader.u32()?,
+        offset: reader.u64()?,
+        hash: reader.hash()?,
+    })
+}
+
+/// Functions to be written as an entry.
+#[derive(Default)]
+pub struct Contents {
+    /// Functions that guests called, in the order of first use.
+    pub called: Vec<DefinedFuncIndex>,
+    /// Bytes of functions that were compiled since the entry was opened.
+    pub fresh: HashMap<DefinedFuncIndex, Vec<u8>>,
+}
+
+/// The file that these contents make, together with what of the `old` entry is intact.
+pub fn to_bytes(contents: &Contents, old: Option<&Entry>, function_count: usize, key: &Key, secret: &Secret) -> Vec<u8> {
+    let bytes_of = |function: DefinedFuncIndex| match contents.fresh.get(&function) {
+        Some(bytes) => Some(bytes.clone()),
+        None => old.and_then(|old| old.raw(&old.records[*old.by_function.get(&function)?])),
+    };
+    let mut order = contents.called.clone();
+    let called: std::collections::HashSet<_> = order.iter().copied().collect();
+    let old_functions = old.map(|old| old.records.iter().map(|record| record.function).collect()).unwrap_or_default();
+    let mut rest: Vec<DefinedFuncIndex> = contents.fresh.keys().copied().chain::<Vec<_>>(old_functions).collect();
+    rest.retain(|function| !called.contains(function));
+    rest.sort_unstable();
+    rest.dedup();
+    let called = order.iter().filter(|function| bytes_of(**function).is_some()).count();
+    order.extend(rest);
+    let bodies: Vec<(DefinedFuncIndex, Vec<u8>)> =
+        order.into_iter().filter_map(|function| Some((function, bytes_of(function)?))).collect();
+
+    let mut file = Vec::new();
+    file.extend_from_slice(MAGIC);
+    for number in [VERSION, function_count as u32, bodies.len() as u32, called as u32] {
+        file.extend_from_slice(&number.to_le_bytes());
+    }
+    file.extend_from_slice(key);
+    let mut offset = (HEADER_BYTES + bodies.len() * RECORD_BYTES + HASH_BYTES) as u64;
+    for (function, bytes) in &bodies {
+        file.extend_from_slice(&function.0.to_le_bytes());
+        file.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+        file.extend_from_slice(&offset.to_le_bytes());
+        file.extend_from_slice(blake3::keyed_hash(secret, bytes).as_bytes());
+        offset += bytes.len() as u64;
+    }
+    let hash = blake3::keyed_hash(secret, &file);
+    file.extend_from_slice(hash.as_bytes());
+    for (_, bytes) in &bodies {
+        file.extend_from_slice(bytes);
+    }
+    file
+}

@@ -1,0 +1,300 @@
+//! The code cache: compiled functions of modules, kept between runs in a directory of the user's own.
+//!
+//! Whatever is in that directory, a module that is loaded runs as if it had been compiled anew: what is damaged,
+//! foreign or of another version is passed over, compiled again and written anew. Failing to write is one warning.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `secret` | 32 random bytes, readable by their owner only, that keys all hashes |
+//! | `*.code` | entries (see `entry`); the name is the first half of what the entry is for |
+//! | `*.tmp-*` | files being written; renamed when they are complete, removed when they are old |
+
+pub mod entry;
+mod module;
+
+pub use module::CacheStatus;
+pub(crate) use module::CachedModule;
+
+use entry::{Contents, Entry, Key, Secret};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+/// Where the cache is and how large it may grow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CacheConfig {
+    directory: Option<PathBuf>,
+    size_limit_bytes: u64,
+}
+
+/// The default limit.
+const SIZE_LIMIT_BYTES: u64 = 1 << 30;
+
+/// Temporary files older than this were left behind by a process that was killed.
+const STALE: Duration = Duration::from_secs(3600);
+
+/// How exactly the time of last use is kept.
+const TOUCH_EVERY: Duration = Duration::from_secs(600);
+
+impl Default for CacheConfig {
+    fn default() -> Self {
+        Self { directory: None, size_limit_bytes: SIZE_LIMIT_BYTES }
+    }
+}
+
+impl CacheConfig {
+    /// In `EPSILON_CACHE_DIR`, else in the user's cache directory; 1 GiB.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// In this directory, which is made if it does not exist.
+    pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = Some(directory.into());
+        self
+    }
+
+    /// At most so many bytes; entries that were used least recently go first.
+    pub fn size_limit(mut self, bytes: u64) -> Self {
+        self.size_limit_bytes = bytes;
+        self
+    }
+
+    fn resolve(&self) -> Option<PathBuf> {
+        if let Some(directory) = &self.directory {
+            return Some(directory.clone());
+        }
+        if let Some(directory) = std::env::var_os("EPSILON_CACHE_DIR").filter(|value| !value.is_empty()) {
+            return Some(directory.into());
+        }
+        let base = match std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute()) {
+            Some(base) => base,
+            None if cfg!(target_os = "macos") => std::env::home_dir()?.join("Library/Caches"),
+            None => std::env::home_dir()?.join(".cache"),
+        };
+        Some(base.join("epsilon"))
+    }
+}
+
+/// A cache of compiled modules.
+#[derive(Debug)]
+pub struct Cache {
+    directory: PathBuf,
+    secret: Secret,
+    size_limit_bytes: u64,
+    warned: AtomicBool,
+}
+
+/// An entry as `epsilon cache ls` shows it.
+#[derive(Clone, Debug)]
+pub struct CacheEntryInfo {
+    /// The file.
+    pub path: PathBuf,
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// When it was used last.
+    pub last_used: SystemTime,
+}
+
+impl Cache {
+    /// Opens the cache, and makes its directory and secret if they are not there.
+    ///
+    /// # Errors
+    /// If there is no place for it, or the directory or secret could be changed by others.
+    pub fn open(config: &CacheConfig) -> io::Result<Self> {
+        let directory = config.resolve().ok_or_else(|| io::Error::other("no home directory to keep a cache in"))?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
+        refuse_foreign(&directory)?;
+        let secret = read_or_make_secret(&directory)?;
+        let size_limit_bytes = config.size_limit_bytes;
+        Ok(Self { directory, secret, size_limit_bytes, warned: AtomicBool::new(false) })
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.directory
+    }
+
+    fn entry_path(&self, key: &Key) -> PathBuf {
+        let name: String = key[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+        self.directory.join(name + ".code")
+    }
+
+    /// The entry for a key, if there is an intact one.
+    pub(crate) fn load(&self, key: &Key) -> Option<Entry> {
+        let path = self.entry_path(key);
+        let entry = Entry::open(&path, key, &self.secret).ok()?;
+        touch(&path);
+        Some(entry)
+    }
+
+    /// Writes an entry, together with what others have added to it meanwhile.
+    pub(crate) fn store(&self, key: &Key, contents: &Contents, function_count: usize) {
+        if let Err(error) = self.try_store(key, contents, function_count)
+            && !self.warned.swap(true, Ordering::Relaxed)
+        {
+            let directory = self.directory.display();
+            eprintln!("epsilon: warning: cannot write to the code cache `{directory}`: {error}; going on without");
+        }
+    }
+
+    fn try_store(&self, key: &Key, contents: &Contents, function_count: usize) -> io::Result<()> {
+        let path = self.entry_path(key);
+        let old = Entry::open(&path, key, &self.secret).ok();
+        let bytes = entry::to_bytes(contents, old.as_ref(), function_count, key, &self.secret);
+        if bytes.len() as u64 > self.size_limit_bytes {
+            return Ok(());
+        }
+        write_atomically(&path, &bytes, 0o600)?;
+        self.evict();
+        Ok(())
+    }
+
+    /// All entries, the one used last first.
+    ///
+    /// # Errors
+    /// If the directory cannot be read.
+    pub fn entries(&self) -> io::Result<Vec<CacheEntryInfo>> {
+        let mut entries = Vec::new();
+        for file in fs::read_dir(&self.directory)? {
+            let path = file?.path();
+            if path.extension().is_none_or(|extension| extension != "code") {
+                continue;
+            }
+            // Another process may just have removed it.
+            if let Ok(metadata) = fs::metadata(&path) {
+                let last_used = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+                entries.push(CacheEntryInfo { path, size_bytes: metadata.len(), last_used });
+            }
+        }
+        entries.sort_by_key(|entry| std::cmp::Reverse(entry.last_used));
+        Ok(entries)
+    }
+
+    /// Checks every byte of an entry; returns the number of its functions and how many of them are damaged.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is no intact entry at all.
+    pub fn verify(&self, info: &CacheEntryInfo) -> io::Result<(usize, usize)> {
+        let header = fs::read(&info.path)?;
+        let key = header.get(24..56).and_then(|key| Key::try_from(key).ok());
+        let key = key.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
+        let entry = Entry::open(&info.path, &key, &self.secret)?;
+        Ok((entry.len(), entry.count_damaged()))
+    }
+
+    /// Removes all entries; returns how many.
+    ///
+    /// # Errors
+    /// If the directory cannot be read or an entry not be removed.
+    pub fn clear(&self) -> io::Result<usize> {
+        let entries = self.entries()?;
+        for entry in &entries {
+            match fs::remove_file(&entry.path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(entries.len())
+    }
+
+    /// Removes what was used least recently while there is too much, and what killed processes left behind.
+    fn evict(&self) {
+        let Ok(entries) = self.entries() else { return };
+        let mut total: u64 = 0;
+        for entry in entries {
+            total = total.saturating_add(entry.size_bytes);
+            if total > self.size_limit_bytes {
+                let _ = fs::remove_file(&entry.path);
+            }
+        }
+        let Ok(files) = fs::read_dir(&self.directory) else { return };
+        for file in files.flatten() {
+            let stale = |file: &fs::DirEntry| Some(file.metadata().ok()?.modified().ok()?.elapsed().ok()? > STALE);
+            if file.file_name().to_string_lossy().contains(".tmp-") && stale(&file) == Some(true) {
+                let _ = fs::remove_file(file.path());
+            }
+        }
+    }
+}
+
+/// Refuses what others could have written.
+fn refuse_foreign(path: &Path) -> io::Result<()> {
+    let metadata = fs::metadata(path)?;
+    let owner = rustix::process::geteuid().as_raw();
+    if metadata.uid() != owner {
+        return Err(io::Error::other(format!("`{}` belongs to another user", path.display())));
+    }
+    if metadata.mode() & 0o022 != 0 {
+        return Err(io::Error::other(format!("`{}` can be written by other users", path.display())));
+    }
+    Ok(())
+}
+
+fn read_or_make_secret(directory: &Path) -> io::Result<Secret> {
+    let path = directory.join("secret");
+    match read_secret(&path) {
+        Ok(secret) => return Ok(secret),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        // A damaged secret is made anew; entries made with the old one are then passed over.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => drop(fs::remove_file(&path)),
+        Err(error) => return Err(error),
+    }
+    let mut secret = [0; 32];
+    File::open("/dev/urandom").and_then(|mut random| io::Read::read_exact(&mut random, &mut secret))?;
+    let temporary = temporary_name(&path);
+    write_new(&temporary, &secret, 0o600)?;
+    // A link fails where a rename would replace: if another process was faster, its secret holds.
+    let linked = fs::hard_link(&temporary, &path);
+    fs::remove_file(&temporary)?;
+    match linked {
+        Ok(()) => Ok(secret),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read_secret(&path),
+        Err(error) => Err(error),
+    }
+}
+
+fn read_secret(path: &Path) -> io::Result<Secret> {
+    let mut file = File::open(path)?;
+    refuse_foreign(path)?;
+    let mut secret = [0; 32];
+    io::Read::read_exact(&mut file, &mut secret)?;
+    Ok(secret)
+}
+
+fn temporary_name(path: &Path) -> PathBuf {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let (process, n) = (std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
+    let nanos = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".tmp-{process}-{n}-{nanos}"));
+    name.into()
+}
+
+fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut file = File::options().write(true).create_new(true).mode(mode).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_data()
+}
+
+/// Writes a file so that others see all of it or nothing.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let temporary = temporary_name(path);
+    let written = write_new(&temporary, bytes, mode).and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+/// Notes that an entry was used, now and then.
+fn touch(path: &Path) {
+    let recently = |metadata: &fs::Metadata| metadata.modified().ok()?.elapsed().ok().map(|age| age < TOUCH_EVERY);
+    let Ok(file) = File::open(path) else { return };
+    if file.metadata().ok().and_then(|metadata| recently(&metadata)) != Some(true) {
+        let _ = file.set_modified(SystemTime::now());
+    }
+}

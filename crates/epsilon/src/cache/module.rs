@@ -1,0 +1,135 @@
+//! One module's share of the cache: what was loaded, what was compiled since, and when to write.
+
+use super::entry::{Contents, Entry, Key};
+use super::Cache;
+use crate::codec;
+use epsilon_abi::{CompiledFunction, DefinedFuncIndex};
+use epsilon_compiler::Compiler;
+use epsilon_runtime::Demand;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// Modules with less code than this compile faster than a file is read.
+const MIN_BODY_BYTES: usize = 4 << 10;
+
+/// Whether, and why or why not, a module came from the cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CacheStatus {
+    /// There was an intact entry.
+    Hit {
+        /// Functions in it.
+        functions: usize,
+        /// Functions of it that were damaged, and have been or will be compiled again.
+        damaged: usize,
+    },
+    /// There was no intact entry; one will be written.
+    Miss,
+    /// The cache is not used for this module.
+    Unused {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// One module's share of the cache.
+pub struct CachedModule {
+    cache: Arc<Cache>,
+    key: Key,
+    entry: Option<Entry>,
+    function_count: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    contents: Contents,
+    /// Whether the entry lacks something that is known now.
+    dirty: bool,
+    damaged: usize,
+}
+
+impl CachedModule {
+    /// What the cache has of a module; `None` for modules that are not worth it.
+    pub fn open(cache: &Arc<Cache>, compiler: &Compiler, wasm: &[u8], bodies: &[std::ops::Range<usize>]) -> Option<Self> {
+        if bodies.iter().map(|body| body.len()).sum::<usize>() < MIN_BODY_BYTES {
+            return None;
+        }
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(blake3::hash(wasm).as_bytes());
+        hasher.update(compiler.fingerprint().as_bytes());
+        let key = *hasher.finalize().as_bytes();
+        let entry = cache.load(&key);
+        Some(Self { cache: cache.clone(), key, entry, function_count: bodies.len(), state: Mutex::default() })
+    }
+
+    /// Whether there is an intact entry: then the module was valid when it was written.
+    pub fn is_hit(&self) -> bool {
+        self.entry.is_some()
+    }
+
+    pub fn status(&self) -> CacheStatus {
+        match &self.entry {
+            Some(entry) => CacheStatus::Hit { functions: entry.len(), damaged: self.state().damaged },
+            None => CacheStatus::Miss,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// The functions that guests called in earlier runs.
+    pub fn called(&self) -> Vec<(DefinedFuncIndex, CompiledFunction)> {
+        let Some(entry) = &self.entry else { return Vec::new() };
+        let (functions, damaged) = entry.called();
+        let mut state = self.state();
+        state.contents.called = functions.iter().map(|(index, _)| *index).collect();
+        state.damaged = damaged;
+        state.dirty |= damaged > 0;
+        functions
+    }
+
+    /// A function, if it is in the entry and intact.
+    pub fn function(&self, index: DefinedFuncIndex) -> Option<CompiledFunction> {
+        let entry = self.entry.as_ref().filter(|entry| entry.contains(index))?;
+        let function = entry.function(index);
+        if function.is_none() {
+            let mut state = self.state();
+            state.damaged += 1;
+            state.dirty = true;
+        }
+        function
+    }
+
+    /// Notes that a function was linked, and whether it had to be compiled for that.
+    pub fn linked(&self, index: DefinedFuncIndex, function: &CompiledFunction, fresh: bool, demand: Demand) {
+        let bytes = fresh.then(|| codec::encode(function));
+        let mut state = self.state();
+        if demand == Demand::Call {
+            state.contents.called.push(index);
+            state.dirty = true;
+        }
+        if let Some(bytes) = bytes {
+            state.contents.fresh.insert(index, bytes);
+            state.dirty = true;
+        }
+    }
+
+    /// Notes that the module is valid, though no function of it has been called yet.
+    pub fn validated(&self) {
+        self.state().dirty = true;
+    }
+
+    /// Writes the entry, if there is anything new.
+    pub fn save(&self) {
+        let mut state = self.state();
+        if std::mem::take(&mut state.dirty) {
+            self.cache.store(&self.key, &state.contents, self.function_count);
+        }
+    }
+}
+
+impl Drop for CachedModule {
+    fn drop(&mut self) {
+        self.save();
+    }
+}

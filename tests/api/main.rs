@@ -1,0 +1,11 @@
+//! The embedding API: what it does, and which errors say what. On the public API alone.
+
+mod calls;
+mod linker;
+mod memories;
+mod modules;
+mod references;
+mod reset;
+mod stores;
+#[path = "../support.rs"]
+mod support;

@@ -1,0 +1,80 @@
+//! What several test targets need: an engine in every memory plan, small numbers that repeat, and children.
+#![allow(dead_code)] // every target uses a part
+
+use epsilon::{Config, Engine, Instance, MemoryStrategy, Module, Store};
+
+/// Changes of the default configuration for every memory plan, by name.
+pub const PLANS: [(&str, fn(&mut Config)); 3] = [
+    ("guarded", |config| drop(config.memory_strategy(MemoryStrategy::Guarded).memory_at_anchor(false))),
+    ("anchored", |config| drop(config.memory_strategy(MemoryStrategy::Guarded).memory_at_anchor(true))),
+    ("checked", |config| drop(config.memory_strategy(MemoryStrategy::Checked))),
+];
+
+/// An engine in each memory plan.
+pub fn engines() -> Vec<(&'static str, Engine)> {
+    engines_with(|_| {})
+}
+
+/// As [`engines`], with further changes.
+pub fn engines_with(change: impl Fn(&mut Config)) -> Vec<(&'static str, Engine)> {
+    let engine = |(name, plan): &(&'static str, fn(&mut Config))| {
+        let mut config = Config::new();
+        plan(&mut config);
+        change(&mut config);
+        (*name, Engine::new(&config).expect("a machine for every plan"))
+    };
+    PLANS.iter().map(engine).collect()
+}
+
+/// A module from its text.
+pub fn module(engine: &Engine, text: &str) -> Module {
+    Module::new(engine, text).unwrap_or_else(|error| panic!("{error:?}\n{text}"))
+}
+
+/// A store with one instance that imports nothing.
+pub fn instantiate(engine: &Engine, text: &str) -> (Store<()>, Instance) {
+    let mut store = Store::new(engine, ());
+    let instance = Instance::new(&mut store, &module(engine, text), &[]).expect("an instance");
+    (store, instance)
+}
+
+/// Numbers that look random and are the same every time.
+pub struct Random(pub u64);
+
+impl Random {
+    /// The next number (xorshift64*).
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    /// A number below `limit`.
+    pub fn below(&mut self, limit: usize) -> usize {
+        (self.next() >> 32) as usize % limit
+    }
+}
+
+/// The variable that tells a test that it is the child.
+const CHILD: &str = "EPSILON_TEST_CHILD";
+
+/// What a test that runs alone in a process of its own was asked to do; `None` in the parent.
+pub fn child_task() -> Option<String> {
+    std::env::var(CHILD).ok()
+}
+
+/// Runs a test of this binary in a child, alone, and returns how it ended and what it wrote.
+pub fn run_child(test: &str, task: &str) -> std::process::Output {
+    let binary = std::env::current_exe().expect("the path of this binary");
+    let mut child = std::process::Command::new(binary);
+    child.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(CHILD, task);
+    child.output().expect("a child")
+}
+
+/// As [`run_child`], where the child must pass.
+pub fn pass_in_child(test: &str, task: &str) {
+    let output = run_child(test, task);
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && stdout.contains("1 passed"), "{test} ({task}):\n{stdout}\n{stderr}");
+}

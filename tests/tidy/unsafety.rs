@@ -1,0 +1,139 @@
+//! Where `unsafe` may stand, and what must be said where it does.
+
+use super::lexer::{Kind, Token};
+use super::tree::{Finding, Source, Tree};
+
+/// Where `unsafe` may stand. Sources of guests are not ours to judge: they run inside.
+const MAY_BE_UNSAFE: [&str; 2] = ["runtime/", "tests/"];
+/// Sources of guests.
+const GUESTS: &str = "tests/guests/";
+
+/// `unsafe`, as a keyword or in an attribute, stands in the runtime and in tests only.
+pub fn placement(tree: &Tree) -> Vec<Finding> {
+    let elsewhere = tree.sources.iter().filter(|source| !MAY_BE_UNSAFE.iter().any(|at| source.path.starts_with(at)));
+    let mut findings = Vec::new();
+    for source in elsewhere {
+        for (_, token) in source.code().filter(|(_, token)| source.is_ident(token, "unsafe")) {
+            let message = "`unsafe` stands in runtime/ only; give the runtime a safe function that does this";
+            findings.push(Finding::new(&source.path, token.line, message));
+        }
+    }
+    findings
+}
+
+/// Every unsafe block and implementation says why it is sound.
+pub fn safety_comments(tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for source in tree.sources.iter().filter(|source| !source.path.starts_with(GUESTS)) {
+        for (at, token) in source.code().filter(|(_, token)| source.is_ident(token, "unsafe")) {
+            let next = source.tokens[at + 1..].iter().find(|token| token.kind != Kind::Comment);
+            let claims = next.is_some_and(|next| source.is_punct(next, "{") || source.is_ident(next, "impl"));
+            if claims && !is_explained(source, at) {
+                let message = "say above it, in a comment that begins with `SAFETY:`, why this is sound: an invariant \
+                               of ARCHITECTURE.md, and what makes it hold here";
+                findings.push(Finding::new(&source.path, token.line, message));
+            }
+        }
+    }
+    findings
+}
+
+/// Whether a `SAFETY:` comment stands in the lines right above the token, or since its statement began.
+fn is_explained(source: &Source, at: usize) -> bool {
+    let above = source.text.lines().take(source.tokens[at].line - 1).collect::<Vec<_>>();
+    let mut above =
+        above.into_iter().rev().map(str::trim).take_while(|line| line.starts_with("//") || line.starts_with("#["));
+    above.any(|line| line.contains("SAFETY:"))
+        || since_statement_began(source, at).any(|token| is_safety(source, token))
+}
+
+fn is_safety(source: &Source, token: &Token) -> bool {
+    token.kind == Kind::Comment && source.text_of(token).contains("SAFETY:")
+}
+
+/// The tokens in front of `at`, backwards, to where its statement begins. Brackets that opened before it are crossed.
+fn since_statement_began(source: &Source, at: usize) -> impl Iterator<Item = &Token> {
+    let mut depth = 0usize;
+    source.tokens[..at].iter().rev().take_while(move |token| {
+        let text = if token.kind == Kind::Punct { source.text_of(token) } else { "" };
+        match text {
+            "{" | "}" | ";" if depth == 0 => return false,
+            ")" | "]" | "}" => depth += 1,
+            "(" | "[" | "{" => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        true
+    })
+}
+
+/// Crates other than the runtime forbid unsafe code, and the runtime denies what would hide it.
+pub fn lint_attributes(tree: &Tree) -> Vec<Finding> {
+    let roots = tree.sources.iter().filter(|source| is_crate_root(&source.path));
+    let mut findings = Vec::new();
+    for source in roots {
+        let is_runtime = source.path.starts_with("runtime/");
+        let (levels, lint): (&[_], _) = if is_runtime {
+            (&["deny", "forbid"], "unsafe_op_in_unsafe_fn")
+        } else {
+            (&["forbid", "deny"], "unsafe_code")
+        };
+        if !has_inner_attribute(source, levels, lint) {
+            let message = format!("add `#![{}({lint})]`", levels[0]);
+            findings.push(Finding::new(&source.path, 1, message));
+        }
+    }
+    findings
+}
+
+fn is_crate_root(path: &str) -> bool {
+    let ours = path.starts_with("crates/") || path.starts_with("runtime/");
+    ours && (path.ends_with("/src/lib.rs") || path.ends_with("/src/main.rs") || path.contains("/src/bin/"))
+}
+
+fn has_inner_attribute(source: &Source, levels: &[&str], lint: &str) -> bool {
+    let code: Vec<&Token> = source.code().map(|(_, token)| token).collect();
+    code.windows(5).enumerate().any(|(at, window)| {
+        let opens =
+            source.is_punct(window[0], "#") && source.is_punct(window[1], "!") && source.is_punct(window[2], "[");
+        let level = levels.iter().any(|level| source.is_ident(window[3], level));
+        let mut arguments = code[at + 4..].iter().take_while(|token| !source.is_punct(token, "]"));
+        opens && level && arguments.any(|token| source.is_ident(token, lint))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unexplained(text: &str) -> usize {
+        safety_comments(&Tree::of(&[("runtime/x.rs", text)])).len()
+    }
+
+    #[test]
+    fn comments_above_the_line_or_in_the_statement_explain() {
+        for text in [
+            "// SAFETY: a.\nunsafe { f() }",
+            "// SAFETY: a.\nlet x = f(1, unsafe { g() });",
+            "a;\n// SAFETY: a\n// and b.\nlet x =\n    f(unsafe { g() });",
+            "// SAFETY: a.\nX { a: 1, b: unsafe { g() } }",
+            "// SAFETY: a.\nunsafe impl Send for X {}",
+            "unsafe fn f();\nunsafe extern \"C\" { fn g(); }",
+            "let f: unsafe fn() = g; #[unsafe(naked)] fn h() {}",
+        ] {
+            assert_eq!(unexplained(text), 0, "{text}");
+        }
+    }
+
+    #[test]
+    fn comments_of_other_statements_do_not() {
+        for text in [
+            "unsafe { f() }",
+            "// SAFETY: a.\na();\nunsafe { f() }",
+            "// SAFETY: a.\nunsafe { f() }\nb(unsafe { g() });",
+            "let x = \"SAFETY: a\"; unsafe { f() }",
+            "/// # Safety\nunsafe impl Send for X {}",
+        ] {
+            assert_eq!(unexplained(text), 1, "{text}");
+        }
+    }
+}
