@@ -17,6 +17,8 @@ pub struct Input {
     pub name: String,
     /// Its bytes.
     pub wasm: Vec<u8>,
+    /// Whether it was in the text format.
+    is_text: bool,
 }
 
 impl Input {
@@ -26,7 +28,11 @@ impl Input {
         let name = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
         let bytes = if is_stdin { read_stdin() } else { std::fs::read(path) };
         let bytes = bytes.map_err(|error| cannot_read(&name, path, &error))?;
-        let wasm = to_binary(bytes, (!is_stdin).then_some(path)).with_context(|| format!("cannot load `{name}`"))?;
+        let is_text = looks_like_text(&bytes);
+        let wasm = match is_text {
+            true => to_binary(&bytes, (!is_stdin).then_some(path)).with_context(|| format!("cannot load `{name}`"))?,
+            false => bytes,
+        };
         if wasm.starts_with(b"\0asm") && wasm.get(6..8) == Some(&[1, 0]) {
             return Err(Advice::new(
                 format!("cannot load `{name}`: this is a component; Epsilon runs core modules"),
@@ -34,7 +40,7 @@ impl Input {
                  out of the component",
             ));
         }
-        Ok(Self { name, wasm })
+        Ok(Self { name, wasm, is_text })
     }
 
     /// Compiles it.
@@ -49,21 +55,25 @@ impl Input {
 
     /// Why it is not loaded, and what to do about that.
     pub fn refused(&self, error: epsilon::Error) -> anyhow::Error {
-        let message = format!("cannot load `{}`: {error}", self.name);
-        let ErrorKind::Module(source) = error.kind() else {
-            return anyhow::Error::new(error).context(format!("cannot load `{}`", self.name));
-        };
-        let help = match source.downcast_ref::<CompileError>() {
-            Some(CompileError::NotWasm) => "modules are files in the binary format (.wasm) or in the text format (.wat)",
-            Some(CompileError::Invalid { .. }) => {
-                "the file is damaged or incomplete, or what wrote it did it wrong; build it or fetch it again"
+        let what = format!("cannot load `{}`", self.name);
+        let ErrorKind::Module(source) = error.kind() else { return anyhow::Error::new(error).context(what) };
+        match source.downcast_ref::<CompileError>() {
+            Some(CompileError::NotWasm) => Advice::new(
+                format!("{what}: {error}"),
+                "modules are files in the binary format (.wasm) or in the text format (.wat)",
+            ),
+            Some(CompileError::Invalid { .. }) if self.is_text => {
+                Advice::new(format!("{what}: {error}"), "the offset is into the binary format that the text stands for")
             }
-            Some(CompileError::Unsupported { switch: Some(switch), .. }) => {
-                return Advice::new(message, help_with_switch(switch));
+            Some(CompileError::Invalid { .. }) => Advice::new(
+                format!("{what}: {error}"),
+                "the file is damaged or incomplete, or what wrote it did it wrong; build it or fetch it again",
+            ),
+            Some(CompileError::Unsupported { what: used, offset, switch: Some(switch) }) => {
+                Advice::new(format!("{what}: {used} (at offset {offset:#x})"), help_with_switch(switch))
             }
-            _ => return anyhow::anyhow!(message),
-        };
-        Advice::new(message, help)
+            _ => anyhow::anyhow!("{what}: {error}"),
+        }
     }
 }
 
@@ -98,15 +108,12 @@ fn cannot_read(name: &str, path: &Path, error: &io::Error) -> anyhow::Error {
     }
 }
 
-/// The binary format of what was read. What is neither format is left as it is: the validator says what is wrong.
-fn to_binary(bytes: Vec<u8>, path: Option<&Path>) -> Result<Vec<u8>> {
+/// Whether the first thing that is neither space nor comment opens a form of the text format.
+fn looks_like_text(bytes: &[u8]) -> bool {
     let start = bytes.trim_ascii_start();
-    if !start.starts_with(b"(") && !start.starts_with(b";;") {
-        return Ok(bytes);
-    }
-    let converted = wat::Parser::new().parse_bytes(path, &bytes)?;
-    Ok(match converted {
-        Cow::Owned(wasm) => wasm,
-        Cow::Borrowed(_) => bytes,
-    })
+    start.starts_with(b"(") || start.starts_with(b";;")
+}
+
+fn to_binary(text: &[u8], path: Option<&Path>) -> Result<Vec<u8>, wat::Error> {
+    wat::Parser::new().parse_bytes(path, text).map(Cow::into_owned)
 }

@@ -9,7 +9,7 @@ use crate::stop::{Cause, Stop};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use epsilon::{Engine, ErrorKind, ExternType, Instance, Linker, Module, Store};
+use epsilon::{Engine, ErrorKind, ImportType, Instance, Linker, Module, Store};
 use epsilon_wasi::Exit;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -82,7 +82,7 @@ impl RunCommand {
             Some(function) => Some(Call::new(&module, &input.name, function, args)?),
             None if can_start(&module, &input.wasm) => None,
             None => {
-                let message = format!("`{}` has no `_start`: it is a library, and no program", input.name);
+                let message = format!("`{}` is no program: it does not export `_start`", input.name);
                 return Err(Advice::new(message, invoke::functions(&module)));
             }
         };
@@ -96,6 +96,7 @@ impl RunCommand {
         stop.watch(&input.name, store.interrupt_handle(), interrupt, options.timeout.clone())?;
         let mut session = Session { name: input.name, module, linker, store, stop };
         let code = session.run(&self.preloads, &options, call);
+        session.module.save_to_cache();
         // Not dropped: the process ends now, and takes everything with it.
         std::mem::forget(session);
         code
@@ -134,19 +135,22 @@ impl Session {
             self.preload(preload, options)?;
         }
         let module = self.module.clone();
-        let instance = self.instantiate(&module, options)?;
-        if module.get_export("_initialize").is_some() {
-            instance.get_typed_func::<(), ()>(&mut self.store, "_initialize")?.call(&mut self.store, ())?;
-        }
+        let instance = self.instantiate(&module, &self.name.clone(), options)?;
+        self.call_if_there(&module, instance, "_initialize")?;
         match call {
             Some(call) => {
                 let func = instance.get_func(&mut self.store, &call.name).context("the function is exported")?;
                 func.call(&mut self.store, &call.arguments, &mut call.results)?;
             }
-            None if module.get_export("_start").is_some() => {
-                instance.get_typed_func::<(), ()>(&mut self.store, "_start")?.call(&mut self.store, ())?;
-            }
-            None => {}
+            None => self.call_if_there(&module, instance, "_start")?,
+        }
+        Ok(())
+    }
+
+    /// Calls a function without parameters and results, if the module exports it.
+    fn call_if_there(&mut self, module: &Module, instance: Instance, name: &str) -> Result<()> {
+        if module.get_export(name).is_some_and(|ty| ty.func().is_some()) {
+            instance.get_typed_func::<(), ()>(&mut self.store, name)?.call(&mut self.store, ())?;
         }
         Ok(())
     }
@@ -154,15 +158,13 @@ impl Session {
     fn preload(&mut self, preload: &Preload, options: &Options) -> Result<()> {
         let input = Input::read(&preload.path)?;
         let module = input.compile(self.linker.engine())?;
-        let instance = self.instantiate(&module, options).with_context(|| format!("cannot preload `{}`", input.name))?;
-        if matches!(module.get_export("_initialize"), Some(ExternType::Func(_))) {
-            instance.get_typed_func::<(), ()>(&mut self.store, "_initialize")?.call(&mut self.store, ())?;
-        }
+        let instance = self.instantiate(&module, &input.name, options)?;
+        self.call_if_there(&module, instance, "_initialize")?;
         self.linker.instance(&mut self.store, &preload.name, instance)?;
         Ok(())
     }
 
-    fn instantiate(&mut self, module: &Module, options: &Options) -> Result<Instance> {
+    fn instantiate(&mut self, module: &Module, name: &str, options: &Options) -> Result<Instance> {
         if options.unknown_imports_trap {
             self.linker.define_unknown_imports_as_traps(module)?;
         }
@@ -171,26 +173,30 @@ impl Session {
             Err(error) => error,
         };
         match error.kind() {
-            ErrorKind::Import { .. } => Err(self.unknown_imports(module).unwrap_or(error.into())),
+            ErrorKind::Import { .. } => Err(self.unknown_imports(module, name).unwrap_or(error.into())),
             ErrorKind::Limit(message) if error.backtrace().is_none() => {
-                Err(Advice::new(format!("cannot instantiate `{}`: {message}", self.name), "the limits are set with `-W`"))
+                Err(Advice::new(format!("cannot instantiate `{name}`: {message}"), "the limits are set with `-W`"))
             }
             _ => Err(error.into()),
         }
     }
 
     /// The error for a module with imports that nothing here provides.
-    fn unknown_imports(&mut self, module: &Module) -> Option<anyhow::Error> {
-        let unknown = module.imports().filter(|import| {
+    fn unknown_imports(&mut self, module: &Module, name: &str) -> Option<anyhow::Error> {
+        let is_unknown = |import: &ImportType<'_>| {
             self.linker.get(&mut self.store, import.module(), import.name()).is_none()
-        });
-        let unknown: Vec<_> = unknown.collect();
+        };
+        let unknown: Vec<_> = module.imports().filter(is_unknown).collect();
         let first = unknown.first()?;
-        let mut message = format!("`{}` imports what is not there:", self.name);
+        let mut message = format!("`{name}` imports what is not there:");
         for import in &unknown {
             message += &format!("\n    `{}`.`{}`: {}", import.module(), import.name(), import.ty());
         }
-        Some(Advice::new(message, help_for_import(first.module(), first.name())))
+        let mut help = help_for_import(first.module(), first.name());
+        if unknown.iter().all(|import| import.ty().func().is_some()) {
+            help += "; with `--unknown-imports-trap` they trap when they are called";
+        }
+        Some(Advice::new(message, help))
     }
 
     /// The exit code of a guest that did not return.
@@ -220,17 +226,13 @@ impl Session {
 fn help_for_import(module: &str, name: &str) -> String {
     let reason = match (module, name) {
         ("wasi", "thread-spawn") => "the module uses threads of WASI, which Epsilon does not have; build it without",
-        ("wasi_snapshot_preview1" | "wasi_unstable", _) => "WASI preview 1 has no such call; the module asks for an extension",
+        ("wasi_snapshot_preview1" | "wasi_unstable", _) => "this is no call of WASI preview 1, but of an extension of it",
         _ if module.starts_with("wasix_") => "the module is built for WASIX; build it for WASI preview 1",
         _ if module.starts_with("wasi:") => "the module is made for a component; build it for WASI preview 1",
         _ if module.starts_with("__wbindgen") || module == "wbg" => {
             "the module is built for JavaScript by wasm-bindgen; build it for WASI preview 1"
         }
-        _ => {
-            return format!(
-                "`--preload {module}=FILE` takes them from another module, `--unknown-imports-trap` lets functions trap when called"
-            );
-        }
+        _ => return format!("`--preload {module}=FILE` takes them from another module"),
     };
     reason.into()
 }

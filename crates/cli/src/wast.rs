@@ -30,10 +30,7 @@ impl WastCommand {
                 Ok(summary) => {
                     let (name, passed, failed) = (path.display(), summary.passed, summary.failures.len());
                     summary.failures.iter().for_each(|failure| println!("{name}:{failure}"));
-                    match failed {
-                        0 => println!("{name}: {passed} assertions passed"),
-                        _ => println!("{name}: {passed} assertions passed, {failed} directives failed"),
-                    }
+                    println!("{name}: assertions passed: {passed}, directives failed: {failed}");
                     code = code.max(if failed == 0 { 0 } else { report::EXIT_ERROR });
                 }
                 Err(error) => {

@@ -44,7 +44,7 @@ pub enum Compilation {
 /// let mut config = epsilon::Config::new();
 /// config.max_wasm_stack(1 << 20).wasm_backtrace(false);
 /// let engine = epsilon::Engine::new(&config)?;
-/// # epsilon::Result::Ok(())
+/// # Ok::<(), epsilon::Error>(())
 /// ```
 #[cfg(feature = "compiler")]
 #[derive(Clone, Debug)]

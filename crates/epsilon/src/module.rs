@@ -21,7 +21,24 @@ use std::sync::{Arc, Mutex};
 pub struct Module {
     engine: Engine,
     linked: Arc<LinkedModule>,
-    source: Arc<ModuleSource>,
+    source: Arc<SourceHandle>,
+}
+
+/// What all handles of a module share. The last one that is dropped writes to the cache: a worker may hold the source
+/// itself for longer than the process lives.
+struct SourceHandle(Arc<ModuleSource>);
+
+impl std::ops::Deref for SourceHandle {
+    type Target = ModuleSource;
+    fn deref(&self) -> &ModuleSource {
+        &self.0
+    }
+}
+
+impl Drop for SourceHandle {
+    fn drop(&mut self) {
+        self.0.save();
+    }
 }
 
 /// A custom section of a module.
@@ -71,7 +88,7 @@ impl Module {
             Box::new(SharedSource(source.clone())),
             Box::new(Symbols::default()),
         )?;
-        let module = Self { engine: engine.clone(), linked, source };
+        let module = Self { engine: engine.clone(), linked, source: Arc::new(SourceHandle(source)) };
         let called = module.source.called_before();
         let batch: Vec<_> = called.iter().map(|(index, function)| (*index, function)).collect();
         module.linked.link(&batch)?;
@@ -79,7 +96,7 @@ impl Module {
             module.compile_all(|_| {})?;
             module.linked.seal()?;
         } else {
-            engine.workers().add(&module.linked, &module.source);
+            engine.workers().add(&module.linked, &module.source.0);
         }
         Ok(module)
     }
@@ -97,9 +114,7 @@ impl Module {
     /// Writes what was compiled to the cache now. This also happens when the last handle of the module is dropped.
     #[cfg(feature = "cache")]
     pub fn save_to_cache(&self) {
-        if let Some(cached) = &self.source.cached {
-            cached.save();
-        }
+        self.source.save();
     }
 
     /// Compiles every function that has no code yet, on all processors. `progress` is told how many have code.

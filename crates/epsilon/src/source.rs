@@ -62,6 +62,14 @@ impl ModuleSource {
         Vec::new()
     }
 
+    /// Writes what is new to the cache.
+    pub fn save(&self) {
+        #[cfg(feature = "cache")]
+        if let Some(cached) = &self.cached {
+            cached.save();
+        }
+    }
+
     fn from_cache(&self, index: DefinedFuncIndex) -> Option<CompiledFunction> {
         #[cfg(feature = "cache")]
         if let Some(cached) = &self.cached {

@@ -9,8 +9,8 @@ pub fn text(contents: &Contents) -> String {
     overview(&mut out, contents);
     let section = |section: &Section| {
         let name = section.name.as_ref().map_or_else(|| section.kind.to_owned(), |name| format!("custom `{name}`"));
-        let count = section.count.map(|count| format!("{count} items")).unwrap_or_default();
-        [name, format!("{:#x}", section.offset), format!("{} bytes", section.size_bytes), count]
+        let count = section.count.map_or_else(String::new, |count| counted(count, "item"));
+        [name, format!("{:#x}", section.offset), counted(section.size_bytes, "byte"), count]
     };
     table(&mut out, "Sections", contents.sections.iter().map(section));
     let imports = contents.imports.iter();
@@ -62,6 +62,13 @@ fn overview(out: &mut String, contents: &Contents) {
     line("Debug info", &debug);
     if !contents.target_features.is_empty() {
         line("Features", &contents.target_features.join(" "));
+    }
+}
+
+fn counted(count: impl Into<u64>, unit: &str) -> String {
+    match count.into() {
+        1 => format!("1 {unit}"),
+        count => format!("{count} {unit}s"),
     }
 }
 

@@ -11,6 +11,7 @@ use epsilon_abi::Libcall;
 use epsilon_abi::vm::VmContext;
 use std::arch::naked_asm;
 use std::mem::{offset_of, size_of};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 const INTS: usize = offset_of!(RegFile, ints);
 const FLOATS: usize = offset_of!(RegFile, floats);
@@ -343,6 +344,71 @@ unsafe extern "C" fn libcall_common() {
     )
 }
 
+/// From the slot of a function that is not linked yet: asks for its code on the host's stack, then goes there with all
+/// arguments as they were. `w9` holds the function's number. The frame is the one of [`host_common`].
+#[unsafe(naked)]
+unsafe extern "C" fn materialise_common() {
+    naked_asm!(
+        ".globl epsilon_materialise_start",
+        ".hidden epsilon_materialise_start",
+        "epsilon_materialise_start:",
+        "stp x29, x30, [sp, #-16]!",
+        "mov x29, sp",
+        "sub sp, sp, #{frame}",
+        "stp x2, x3, [sp]",
+        "stp x4, x5, [sp, #16]",
+        "stp x6, x7, [sp, #32]",
+        "str x8, [sp, #48]",
+        "stp q0, q1, [sp, #64]",
+        "stp q2, q3, [sp, #96]",
+        "stp q4, q5, [sp, #128]",
+        "stp q6, q7, [sp, #160]",
+        "ldr x10, [x21, #{store}]",
+        "mov x11, sp",
+        "str x29, [x10, #{exit_fp}]",
+        "str x11, [x10, #{exit_sp}]",
+        "mov x0, x21",
+        "mov w1, w9",
+        "ldr x10, [x10, #{host_sp}]",
+        "mov sp, x10",
+        "bl {body}",
+        "sub sp, x29, #{frame}",
+        "cbz x1, 2f",
+        "b epsilon_landing_pad",
+        "2:",
+        ".globl epsilon_materialise_window",
+        ".hidden epsilon_materialise_window",
+        "epsilon_materialise_window:",
+        "ldr x9, [x21, #{store}]",
+        "ldr w9, [x9, #{pending}]",
+        "cbz w9, 3f",
+        "b epsilon_landing_pad",
+        "3:",
+        "ldp x2, x3, [sp]",
+        "ldp x4, x5, [sp, #16]",
+        "ldp x6, x7, [sp, #32]",
+        "ldr x8, [sp, #48]",
+        "ldp q0, q1, [sp, #64]",
+        "ldp q2, q3, [sp, #96]",
+        "ldp q4, q5, [sp, #128]",
+        "ldp q6, q7, [sp, #160]",
+        "mov sp, x29",
+        "ldp x29, x30, [sp], #16",
+        "br x0",
+        ".globl epsilon_materialise_end",
+        ".hidden epsilon_materialise_end",
+        "epsilon_materialise_end:",
+        "udf #0",
+        frame = const HOST_FRAME,
+        store = const offset_of!(VmContext, store),
+        host_sp = const offset_of!(VmStore, host_sp),
+        exit_fp = const offset_of!(VmStore, exit_fp),
+        exit_sp = const offset_of!(VmStore, exit_sp),
+        pending = const offset_of!(VmStore, pending),
+        body = sym libcalls::materialise,
+    )
+}
+
 macro_rules! libcall_entries {
     ($($variant:ident, $name:ident ($($param:ident: $ty:ident),*) $(-> $result:ident)?;)*) => {
         /// Addresses that machine code calls, in the order of [`Libcall::ALL`].
@@ -364,12 +430,11 @@ macro_rules! libcall_entries {
 }
 epsilon_abi::for_each_libcall!(libcall_entries);
 
-type Enter = unsafe extern "C" fn(*mut EntryFrame, *mut VmStore) -> u64;
-
-/// Code is left out of a program in which the compiler sees no use of it, and it does not see uses of the labels
-/// below: in unit tests nothing else may name these two.
+/// The code that holds the labels below, so that it is linked wherever a label is named.
 #[used]
-static HOLDERS_OF_LABELS: (Enter, Label) = (enter, libcall_common);
+static HOLDERS: [Label; 4] = [host_common, switch_common, libcall_common, materialise_common];
+#[used]
+static ENTER: unsafe extern "C" fn(*mut EntryFrame, *mut VmStore) -> u64 = enter;
 
 unsafe extern "C" {
     fn epsilon_landing_pad();
@@ -383,6 +448,9 @@ unsafe extern "C" {
     fn epsilon_libcall_start();
     fn epsilon_libcall_window();
     fn epsilon_libcall_end();
+    fn epsilon_materialise_start();
+    fn epsilon_materialise_window();
+    fn epsilon_materialise_end();
 }
 
 /// Where every activation can be ended, given its anchor in the pinned register.
@@ -398,6 +466,11 @@ pub fn enter_return() -> usize {
 /// The address of the code behind host-call thunks.
 pub fn host_common_address() -> usize {
     host_common as *const () as usize
+}
+
+/// The address that slots of functions without code go to.
+pub fn materialise_address() -> usize {
+    materialise_common as *const () as usize
 }
 
 /// The address of the code behind instance-switching thunks.
@@ -416,6 +489,7 @@ pub fn runs_on_wasm_stack(pc: usize) -> bool {
     is_between(pc, epsilon_host_start, epsilon_host_end)
         || is_between(pc, epsilon_switch_start, epsilon_switch_end)
         || is_between(pc, epsilon_libcall_start, epsilon_libcall_end)
+        || is_between(pc, epsilon_materialise_start, epsilon_materialise_end)
         || is_between(pc, epsilon_enter_window, epsilon_enter_return)
 }
 
@@ -425,47 +499,101 @@ pub fn is_past_pending_check(pc: usize) -> bool {
         || is_between(pc, epsilon_host_window, epsilon_host_end)
         || is_between(pc, epsilon_switch_start, epsilon_switch_end)
         || is_between(pc, epsilon_libcall_window, epsilon_libcall_end)
+        || is_between(pc, epsilon_materialise_window, epsilon_materialise_end)
 }
 
 /// Bytes of an instruction.
 const INSTRUCTION_BYTES: usize = 4;
+
+/// `udf #0`, which is undefined for ever: behind code that never goes on.
+const UDF: u32 = 0;
+
+/// Instructions as memory holds them, then padding up to the size of a slot.
+fn slot_bytes<const BYTES: usize>(instructions: &[u32]) -> [u8; BYTES] {
+    let mut code = [0; BYTES];
+    let padded = instructions.iter().chain(std::iter::repeat(&UDF));
+    for (bytes, instruction) in code.chunks_exact_mut(INSTRUCTION_BYTES).zip(padded) {
+        bytes.copy_from_slice(&instruction.to_le_bytes());
+    }
+    code
+}
 
 /// Bytes of a thunk slot's code.
 pub const THUNK_SLOT_BYTES: usize = 16;
 
 /// Code of a thunk slot whose data lies `distance` bytes above the slot: less than 1 MiB, what `adr` reaches.
 pub fn thunk_slot(distance: u32) -> [u8; THUNK_SLOT_BYTES] {
-    debug_assert!(distance < 1 << 20, "a thunk's data is near");
-    let adr_x16 = 0x1000_0010 | (distance & 3) << 29 | (distance >> 2) << 5;
-    let instructions: [u32; THUNK_SLOT_BYTES / INSTRUCTION_BYTES] = [
-        adr_x16,
-        0xf940_0211, // ldr x17, [x16]
-        0xd61f_0220, // br x17
-        UDF,
-    ];
-    let mut code = [0; THUNK_SLOT_BYTES];
-    for (bytes, instruction) in code.chunks_exact_mut(INSTRUCTION_BYTES).zip(instructions) {
-        bytes.copy_from_slice(&instruction.to_le_bytes());
-    }
-    code
+    assert!(distance < 1 << 20, "a thunk's data is near");
+    slot_bytes(&[
+        0x1000_0010 | (distance & 3) << 29 | (distance >> 2) << 5, // adr x16, distance
+        0xf940_0211,                                               // ldr x17, [x16]
+        0xd61f_0220,                                               // br x17
+    ])
 }
 
-/// `udf #0`, which is undefined for ever.
-const UDF: u32 = 0;
-
 /// Bytes of a jump-table slot.
-pub const JUMP_SLOT_BYTES: usize = 8;
+pub const JUMP_SLOT_BYTES: usize = 32;
 
-/// Code of a jump-table slot at `slot` that goes to `target`, to be stored as one aligned word. A `b` is one of the
-/// few instructions that may be replaced by another of its kind while other threads run it.
-pub fn jump_slot(slot: usize, target: usize) -> Option<u64> {
-    const REACH_BYTES: i64 = 128 << 20;
-    let relative = target as i64 - slot as i64;
-    if !(-REACH_BYTES..REACH_BYTES).contains(&relative) || relative % INSTRUCTION_BYTES as i64 != 0 {
-        return None;
-    }
-    let b = 0x1400_0000 | ((relative >> 2) as u32 & ((1 << 26) - 1));
-    Some(u64::from(UDF) << 32 | u64::from(b))
+/// Code of the slot of a function that is not linked yet: its number to `materialise`.
+///
+/// ```text
+/// 0   nop                           replaced by  b target  once there is code
+/// 4   mov w9, index                 stays, as all that follows, for a thread that stands there
+/// 12  ldr x10, [x21, materialise]
+/// 16  br x10
+/// ```
+/// The first instruction is a `nop` because few may be replaced while other threads run them: `nop`, `b` and `bl` may,
+/// by each other; a `mov` may not.
+pub fn lazy_slot(index: u32) -> [u8; JUMP_SLOT_BYTES] {
+    const MATERIALISE: u32 = offset_of!(VmContext, materialise) as u32 / 8;
+    const { assert!(offset_of!(VmContext, materialise) % 8 == 0 && MATERIALISE < 1 << 12, "what ldr can encode") };
+    slot_bytes(&[
+        0xd503_201f,                         // nop
+        0x5280_0009 | (index & 0xffff) << 5, // movz w9, low half
+        0x72a0_0009 | (index >> 16) << 5,    // movk w9, high half, lsl #16
+        0xf940_02aa | MATERIALISE << 10,     // ldr x10, [x21, materialise]
+        0xd61f_0140,                         // br x10
+    ])
+}
+
+/// A branch's distance in its low 26 bits.
+///
+/// # Panics
+/// If the target is farther than 128 MiB: arenas are smaller than that.
+fn branch_distance(executed: usize, target: usize) -> u32 {
+    let instructions = (target as i64 - executed as i64) / INSTRUCTION_BYTES as i64;
+    assert!((-(1 << 25)..1 << 25).contains(&instructions), "an arena is small enough for near branches");
+    instructions as u32 & DISTANCE
+}
+
+/// The bits of `b` and `bl` that hold the distance.
+const DISTANCE: u32 = (1 << 26) - 1;
+
+/// Makes the slot at `executed`, written through `written`, go to `target`. Threads may run it meanwhile.
+///
+/// # Safety
+/// `written` must be the writable address of a slot, aligned to its size, and `target` in the same arena.
+pub unsafe fn link_slot(written: *mut u8, executed: usize, target: usize) {
+    let b = 0x1400_0000 | branch_distance(executed, target);
+    // SAFETY: as the caller promises; one aligned store replaces the first instruction as a whole.
+    unsafe { &*written.cast::<AtomicU32>() }.store(b, Ordering::Release);
+}
+
+/// Whether the call whose relocation lies at `written` can be pointed elsewhere while threads run it: always, as it is
+/// one aligned instruction, a `bl` or, for a tail call, a `b`.
+pub fn can_repoint_call(_written: *mut u8) -> bool {
+    true
+}
+
+/// Points such a call at another target.
+///
+/// # Safety
+/// `written` must be the writable address of a `bl` or `b` at `executed` when run, and `target` in the same arena.
+pub unsafe fn repoint_call(written: *mut u8, executed: usize, target: usize) {
+    // SAFETY: as the caller promises; instructions are aligned, and one store replaces this one as a whole.
+    let word = unsafe { &*written.cast::<AtomicU32>() };
+    let branch = word.load(Ordering::Relaxed) & !DISTANCE;
+    word.store(branch | branch_distance(executed, target), Ordering::Release);
 }
 
 /// The registers that matter of a thread stopped by a signal.
@@ -540,11 +668,27 @@ mod tests {
         let slot = [0x30, 0x00, 0x02, 0x10, 0x11, 0x02, 0x40, 0xf9, 0x20, 0x02, 0x1f, 0xd6, 0, 0, 0, 0];
         assert_eq!(thunk_slot(0x4004), slot);
         assert_eq!(thunk_slot(3)[..4], [0x10, 0x00, 0x00, 0x70]);
-        assert_eq!(jump_slot(0x1000, 0x1008), Some(0x1400_0002));
-        assert_eq!(jump_slot(0x1008, 0x1000), Some(0x17ff_fffe));
-        assert_eq!(jump_slot(0, (128 << 20) - 4), Some(0x15ff_ffff));
-        assert_eq!(jump_slot(128 << 20, 0), Some(0x1600_0000));
-        assert_eq!(jump_slot(0, 128 << 20), None);
-        assert_eq!(jump_slot(0, 2), None);
+    }
+
+    #[test]
+    fn slots_and_calls_are_pointed_at_code() {
+        let words = |bytes: [u8; JUMP_SLOT_BYTES]| {
+            std::array::from_fn::<u32, 8, _>(|n| u32::from_le_bytes(std::array::from_fn(|byte| bytes[4 * n + byte])))
+        };
+        let mut slot = words(lazy_slot(0x0003_0007));
+        let rest = [0x5280_00e9, 0x72a0_0069, slot[3], 0xd61f_0140, UDF, UDF, UDF];
+        assert_eq!((slot[0], &slot[1..]), (0xd503_201f, &rest[..]));
+        let written = slot.as_mut_ptr().cast::<u8>();
+        // SAFETY: a slot's aligned words.
+        unsafe { link_slot(written, 0x1000, 0x1008) };
+        assert_eq!((slot[0], &slot[1..]), (0x1400_0002, &rest[..]));
+        let mut repointed = |call: u32, executed: usize, target: usize| {
+            slot[0] = call;
+            // SAFETY: an aligned word.
+            unsafe { repoint_call(slot.as_mut_ptr().cast(), executed, target) };
+            slot[0]
+        };
+        assert_eq!(repointed(0x9400_0002, 0x1008, 0x1000), 0x97ff_fffe);
+        assert_eq!(repointed(0x17ff_fffe, 0, (128 << 20) - 4), 0x15ff_ffff);
     }
 }
