@@ -30,7 +30,9 @@ struct Range {
 }
 
 impl Range {
-    const EMPTY: Self = Self { start: AtomicUsize::new(0), end: AtomicUsize::new(0) };
+    const fn empty() -> Self {
+        Self { start: AtomicUsize::new(0), end: AtomicUsize::new(0) }
+    }
 
     fn contains(&self, pc: usize) -> bool {
         pc >= self.start.load(Ordering::Relaxed) && pc < self.end.load(Ordering::Acquire)
@@ -38,8 +40,8 @@ impl Range {
 }
 
 /// Ranges are only ever appended: regions and thunk blocks live as long as the process.
-static TEXT: [Range; 64] = [const { Range::EMPTY }; 64];
-static THUNKS: [Range; 256] = [const { Range::EMPTY }; 256];
+static TEXT: [Range; 64] = [const { Range::empty() }; 64];
+static THUNKS: [Range; 256] = [const { Range::empty() }; 256];
 
 fn any_contains(ranges: &[Range], pc: usize) -> bool {
     ranges.iter().take_while(|range| range.end.load(Ordering::Acquire) != 0).any(|range| range.contains(pc))

@@ -126,8 +126,8 @@ struct LinkedType {
 }
 
 impl LinkedModule {
-    /// A module whose functions are linked as `source` gives them: all at once by [`Self::materialise_all`], or each when
-    /// it is first called.
+    /// A module whose functions are linked as `source` gives them: by [`Self::link`], or each
+    /// when it is first called.
     ///
     /// What `source` gives is what will run: it vouches that the functions are the compiler's unchanged output for
     /// `wasm`, the plan of `runtime` and this processor (invariants 3 and 6). `crates/epsilon` is the one caller.

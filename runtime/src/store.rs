@@ -77,6 +77,8 @@ pub struct StoreInner {
     pub(crate) vm: Arc<VmStore>,
     pub(crate) id: StoreId,
     pub(crate) runtime: Arc<Runtime>,
+    /// Boxed: machine code and thunks hold their addresses.
+    #[allow(clippy::vec_box)]
     pub(crate) instances: Vec<Box<InstanceData>>,
     pub(crate) memories: Vec<MemoryData>,
     pub(crate) tables: Vec<TableData>,

@@ -205,7 +205,7 @@ pub trait WasmResults: Sized {
 
 macro_rules! tuples {
     ($(($($name:ident)*))*) => {$(
-        #[allow(non_snake_case, unused_variables, unused_mut)]
+        #[allow(non_snake_case, unused_variables, unused_mut, clippy::unused_unit)]
         impl<$($name: WasmTy),*> WasmParams for ($($name,)*) {
             const TYPES: &'static [ValType] = &[$($name::TYPE),*];
 
@@ -222,7 +222,7 @@ macro_rules! tuples {
             }
         }
 
-        #[allow(non_snake_case, unused_variables, unused_mut)]
+        #[allow(non_snake_case, unused_variables, unused_mut, clippy::unused_unit)]
         impl<$($name: WasmTy),*> WasmResults for ($($name,)*) {
             const TYPES: &'static [ValType] = &[$($name::TYPE),*];
 

@@ -57,12 +57,15 @@ fn be_child(task: &str) {
     let (mut store, f) = trapping();
     trap(&mut store, f);
     match task {
-        "handler, host fault" | "host fault" => drop(fault()),
+        "handler, host fault" | "host fault" => _ = fault(),
         "handler, fault in a host function" => {
             let engine = Engine::default();
             let mut store = Store::new(&engine, ());
-            let host = epsilon::Func::wrap(&mut store, || drop(fault())).expect("a host function");
-            let module = module(&engine, r#"(module (import "" "" (func $h)) (func (export "f") call $h))"#);
+            let host = epsilon::Func::wrap(&mut store, || i32::from(fault())).expect("a host function");
+            let module = module(
+                &engine,
+                r#"(module (import "" "" (func $h (result i32))) (func (export "f") (drop (call $h))))"#,
+            );
             let instance = Instance::new(&mut store, &module, &[host.into()]).expect("an instance");
             let f = instance.get_typed_func::<(), ()>(&mut store, "f").expect("exported");
             drop(f.call(&mut store, ()));

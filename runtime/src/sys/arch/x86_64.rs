@@ -15,7 +15,7 @@ const FLOATS: usize = offset_of!(RegFile, floats);
 const REGS: usize = offset_of!(EntryFrame, regs);
 /// Register images, then the thunk's data, then padding to keep the stack aligned to 16.
 const HOST_FRAME: usize = size_of::<RegFile>() + 16;
-const _: () = assert!(HOST_FRAME % 16 == 0 && FLOATS == 64 && REGS == 0 && INTS == 0);
+const _: () = assert!(HOST_FRAME.is_multiple_of(16) && FLOATS == 64 && REGS == 0 && INTS == 0);
 
 /// Enters wasm: switches to the wasm stack, calls, and comes back with 0; or 1 if the activation was landed.
 ///
