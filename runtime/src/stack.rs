@@ -40,13 +40,13 @@ impl WasmStack {
         Ok(Self { mapping })
     }
 
-    /// This thread's spare stack if it has the right size, else a new one.
+    /// This thread's spare stack if it has the right size, else a new one. The size is in whole pages of the host.
     #[inline]
     pub fn take(usable_bytes: usize) -> Result<Self> {
         let usable_bytes = usable_bytes.min(MAX_BYTES);
         let spare = SPARE.try_with(|spare| spare.borrow_mut().take()).ok().flatten();
         match spare {
-            Some(stack) if stack.usable_bytes() == round_to_pages(usable_bytes) => Ok(stack),
+            Some(stack) if stack.usable_bytes() == usable_bytes => Ok(stack),
             _ => Self::new(usable_bytes),
         }
     }

@@ -1,6 +1,6 @@
 //! Recursion without end, on stacks of any size: a trap or an error, never a crash.
 
-use crate::support::{engines, module};
+use crate::support::{engines, engines_with, module};
 use epsilon::{Caller, Engine, Error, Func, Instance, Linker, Store, Trap, TypedFunc};
 
 /// Runs on a thread with a small stack; what panics there panics here.
@@ -59,22 +59,22 @@ fn mutual_recursion_through_a_table() {
     );
 }
 
-/// Frames of more than 100 KiB, larger than the guard: the values of 13,000 locals live across the call.
+/// Frames of more than 100 KiB, larger than the guard: the values of 6,600 vectors live across the call.
 #[test]
 fn large_frames() {
-    const LOCALS: usize = 13_000;
-    let sets: String = (1..=LOCALS).map(|n| format!("(local.set {n} (i64.load offset={n} (i32.const 0)))")).collect();
+    const LOCALS: usize = 6_600;
+    let sets: String = (1..=LOCALS).map(|n| format!("(local.set {n} (v128.load offset={n} (i32.const 0)))")).collect();
     let sums: String =
-        (1..=LOCALS).map(|n| format!("(local.set $sum (i64.add (local.get $sum) (local.get {n})))")).collect();
+        (1..=LOCALS).map(|n| format!("(local.set $sum (i64x2.add (local.get $sum) (local.get {n})))")).collect();
     expect_overflow(&format!(
-        r#"(module (memory 1) (func $run (export "run") (param i32) (result i32) (local {}) (local $sum i64)
+        r#"(module (memory 1) (func $run (export "run") (param i32) (result i32) (local {}) (local $sum v128)
             {sets}
             (if (result i32) (local.get 0)
                 (then (i32.add (i32.const 1) (call $run (i32.sub (local.get 0) (i32.const 1)))))
                 (else (i32.const 0)))
             {sums}
-            (i64.store (i32.const 65000) (local.get $sum))))"#,
-        "i64 ".repeat(LOCALS)
+            (v128.store (i32.const 65000) (local.get $sum))))"#,
+        "v128 ".repeat(LOCALS)
     ));
 }
 
@@ -131,7 +131,7 @@ fn recursion_through_host_functions() {
 /// The same where the wasm stack ends first.
 #[test]
 fn recursion_through_host_functions_on_a_small_wasm_stack() {
-    for (plan, engine) in crate::support::engines_with(|config| config.max_wasm_stack(16 << 10)) {
+    for (plan, engine) in engines_with(|config| config.max_wasm_stack(16 << 10)) {
         on_small_thread(16 << 20, || {
             let mut linker = Linker::<Data>::new(&engine);
             linker.func_wrap("host", "back", back).expect("new");
@@ -222,35 +222,55 @@ fn ping_pong(engine: &Engine, start: usize) -> Error {
     start.call(&mut store, ()).expect_err("endless recursion")
 }
 
-/// A guest that fills its stack and calls the host on every level: the thunk itself may be what overflows.
+/// A guest that fills its stack and leaves wasm on every level: what overflows may be the code in between. The frames
+/// are all there in any case, the one that was about to leave included.
 #[test]
 fn overflow_in_host_calls_and_libcalls() {
-    for (plan, engine) in engines() {
-        for call in [
-            "(call $host)",
-            "(drop (memory.grow (i32.const 0)))",
-            "(memory.fill (i32.const 0) (i32.const 0) (i32.const 9))",
-        ] {
-            for extra in 0..6 {
-                let text = format!(
-                    r#"(module (import "" "" (func $host)) (memory 1)
-                        (func $down (param i64) (result i64) {call} (i64.add (local.get 0) (call $down (local.get 0))))
-                        (func $start (export "start") (result i64) (local {})
-                            {} (call $down (i64.const 1)) {}))"#,
-                    "i64 ".repeat(extra),
-                    (0..extra).map(|n| format!("(local.set {n} (i64.load (i32.const {n})))")).collect::<String>(),
-                    (0..extra).map(|n| format!("(i64.add (local.get {n}))")).collect::<String>(),
-                );
-                on_small_thread(SMALL, || {
-                    let mut store = Store::new(&engine, ());
-                    let host = Func::wrap(&mut store, || {}).expect("a host function");
-                    let instance = Instance::new(&mut store, &module(&engine, &text), &[host.into()]);
-                    let start = instance.expect("an instance").get_typed_func::<(), i64>(&mut store, "start");
-                    let error = start.expect("exported").call(&mut store, ()).expect_err("endless recursion");
-                    assert_eq!(error.trap(), Some(Trap::StackOverflow), "{plan} {call}: {error}");
-                    assert_eq!(crate::names(&error).last(), Some(&"start"));
-                });
+    let calls = [
+        "(call $host)",
+        "(drop (memory.grow (i32.const 0)))",
+        "(memory.fill (i32.const 0) (i32.const 0) (i32.const 9))",
+        "(call $other)",
+    ];
+    for (plan, engine) in engines_with(|config| config.max_wasm_stack(64 << 10)) {
+        for call in calls {
+            for extra in 0..8 {
+                on_small_thread(SMALL, || leave_on_every_level(plan, &engine, call, extra));
             }
         }
     }
+}
+
+/// `extra` moves the place where the stack ends by the size of a local.
+fn leave_on_every_level(plan: &str, engine: &Engine, call: &str, extra: usize) {
+    let text = format!(
+        r#"(module (import "" "" (func $host)) (import "" "" (func $other)) (memory 1)
+            (global $depth (export "depth") (mut i32) (i32.const 0))
+            (func $down (param i64) (result i64)
+                (global.set $depth (i32.add (global.get $depth) (i32.const 1)))
+                {call} (i64.add (local.get 0) (call $down (local.get 0))))
+            (func $start (export "start") (result i64) (local {}) {} (call $down (i64.const 1)) {}))"#,
+        "i64 ".repeat(extra),
+        (0..extra).map(|n| format!("(local.set {n} (i64.load (i32.const {n})))")).collect::<String>(),
+        (0..extra).map(|n| format!("(i64.add (local.get {n}))")).collect::<String>(),
+    );
+    let mut store = Store::new(engine, ());
+    let host = Func::wrap(&mut store, || {}).expect("a host function");
+    let other = module(engine, r#"(module (func (export "f")))"#);
+    let other = Instance::new(&mut store, &other, &[]).expect("an instance");
+    let other = other.get_func(&mut store, "f").expect("exported");
+    let imports = [host.into(), other.into()];
+    let instance = Instance::new(&mut store, &module(engine, &text), &imports).expect("an instance");
+    let start = instance.get_typed_func::<(), i64>(&mut store, "start").expect("exported");
+    let error = start.call(&mut store, ()).expect_err("endless recursion");
+    assert_eq!(error.trap(), Some(Trap::StackOverflow), "{plan} {call}: {error}");
+    let backtrace = error.backtrace().expect("wasm was running");
+    let names = crate::names(&error);
+    // The callee in the other instance has no name.
+    let below = names.iter().take_while(|name| **name == "?").count();
+    let all = backtrace.frames().len() + backtrace.omitted() - below;
+    let depth = instance.get_global(&mut store, "depth").expect("exported").get(&mut store);
+    let counted = depth.i32().expect("an i32") as usize;
+    assert!((counted + 1..=counted + 2).contains(&all), "{plan} {call} {extra}: {all} frames, {counted} counted");
+    assert_eq!((names.last(), names[below]), (Some(&"start"), "down"));
 }

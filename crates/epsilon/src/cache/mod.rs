@@ -118,9 +118,9 @@ impl Cache {
         &self.directory
     }
 
-    /// The secret of the user whose cache this is.
-    pub(crate) fn secret(&self) -> &Secret {
-        &self.secret
+    /// A key for artifacts that only this user can make and load.
+    pub fn artifact_key(&self) -> crate::ArtifactKey {
+        crate::ArtifactKey::new(&self.secret).expect("a secret is long enough")
     }
 
     fn entry_path(&self, key: &Key) -> PathBuf {
