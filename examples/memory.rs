@@ -31,7 +31,8 @@ pub fn main() -> Result<()> {
     let mut store = Store::new(&engine, ());
     let instance = Instance::new(&mut store, &module, &[])?;
 
-    let memory = instance.get_memory(&mut store, "memory").ok_or_else(|| Error::misuse("the guest exports no memory"))?;
+    let memory =
+        instance.get_memory(&mut store, "memory").ok_or_else(|| Error::misuse("the guest exports no memory"))?;
     let address = instance.get_typed_func::<(), u32>(&mut store, "pixels")?.call(&mut store, ())? as usize;
     let capacity = instance.get_typed_func::<(), u32>(&mut store, "capacity")?.call(&mut store, ())? as usize;
 

@@ -72,7 +72,8 @@ pub fn main() -> Result<()> {
     let mut store = Store::new(&engine, ());
     let instance = linker.instantiate(&mut store, &module)?;
 
-    let calls = [("price", 3), ("price", 0), ("stock", 9), ("stock", 1 << 20), ("close", 1), ("sell", 50), ("sell", 500)];
+    let calls =
+        [("price", 3), ("price", 0), ("stock", 9), ("stock", 1 << 20), ("close", 1), ("sell", 50), ("sell", 500)];
     for (name, argument) in calls {
         let func = instance.get_typed_func::<i32, i32>(&mut store, name)?;
         match func.call(&mut store, argument) {

@@ -117,7 +117,9 @@ impl WasmBacktrace {
         let mut walk = Walk::new(store);
         walk.push_exact(fault.pc);
         let in_function = store.code_at(fault.pc).and_then(|(_, code)| code.find(fault.pc));
-        if let Some((_, pc_offset)) = in_function {
+        let in_thunk = || crate::code::is_thunk(fault.pc).then_some(0);
+        let pc_offset = in_function.map(|(_, pc_offset)| pc_offset);
+        if let Some(pc_offset) = pc_offset.or_else(|| arch::fixed_code_offset(fault.pc)).or_else(in_thunk) {
             // SAFETY: the thread was stopped there, by the fault that this record describes.
             if let Some(pc) = unsafe { arch::prologue_return_address(pc_offset, fault.sp, fault.link) } {
                 walk.push_return(pc);

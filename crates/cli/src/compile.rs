@@ -36,14 +36,14 @@ pub struct CompileCommand {
 pub struct KeyOption {
     /// A file with the key for artifacts: who has it can make artifacts that run with it. Without, only artifacts that
     /// this user made on this machine run
-    #[arg(long = "key", value_name = "FILE")]
-    file: Option<PathBuf>,
+    #[arg(long = "key", value_name = "KEY_FILE")]
+    key_file: Option<PathBuf>,
 }
 
 impl KeyOption {
     /// The key: from the file, or the user's own.
     pub fn key(&self) -> Result<ArtifactKey> {
-        let Some(path) = &self.file else {
+        let Some(path) = &self.key_file else {
             let cache = Cache::open(&CacheConfig::new()).map_err(|error| {
                 Advice::error(
                     format!("cannot read this user's key: {error}"),

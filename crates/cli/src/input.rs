@@ -1,5 +1,6 @@
 //! Modules as the user names them: a file or the standard input, in the binary or the text format.
 
+use crate::compile::KeyOption;
 use crate::options;
 use crate::report::Advice;
 use anyhow::{Context as _, Result};
@@ -44,9 +45,13 @@ impl Input {
         Ok(Self { name, wasm, is_text })
     }
 
-    /// Compiles it.
-    pub fn compile(&self, engine: &Engine) -> Result<Module> {
-        Module::from_binary(engine, &self.wasm).map_err(|error| self.refused(error))
+    /// Compiles it; or loads it, if it was compiled ahead of time.
+    pub fn compile(&self, engine: &Engine, key: &KeyOption) -> Result<Module> {
+        let loaded = match Engine::detect_precompiled(&self.wasm) {
+            None => Module::from_binary(engine, &self.wasm),
+            Some(_) => Module::deserialize_with_key(engine, &self.wasm, &key.key()?),
+        };
+        loaded.map_err(|error| self.refused(error))
     }
 
     /// Validates it.

@@ -5,6 +5,8 @@
 
 #![forbid(unsafe_code)]
 
+mod cache;
+mod compile;
 mod completions;
 mod host;
 mod input;
@@ -53,9 +55,11 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(run::RunCommand),
+    Compile(compile::CompileCommand),
     Wast(wast::WastCommand),
     Validate(validate::ValidateCommand),
     Inspect(inspect::InspectCommand),
+    Cache(cache::CacheCommand),
     Completions(completions::CompletionsCommand),
 }
 
@@ -64,9 +68,11 @@ fn main() {
     let result =
         report::end_quietly_on_broken_pipe().and_then(|()| match cli.command.unwrap_or(Command::Run(cli.run)) {
             Command::Run(command) => command.execute(),
+            Command::Compile(command) => command.execute(),
             Command::Wast(command) => command.execute(),
             Command::Validate(command) => command.execute(),
             Command::Inspect(command) => command.execute(),
+            Command::Cache(command) => command.execute(),
             Command::Completions(command) => command.execute(),
         });
     // Without running destructors: the system takes back memory faster than we give it.

@@ -1,5 +1,6 @@
 //! `epsilon run`: loads a module, gives it what it imports, runs it, and ends as it ended.
 
+use crate::compile::KeyOption;
 use crate::host::{GuestOptions, Host, Limits};
 use crate::input::Input;
 use crate::invoke::{self, Call};
@@ -33,6 +34,8 @@ pub struct RunCommand {
     /// Let unknown imports trap when they are called, instead of refusing the module
     #[arg(long)]
     unknown_imports_trap: bool,
+    #[command(flatten)]
+    key: KeyOption,
     #[command(flatten)]
     guest: GuestOptions,
     #[command(flatten)]
@@ -77,10 +80,10 @@ impl RunCommand {
         let (file, args) = self.words.split_first().context("no module is named")?;
         let path = Path::new(file);
         let input = Input::read(path)?;
-        let module = input.compile(&engine)?;
+        let module = input.compile(&engine, &self.key)?;
         let call = match &self.invoke {
             Some(function) => Some(Call::new(&module, &input.name, function, args)?),
-            None if can_start(&module, &input.wasm) => None,
+            None if can_start(&module, module.wasm()) => None,
             None => {
                 let message = format!("`{}` is no program: it does not export `_start`", input.name);
                 return Err(Advice::error(message, invoke::functions(&module)));
@@ -160,7 +163,7 @@ impl Session {
 
     fn preload(&mut self, preload: &Preload, options: &Options) -> Result<()> {
         let input = Input::read(&preload.path)?;
-        let module = input.compile(self.linker.engine())?;
+        let module = input.compile(self.linker.engine(), &KeyOption::default())?;
         let instance = self.instantiate(&module, &input.name, options)?;
         self.call_if_there(&module, instance, "_initialize")?;
         self.linker.instance(&mut self.store, &preload.name, instance)?;
