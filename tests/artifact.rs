@@ -73,7 +73,8 @@ fn damage_is_an_error_or_does_not_matter() {
     for case in 0..fault_count(300) {
         let mut bytes = intact.clone();
         let how = damage(&mut bytes, &mut random);
-        let result = Module::deserialize_with_key(&engine, &bytes, &key()).and_then(|module| result_of(&engine, &module));
+        let result =
+            Module::deserialize_with_key(&engine, &bytes, &key()).and_then(|module| result_of(&engine, &module));
         match result {
             Ok(result) => {
                 assert_eq!(result, expected, "case {case} of seed {seed:#x}: {how}");

@@ -99,9 +99,10 @@ fn run(engine: &Engine, case: &Case) -> Ended {
     let start = instance.get_typed_func::<(), ()>(&mut store, "_start").expect("a program");
     let error = start.call(&mut store, ()).err();
     store.data().flush().expect("flushing");
-    let frames = error.as_ref().and_then(|error| error.backtrace()).map_or_else(Vec::new, |backtrace| {
-        backtrace.frames().iter().map(frame_text).collect()
-    });
+    let frames = error
+        .as_ref()
+        .and_then(|error| error.backtrace())
+        .map_or_else(Vec::new, |backtrace| backtrace.frames().iter().map(frame_text).collect());
     Ended {
         stdout: stdout.contents(),
         exit: error.as_ref().and_then(|error| error.downcast_ref::<Exit>()).map_or(0, |exit| exit.0),

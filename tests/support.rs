@@ -3,8 +3,11 @@
 
 use epsilon::{Config, Engine, Instance, MemoryStrategy, Module, Store};
 
+/// A change of a configuration.
+pub type Change = fn(&mut Config) -> &mut Config;
+
 /// Changes of the default configuration for every memory plan, by name.
-pub const PLANS: [(&str, fn(&mut Config) -> &mut Config); 3] = [
+pub const PLANS: [(&str, Change); 3] = [
     ("guarded", |config| config.memory_strategy(MemoryStrategy::Guarded).memory_at_anchor(false)),
     ("anchored", |config| config.memory_strategy(MemoryStrategy::Guarded).memory_at_anchor(true)),
     ("checked", |config| config.memory_strategy(MemoryStrategy::Checked)),
@@ -17,7 +20,7 @@ pub fn engines() -> Vec<(&'static str, Engine)> {
 
 /// As [`engines`], with further changes.
 pub fn engines_with(change: impl Fn(&mut Config) -> &mut Config) -> Vec<(&'static str, Engine)> {
-    let engine = |(name, plan): &(&'static str, fn(&mut Config) -> &mut Config)| {
+    let engine = |(name, plan): &(&'static str, Change)| {
         let mut config = Config::new();
         plan(&mut config);
         change(&mut config);

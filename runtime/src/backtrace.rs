@@ -153,11 +153,8 @@ impl<'a> Walk<'a> {
         let Some((instance, code)) = self.store.code_at(pc) else { return };
         let Some((defined, _)) = code.find(pc) else { return };
         let module = &instance.module;
-        let frame = Frame {
-            module: module.clone(),
-            func: module.info().func_index(defined),
-            wasm_offset: code.source_at(pc),
-        };
+        let frame =
+            Frame { module: module.clone(), func: module.info().func_index(defined), wasm_offset: code.source_at(pc) };
         self.count += 1;
         if self.inner.len() < KEPT_INNER {
             self.inner.push(frame);

@@ -33,11 +33,8 @@ pub unsafe fn invoke(store: &mut StoreInner, frame: &mut EntryFrame) -> Result<(
     if thread::host_stack_left_bytes() < MIN_HOST_STACK_BYTES {
         return Err(Trap::StackOverflow.into());
     }
-    let activation = Activation {
-        previous: store.activation,
-        exit_fp: store.vm.exit_fp.get(),
-        exit_sp: store.vm.exit_sp.get(),
-    };
+    let activation =
+        Activation { previous: store.activation, exit_fp: store.vm.exit_fp.get(), exit_sp: store.vm.exit_sp.get() };
     if activation.previous.is_null() {
         begin_outermost(store)?;
     }

@@ -105,11 +105,7 @@ impl Error {
     /// A type that is not the one expected.
     #[cold]
     pub fn mismatch(what: impl Into<String>, expected: impl fmt::Display, found: impl fmt::Display) -> Self {
-        Self::new(ErrorKind::Mismatch {
-            what: what.into(),
-            expected: expected.to_string(),
-            found: found.to_string(),
-        })
+        Self::new(ErrorKind::Mismatch { what: what.into(), expected: expected.to_string(), found: found.to_string() })
     }
 
     /// An invalid or unsupported module.

@@ -184,7 +184,8 @@ pub trait WasmParams {
     /// # Safety
     /// `stack` must have room for [`StackWords`].
     #[doc(hidden)]
-    unsafe fn store(self, store: &mut StoreInner, area_needed: bool, regs: &mut RegFile, stack: *mut u64) -> Result<()>;
+    unsafe fn store(self, store: &mut StoreInner, area_needed: bool, regs: &mut RegFile, stack: *mut u64)
+    -> Result<()>;
 }
 
 /// Tuples of [`WasmTy`], one alone, or `()`, as the results of a typed function.
@@ -278,7 +279,13 @@ impl<A: WasmTy> WasmParams for A {
     const TYPES: &'static [ValType] = &[A::TYPE];
 
     #[inline(always)]
-    unsafe fn store(self, store: &mut StoreInner, area_needed: bool, regs: &mut RegFile, stack: *mut u64) -> Result<()> {
+    unsafe fn store(
+        self,
+        store: &mut StoreInner,
+        area_needed: bool,
+        regs: &mut RegFile,
+        stack: *mut u64,
+    ) -> Result<()> {
         // SAFETY: as the caller promises.
         unsafe { (self,).store(store, area_needed, regs, stack) }
     }

@@ -240,7 +240,8 @@ fn items_of_another_store_are_refused_or_panic() {
     for error in refused {
         assert!(matches!(error.kind(), ErrorKind::WrongStore { .. }), "{error}");
     }
-    let panics: [fn(&mut Store<()>, Memory, Table, Global, Instance); 6] = [
+    type Use = fn(&mut Store<()>, Memory, Table, Global, Instance);
+    let panics: [Use; 6] = [
         |store, memory, _, _, _| _ = memory.data(&*store).len(),
         |store, memory, _, _, _| _ = memory.size(&*store),
         |store, _, table, _, _| _ = table.get(store, 0),

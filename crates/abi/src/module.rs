@@ -1,8 +1,8 @@
 //! All of a validated module but its code. Made once by the compiler's parser, read by everything after it.
 
 use crate::{
-    DefinedFuncIndex, FuncIndex, FuncType, GlobalIndex, GlobalType, MemoryIndex, MemoryType,
-    RefType, TableIndex, TableType, TagIndex, TypeIndex,
+    DefinedFuncIndex, FuncIndex, FuncType, GlobalIndex, GlobalType, MemoryIndex, MemoryType, RefType, TableIndex,
+    TableType, TagIndex, TypeIndex,
 };
 use std::ops::Range;
 
@@ -279,4 +279,3 @@ pub enum ConstOp {
     /// `i64.mul`.
     I64Mul,
 }
-

@@ -68,8 +68,7 @@ impl CompileCommand {
         let engine = Engine::new(&options.config)?;
         let input = Input::read(&self.file)?;
         let key = self.key.key()?;
-        let artifact =
-            engine.precompile_module(&input.wasm, Some(&key)).map_err(|error| input.refused(error))?;
+        let artifact = engine.precompile_module(&input.wasm, Some(&key)).map_err(|error| input.refused(error))?;
         let output = self.output.unwrap_or_else(|| default_output(&self.file));
         Module::write_artifact(&output, &artifact)?;
         Ok(0)

@@ -251,7 +251,11 @@ impl<'a> Sections<'a> {
         let (settings_hash, wasm_hash) = (reader.hash().ok_or_else(truncated)?, reader.hash().ok_or_else(truncated)?);
         let hash = reader.hash().ok_or_else(truncated)?;
         if blake3::keyed_hash(secret, &bytes[..HEADER_BYTES - 32]) != hash {
-            return Err(if keyed { refuse("the artifact is damaged, or was made with another key") } else { damaged("header") });
+            return Err(if keyed {
+                refuse("the artifact is damaged, or was made with another key")
+            } else {
+                damaged("header")
+            });
         }
         let settings = reader.take(settings_len as usize).ok_or_else(truncated)?;
         let wasm = usize::try_from(wasm_len).ok().and_then(|len| reader.take(len)).ok_or_else(truncated)?;
@@ -280,7 +284,8 @@ fn check_settings(engine: &Engine, settings: &str) -> Result<()> {
         }
         let problem = match name {
             "processor" => {
-                let missing = there.split_whitespace().filter(|feature| !here.split_whitespace().any(|has| has == *feature));
+                let missing =
+                    there.split_whitespace().filter(|feature| !here.split_whitespace().any(|has| has == *feature));
                 format!("this processor lacks {}", missing.collect::<Vec<_>>().join(", "))
             }
             _ => format!("its {name} is `{there}`, here it is `{here}`"),

@@ -121,7 +121,9 @@ fn memory_plan(config: &Config) -> Result<MemoryPlan> {
     };
     if !guarded {
         if config.memory_at_anchor == Some(true) {
-            return Err(Error::misuse("`memory_at_anchor` has no effect without guarded memories; leave one of them out"));
+            return Err(Error::misuse(
+                "`memory_at_anchor` has no effect without guarded memories; leave one of them out",
+            ));
         }
         return Ok(MemoryPlan::CHECKED);
     }

@@ -54,9 +54,9 @@ pub use config::Config;
 pub use config::{Compilation, MemoryStrategy, OptLevel};
 #[cfg(feature = "compiler")]
 pub use engine::Engine;
+pub use epsilon_abi::{FuncType, GlobalType, HeapType, Limits, MemoryType, RefType, TableType, ValType};
 #[cfg(feature = "compiler")]
 pub use epsilon_compiler::CompileError;
-pub use epsilon_abi::{FuncType, GlobalType, HeapType, Limits, MemoryType, RefType, TableType, ValType};
 pub use epsilon_runtime::{
     AsContext, AsContextMut, Caller, Error, ErrorKind, Extern, ExternRef, Frame, Func, Global, HostError, HostResult,
     Instance, InterruptHandle, IntoHostFunc, Memory, Ref, ResourceLimiter, Result, Store, StoreContext,

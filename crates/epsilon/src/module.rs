@@ -3,11 +3,11 @@
 use crate::background::Likely;
 #[cfg(feature = "cache")]
 use crate::cache::CachedModule;
-#[cfg(feature = "cache")]
-use crate::source::Stored;
 use crate::config::Compilation;
 use crate::engine::Engine;
 use crate::externs::{ExportType, ExternType, ImportType};
+#[cfg(feature = "cache")]
+use crate::source::Stored;
 use crate::source::{self, ModuleSource, SharedSource};
 use crate::symbols::Symbols;
 use crate::{Error, Result};
@@ -68,8 +68,7 @@ impl Module {
     /// If the file cannot be read; and as [`Module::new`].
     pub fn from_file(engine: &Engine, path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let bytes =
-            std::fs::read(path).map_err(|error| Error::system(format!("read `{}`", path.display()), error))?;
+        let bytes = std::fs::read(path).map_err(|error| Error::system(format!("read `{}`", path.display()), error))?;
         let wasm = to_binary(&bytes, Some(path))?;
         Self::from_binary(engine, &wasm)
     }
@@ -238,10 +237,8 @@ impl AsRef<Arc<LinkedModule>> for Module {
 fn open_source(engine: &Engine, wasm: &[u8]) -> Result<ModuleSource> {
     let parsed = engine.compiler().parse(wasm).map_err(Error::module)?;
     #[cfg(feature = "cache")]
-    let cached = engine
-        .cache()
-        .ok()
-        .and_then(|cache| CachedModule::open(cache, engine.compiler(), wasm, &parsed.info.bodies));
+    let cached =
+        engine.cache().ok().and_then(|cache| CachedModule::open(cache, engine.compiler(), wasm, &parsed.info.bodies));
     Ok(ModuleSource {
         compiler: engine.compiler().clone(),
         parsed,

@@ -125,8 +125,10 @@ impl Entry {
         let mut reader = Reader(&header);
         let magic = reader.take(8).ok_or(Damaged)?;
         let mut number = || reader.u32().ok_or(Damaged);
-        let (version, function_count, count, called) = (number()?, number()? as usize, number()? as usize, number()? as usize);
-        if magic != MAGIC || version != VERSION || count > MAX_RECORDS || called > count || reader.hash() != Some(*key) {
+        let (version, function_count, count, called) =
+            (number()?, number()? as usize, number()? as usize, number()? as usize);
+        if magic != MAGIC || version != VERSION || count > MAX_RECORDS || called > count || reader.hash() != Some(*key)
+        {
             return Err(Damaged);
         }
         let table_bytes = count * RECORD_BYTES;
@@ -141,9 +143,8 @@ impl Entry {
         }
         let records: Vec<Record> = checked[HEADER_BYTES..].chunks_exact(RECORD_BYTES).filter_map(read_record).collect();
         let by_function = records.iter().enumerate().map(|(n, record)| (record.function, n)).collect();
-        let valid = |record: &Record| {
-            record.function.index() < function_count && record.len_bytes as usize <= MAX_RECORD_BYTES
-        };
+        let valid =
+            |record: &Record| record.function.index() < function_count && record.len_bytes as usize <= MAX_RECORD_BYTES;
         if records.len() != count || !records.iter().all(valid) {
             return Err(Damaged);
         }
@@ -235,7 +236,13 @@ pub struct Contents {
 }
 
 /// The file that these contents make, together with what of the `old` entry is intact.
-pub fn to_bytes(contents: &Contents, old: Option<&Entry>, function_count: usize, key: &Key, secret: &Secret) -> Vec<u8> {
+pub fn to_bytes(
+    contents: &Contents,
+    old: Option<&Entry>,
+    function_count: usize,
+    key: &Key,
+    secret: &Secret,
+) -> Vec<u8> {
     let bytes_of = |function: DefinedFuncIndex| match contents.fresh.get(&function) {
         Some(bytes) => Some(bytes.clone()),
         None => old.and_then(|old| old.raw(&old.records[*old.by_function.get(&function)?])),

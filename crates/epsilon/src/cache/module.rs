@@ -1,7 +1,7 @@
 //! One module's share of the cache: what was loaded, what was compiled since, and when to write.
 
-use super::entry::{Contents, Entry, Key};
 use super::Cache;
+use super::entry::{Contents, Entry, Key};
 use crate::codec;
 use epsilon_abi::{CompiledFunction, DefinedFuncIndex};
 use epsilon_compiler::Compiler;
@@ -59,7 +59,12 @@ struct State {
 
 impl CachedModule {
     /// What the cache has of a module; `None` for modules that are not worth it.
-    pub fn open(cache: &Arc<Cache>, compiler: &Compiler, wasm: &[u8], bodies: &[std::ops::Range<usize>]) -> Option<Self> {
+    pub fn open(
+        cache: &Arc<Cache>,
+        compiler: &Compiler,
+        wasm: &[u8],
+        bodies: &[std::ops::Range<usize>],
+    ) -> Option<Self> {
         if bodies.iter().map(|body| body.len()).sum::<usize>() < MIN_BODY_BYTES {
             return None;
         }
