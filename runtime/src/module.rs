@@ -41,7 +41,7 @@ impl Runtime {
 
     /// With these settings.
     pub fn new(mut settings: RuntimeSettings) -> Self {
-        settings.max_wasm_stack_bytes = round_to_pages(settings.max_wasm_stack_bytes);
+        settings.max_wasm_stack_bytes = round_to_pages(settings.max_wasm_stack_bytes.min(crate::stack::MAX_BYTES));
         Self { settings, signatures: Signatures::default(), libcalls: Box::new(arch::libcall_entries()) }
     }
 

@@ -67,6 +67,9 @@ c_guest() {
 build_hello_rust() { rust_guest hello-rust; }
 build_rust_std() { rust_guest rust-std; }
 build_csv() { rust_guest csv; }
+build_search() { rust_guest search; }
+build_walk() { rust_guest walk; }
+build_flate() { rust_guest flate; }
 build_c_stdio() { c_guest c-stdio; }
 build_sqlite() { c_guest sqlite; }
 build_quickjs() { c_guest quickjs; }

@@ -6,7 +6,7 @@ root_dir=$(cd "$guests_dir/../.." && pwd)
 work_dir=$root_dir/target/guests
 
 C_GUESTS=(c-stdio sqlite quickjs zstd)
-RUST_GUESTS=(hello-rust rust-std csv)
+RUST_GUESTS=(hello-rust rust-std csv search walk flate)
 
 fail() {
     printf '%s: %s\n' "$(basename "$0")" "$1" >&2

@@ -45,6 +45,11 @@ impl Input {
         Ok(Self { name, wasm, is_text })
     }
 
+    /// An artifact that was not read from a file of its own.
+    pub fn artifact(name: String, bytes: Vec<u8>) -> Self {
+        Self { name, wasm: bytes, is_text: false }
+    }
+
     /// Compiles it; or loads it, if it was compiled ahead of time.
     pub fn compile(&self, engine: &Engine, key: &KeyOption) -> Result<Module> {
         let loaded = match Engine::detect_precompiled(&self.wasm) {

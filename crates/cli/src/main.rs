@@ -8,6 +8,7 @@
 mod cache;
 mod compile;
 mod completions;
+mod executable;
 mod host;
 mod input;
 mod inspect;
@@ -56,6 +57,8 @@ struct Cli {
 enum Command {
     Run(run::RunCommand),
     Compile(compile::CompileCommand),
+    #[command(name = "build-exe")]
+    BuildExe(executable::BuildExeCommand),
     Wast(wast::WastCommand),
     Validate(validate::ValidateCommand),
     Inspect(inspect::InspectCommand),
@@ -64,18 +67,26 @@ enum Command {
 }
 
 fn main() {
+    if let Some(embedded) = executable::Embedded::of_this_process() {
+        end(report::end_quietly_on_broken_pipe().and_then(|()| embedded.execute()));
+    }
     let cli = Cli::parse();
     let result =
         report::end_quietly_on_broken_pipe().and_then(|()| match cli.command.unwrap_or(Command::Run(cli.run)) {
             Command::Run(command) => command.execute(),
             Command::Compile(command) => command.execute(),
+            Command::BuildExe(command) => command.execute(),
             Command::Wast(command) => command.execute(),
             Command::Validate(command) => command.execute(),
             Command::Inspect(command) => command.execute(),
             Command::Cache(command) => command.execute(),
             Command::Completions(command) => command.execute(),
         });
-    // Without running destructors: the system takes back memory faster than we give it.
+    end(result);
+}
+
+/// Ends the process, without running destructors: the system takes back memory faster than we give it.
+fn end(result: anyhow::Result<i32>) -> ! {
     std::process::exit(result.unwrap_or_else(|error| {
         report::error(&error);
         report::EXIT_ERROR

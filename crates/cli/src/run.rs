@@ -10,7 +10,7 @@ use crate::stop::{Cause, Stop};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use epsilon::{Engine, ErrorKind, ExternType, FuncType, ImportType, Instance, Linker, Module, Store};
+use epsilon::{ArtifactKey, Engine, ErrorKind, ExternType, FuncType, ImportType, Instance, Linker, Module, Store};
 use epsilon_wasi::Exit;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -74,13 +74,32 @@ impl RunCommand {
     /// Runs the guest; returns the exit code.
     pub fn execute(self) -> Result<i32> {
         let stop = Stop::begin()?;
+        let file = self.words.first().context("no module is named")?;
+        let input = Input::read(Path::new(file))?;
+        self.execute_input(stop, input, |input, engine, key| input.compile(engine, key))
+    }
+
+    /// Runs a module that is part of this executable, as `self` says; the first word is the executable's name.
+    pub fn execute_embedded(self, artifact: Vec<u8>, key: &ArtifactKey) -> Result<i32> {
+        let stop = Stop::begin()?;
+        let name = self.words.first().map_or_else(Default::default, |word| word.to_string_lossy().into_owned());
+        self.execute_input(stop, Input::artifact(name, artifact), |input, engine, _| {
+            Module::deserialize_with_key(engine, &input.wasm, key).map_err(|error| input.refused(error))
+        })
+    }
+
+    fn execute_input(
+        self,
+        stop: Stop,
+        input: Input,
+        load: impl FnOnce(&Input, &Engine, &KeyOption) -> Result<Module>,
+    ) -> Result<i32> {
         let mut options = self.engine.options(&self.optimize)?;
         options.unknown_imports_trap |= self.unknown_imports_trap;
         let engine = Engine::new(&options.config)?;
         let (file, args) = self.words.split_first().context("no module is named")?;
         let path = Path::new(file);
-        let input = Input::read(path)?;
-        let module = input.compile(&engine, &self.key)?;
+        let module = load(&input, &engine, &self.key)?;
         let call = match &self.invoke {
             Some(function) => Some(Call::new(&module, &input.name, function, args)?),
             None if can_start(&module, module.wasm()) => None,

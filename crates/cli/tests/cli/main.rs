@@ -1,5 +1,6 @@
 //! The command, driven as a process: exit codes, messages, and what reaches the guest.
 
+mod ahead;
 mod command;
 mod errors;
 mod guests;
