@@ -211,6 +211,8 @@ fn load(engine: &Engine, bytes: Arc<[u8]>, secret: &Secret, keyed: bool) -> Resu
         parsed,
         wasm: wasm.into(),
         likely: Likely::default(),
+        ahead: Default::default(),
+        asked: std::sync::Once::new(),
         stored: Stored::Artifact(entry),
     };
     Module::from_source(engine, source)

@@ -16,7 +16,7 @@ use epsilon_runtime::{Demand, LinkedModule};
 use std::borrow::Cow;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once, OnceLock};
 
 /// A compiled module. Cloning is cheap.
 #[derive(Clone)]
@@ -103,7 +103,8 @@ impl Module {
             module.compile_all(|_| {})?;
             module.linked.seal()?;
         } else {
-            engine.workers().add(&module.linked, &module.source.0);
+            let ahead = (engine.workers().shared().clone(), Arc::downgrade(&module.linked));
+            assert!(module.source.ahead.set(ahead).is_ok(), "a source serves one module");
         }
         Ok(module)
     }
@@ -244,6 +245,8 @@ fn open_source(engine: &Engine, wasm: &[u8]) -> Result<ModuleSource> {
         parsed,
         wasm: wasm.into(),
         likely: Likely::default(),
+        ahead: OnceLock::new(),
+        asked: Once::new(),
         #[cfg(feature = "cache")]
         stored: cached.map_or(Stored::Nothing, Stored::Cache),
     })

@@ -1,16 +1,16 @@
 //! Where a module's functions come from: the cache if they are there and intact, else the compiler.
 
 use crate::HostError;
-use crate::background::Likely;
+use crate::background::{Likely, Shared};
 #[cfg(feature = "cache")]
 use crate::cache::CachedModule;
 #[cfg(feature = "cache")]
 use crate::cache::entry::Entry;
 use epsilon_abi::{CompiledFunction, DefinedFuncIndex};
 use epsilon_compiler::{Compiler, ParsedModule, Scratch};
-use epsilon_runtime::{Demand, FunctionSource, host_stack_left_bytes};
+use epsilon_runtime::{Demand, FunctionSource, LinkedModule, host_stack_left_bytes};
 use std::cell::RefCell;
-use std::sync::Arc;
+use std::sync::{Arc, Once, OnceLock, Weak};
 
 /// Host stack that compiling a function may take. Where a caller has less, another thread compiles for it.
 const COMPILER_STACK_BYTES: usize = 1 << 20;
@@ -36,6 +36,10 @@ pub struct ModuleSource {
     pub parsed: ParsedModule,
     pub wasm: Arc<[u8]>,
     pub likely: Likely,
+    /// Who compiles ahead, and for which module; set once there is one.
+    pub ahead: OnceLock<(Arc<Shared>, Weak<LinkedModule>)>,
+    /// Whether they have been asked to.
+    pub asked: Once,
     #[cfg(feature = "cache")]
     pub stored: Stored,
 }
@@ -145,9 +149,20 @@ impl FunctionSource for SharedSource {
 }
 
 impl SharedSource {
+    /// Lets the workers begin, at the first call of a function that was not there.
+    fn compile_ahead(&self) {
+        self.0.asked.call_once(|| {
+            let Some((workers, module)) = self.0.ahead.get() else { return };
+            if let Some(module) = module.upgrade() {
+                workers.add(&module, self.0.clone());
+            }
+        });
+    }
+
     /// Tells the workers and the cache what is about to be linked.
     fn note(&self, index: DefinedFuncIndex, function: &CompiledFunction, demand: Demand, fresh: bool) {
         if demand == Demand::Call {
+            self.compile_ahead();
             self.0.likely.add(function.relocations.iter().map(|relocation| relocation.target));
         }
         #[cfg(feature = "cache")]
