@@ -64,6 +64,12 @@ impl Frame {
         self.module.info().function_name(self.module.wasm(), self.func)
     }
 
+    /// A name that the function is exported under.
+    fn export_name(&self) -> Option<&str> {
+        let of_this = |export: &&epsilon_abi::Export| export.entity == epsilon_abi::EntityIndex::Func(self.func);
+        self.module.info().exports.iter().find(of_this).map(|export| export.name.as_str())
+    }
+
     /// The module's name, from the `name` section.
     pub fn module_name(&self) -> Option<&str> {
         self.module.info().name.as_deref()
@@ -234,9 +240,10 @@ impl fmt::Display for Frame {
         if let Some(offset) = self.wasm_offset {
             write!(f, "{offset:#8x} - ")?;
         }
-        match self.func_name() {
-            Some(name) => f.write_str(&self.module.symbols().demangle(name))?,
-            None => write!(f, "function {}", self.func.0)?,
+        match (self.func_name(), self.export_name()) {
+            (Some(name), _) => f.write_str(&self.module.symbols().demangle(name))?,
+            (None, Some(export)) => write!(f, "function {}, exported as `{export}`", self.func.0)?,
+            (None, None) => write!(f, "function {}", self.func.0)?,
         }
         if let Some(module) = self.module_name() {
             write!(f, " in {module}")?;

@@ -293,7 +293,7 @@ impl Instance {
                 hint: exported_functions(&module),
             }));
         };
-        func.typed(&context)
+        func.typed_as(&format!("exported function `{name}`"), &context)
     }
 
     /// All exports, in the order of the module.
