@@ -55,6 +55,18 @@ fn suites() -> Vec<Suite> {
             files: of_proposal(Proposal::ExtendedConst),
             known_assertions: None,
         },
+        Suite {
+            name: "tail-call",
+            features: WasmFeatures::WASM2 | WasmFeatures::TAIL_CALL,
+            files: of_proposal(Proposal::TailCall),
+            known_assertions: None,
+        },
+        Suite {
+            name: "memory64",
+            features: WasmFeatures::WASM2 | WasmFeatures::MEMORY64,
+            files: of_proposal(Proposal::Memory64),
+            known_assertions: None,
+        },
     ]
 }
 

@@ -7,5 +7,6 @@ mod modules;
 mod references;
 mod reset;
 mod stores;
+mod tail_calls;
 #[path = "../support.rs"]
 mod support;

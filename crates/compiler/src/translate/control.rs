@@ -267,6 +267,33 @@ impl<'a> FuncTranslator<'a> {
         Ok(())
     }
 
+    /// Branches without the reference if it is null, else goes on with it.
+    pub(super) fn br_on_null(&mut self, depth: u32) -> Translated {
+        let reference = self.pop();
+        let frame = self.branch_target(depth);
+        let (label, arity) = (frame.label(), frame.label_arity());
+        self.take_branch_args(arity)?;
+        let next = self.builder.create_block();
+        self.builder.ins().brif(reference, next, &[], label, &self.branch_args);
+        self.builder.seal_block(next);
+        self.switch_to(next);
+        self.push(reference);
+        Ok(())
+    }
+
+    /// Branches with the reference if it is not null, else goes on without it.
+    pub(super) fn br_on_non_null(&mut self, depth: u32) -> Translated {
+        let frame = self.branch_target(depth);
+        let (label, arity) = (frame.label(), frame.label_arity());
+        self.take_branch_args(arity)?;
+        let reference = self.pop();
+        let next = self.builder.create_block();
+        self.builder.ins().brif(reference, label, &self.branch_args, next, &[]);
+        self.builder.seal_block(next);
+        self.switch_to(next);
+        Ok(())
+    }
+
     /// Labels that take values get one block each that passes them, so that a long table does not repeat them.
     pub(super) fn br_table(&mut self, table: BrTable<'_>) -> Translated {
         let selector = self.pop();

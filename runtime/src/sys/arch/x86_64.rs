@@ -248,12 +248,19 @@ unsafe extern "C" fn host_common() {
 /// rbp-16   thunk data
 /// rsp      copy of the stack arguments, popped by the callee
 /// ```
+///
+/// A callee that tail-calls on into another instance comes here with `epsilon_switch_restore` as its return address:
+/// this frame restores the anchor in any case, and pops what its own caller passed, whatever the last callee took. So
+/// no second frame is made, and tail calls between instances run in constant stack.
 #[unsafe(naked)]
 unsafe extern "C" fn switch_common() {
     naked_asm!(
         ".globl epsilon_switch_start",
         ".hidden epsilon_switch_start",
         "epsilon_switch_start:",
+        "lea rax, [rip + epsilon_switch_restore]",
+        "cmp [rsp], rax",
+        "je 4f",
         "push rbp",
         "mov rbp, rsp",
         "push r15",
@@ -270,6 +277,9 @@ unsafe extern "C" fn switch_common() {
         "3:",
         "mov r15, [r11 + {context}]",
         "call qword ptr [r11 + {target}]",
+        ".globl epsilon_switch_restore",
+        ".hidden epsilon_switch_restore",
+        "epsilon_switch_restore:",
         "mov r15, [rbp - 8]",
         "mov r11, [rbp - 16]",
         "mov r11d, [r11 + {stack_args_bytes}]",
@@ -280,6 +290,9 @@ unsafe extern "C" fn switch_common() {
         "mov rbp, [rbp]",
         "mov rsp, r11",
         "ret",
+        "4:",
+        "mov r15, [r11 + {context}]",
+        "jmp qword ptr [r11 + {target}]",
         ".globl epsilon_switch_end",
         ".hidden epsilon_switch_end",
         "epsilon_switch_end:",
