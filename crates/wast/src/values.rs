@@ -23,10 +23,11 @@ pub fn argument(store: &mut Store<()>, arg: &WastArg<'_>) -> Result<Val, String>
 }
 
 fn null(ty: &HeapType<'_>) -> Result<Val, String> {
-    use AbstractHeapType::{Extern, Func, NoExtern, NoFunc};
+    use AbstractHeapType::{Func, NoFunc};
     match ty {
         HeapType::Abstract { ty: Func | NoFunc, .. } | HeapType::Concrete(_) => Ok(Val::FuncRef(None)),
-        HeapType::Abstract { ty: Extern | NoExtern, .. } => Ok(Val::ExternRef(None)),
+        // All other references have one representation, and one null.
+        HeapType::Abstract { .. } => Ok(Val::ExternRef(None)),
         other => Err(format!("null references of {other:?} are not supported")),
     }
 }

@@ -6,7 +6,7 @@ use crate::trap::clif_trap;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{ExtFuncData, ExternalName, FuncRef, Inst, InstBuilder, MemFlagsData, SigRef, Value, types};
 use epsilon_abi::vm::{VmFuncRef, VmFuncRow};
-use epsilon_abi::{DefinedFuncIndex, FuncIndex, TableIndex, TrapCode, TypeIndex};
+use epsilon_abi::{DefinedFuncIndex, FuncIndex, Libcall, TableIndex, TrapCode, TypeIndex};
 use std::mem::{offset_of, size_of};
 
 /// What a call goes to.
@@ -107,7 +107,13 @@ impl FuncTranslator<'_> {
         self.switch_to(mismatch);
         self.builder.seal_block(mismatch);
         self.ins().trapz(signature, clif_trap(TrapCode::IndirectCallToNull));
-        self.ins().trap(clif_trap(TrapCode::BadSignature));
+        if self.env.info.types[ty.index()].is_final {
+            self.ins().trap(clif_trap(TrapCode::BadSignature));
+        } else {
+            let is_subtype = self.libcall_with_result(Libcall::IsSubtype, &[signature, wanted]);
+            self.ins().trapz(is_subtype, clif_trap(TrapCode::BadSignature));
+            self.ins().jump(matches, &[]);
+        }
 
         self.switch_to(matches);
         self.builder.seal_block(matches);
