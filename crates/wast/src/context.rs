@@ -50,6 +50,10 @@ impl Context {
                 Err(error) if error.trap() == Some(Trap::StackOverflow) => Ok(()),
                 other => Err(format!("expected a stack overflow, got {other:?}")),
             },
+            WastDirective::AssertException { exec, .. } => match self.execute(exec) {
+                Err(error) if error.exception().is_some() => Ok(()),
+                other => Err(format!("expected an exception, got {other:?}")),
+            },
             WastDirective::AssertInvalid { module, message, .. } => self.assert_refused(module, message),
             WastDirective::AssertMalformed { module, message, .. } => self.assert_refused(module, message),
             WastDirective::AssertUnlinkable { module, message, .. } => self.assert_unlinkable(module, message),

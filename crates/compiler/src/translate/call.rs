@@ -6,7 +6,7 @@ use crate::trap::clif_trap;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{ExtFuncData, ExternalName, FuncRef, Inst, InstBuilder, MemFlagsData, SigRef, Value, types};
 use epsilon_abi::vm::{VmFuncRef, VmFuncRow};
-use epsilon_abi::{DefinedFuncIndex, FuncIndex, Libcall, TableIndex, TrapCode, TypeIndex};
+use epsilon_abi::{DefinedFuncIndex, FuncIndex, FuncType, Libcall, TableIndex, TrapCode, TypeIndex};
 use std::mem::{offset_of, size_of};
 
 /// What a call goes to.
@@ -134,6 +134,9 @@ impl FuncTranslator<'_> {
             self.end_block();
             return Ok(());
         }
+        if !self.catches.is_empty() {
+            return self.emit_try_call(callee, ty);
+        }
         let call: Inst = match *callee {
             Callee::Direct(func) => self.builder.ins().call(func, args),
             Callee::Address(signature, code) => self.builder.ins().call_indirect(signature, code, args),
@@ -141,6 +144,25 @@ impl FuncTranslator<'_> {
         self.stack.truncate(at);
         self.stack.extend_from_slice(self.builder.inst_results(call));
         self.after_call();
+        Ok(())
+    }
+
+    /// As [`Self::emit_call`], where what leaves the call by an exception may be caught in this function.
+    fn emit_try_call(&mut self, callee: &Callee, ty: &FuncType) -> Translated {
+        let signature = match *callee {
+            Callee::Direct(func) => self.builder.func.dfg.ext_funcs[func].signature,
+            Callee::Address(signature, _) => signature,
+        };
+        let (table, next) = self.exception_table(signature, &ty.results)?;
+        let at = self.stack.len() - ty.params.len();
+        let args = &self.stack[at..];
+        match *callee {
+            Callee::Direct(func) => self.builder.ins().try_call(func, args, table),
+            Callee::Address(_, code) => self.builder.ins().try_call_indirect(code, args, table),
+        };
+        self.stack.truncate(at);
+        self.stack.extend_from_slice(self.builder.block_params(next));
+        self.after_try_call(next);
         Ok(())
     }
 

@@ -27,7 +27,7 @@ pub(super) struct Frame {
     branched: bool,
 }
 
-enum FrameKind {
+pub(super) enum FrameKind {
     /// The function's body: branching to it returns.
     Body,
     /// A block, or an `if` behind its `else`.
@@ -37,6 +37,8 @@ enum FrameKind {
     /// An `if` before its `else`, with the block that a false condition goes to. A copy of the parameters lies below
     /// the ones that the first arm works on.
     If(Block),
+    /// A `try_table`, with the number of clauses that are open outside of it.
+    Try(usize),
     /// A block in code that cannot be reached.
     Dead,
 }
@@ -60,7 +62,7 @@ impl Frame {
 }
 
 /// The types that a block takes and gives.
-struct BlockSignature<'a> {
+pub(super) struct BlockSignature<'a> {
     params: &'a [ValType],
     results: Results<'a>,
 }
@@ -80,7 +82,7 @@ impl Results<'_> {
 }
 
 impl<'a> FuncTranslator<'a> {
-    fn block_signature(&self, ty: BlockType) -> Result<BlockSignature<'a>, crate::CompileError> {
+    pub(super) fn block_signature(&self, ty: BlockType) -> Result<BlockSignature<'a>, crate::CompileError> {
         let info = self.env.info;
         Ok(match ty {
             BlockType::Empty => BlockSignature { params: &[], results: Results::Many(&[]) },
@@ -95,7 +97,7 @@ impl<'a> FuncTranslator<'a> {
     }
 
     /// A new block with parameters of these types.
-    fn block_with_params(&mut self, types: &[ValType]) -> Block {
+    pub(super) fn block_with_params(&mut self, types: &[ValType]) -> Block {
         let block = self.builder.create_block();
         for ty in types {
             self.builder.append_block_param(block, clif_type(*ty));
@@ -115,14 +117,14 @@ impl<'a> FuncTranslator<'a> {
         !self.frames.is_empty()
     }
 
-    fn open_dead(&mut self) {
+    pub(super) fn open_dead(&mut self) {
         // No branch from reachable code can name this frame, so its label is never used.
         let (base, next) = (self.stack.len(), self.entry);
         self.frames.push(Frame { kind: FrameKind::Dead, base, params: 0, results: 0, next, branched: false });
     }
 
     /// Opens a frame whose parameters are the topmost operands.
-    fn open(&mut self, kind: FrameKind, signature: &BlockSignature<'_>) -> Translated {
+    pub(super) fn open(&mut self, kind: FrameKind, signature: &BlockSignature<'_>) -> Translated {
         let (params, results) = (signature.params.len(), signature.results.types().len());
         self.charge(params + results)?;
         let next = self.block_with_params(signature.results.types());
@@ -203,6 +205,7 @@ impl<'a> FuncTranslator<'a> {
                 self.builder.seal_block(head);
                 self.budget.loop_depth -= 1;
             }
+            FrameKind::Try(outer_catches) => self.close_catches(outer_catches),
             _ => {}
         }
         if frame.branched {

@@ -8,7 +8,7 @@ use super::{FuncTranslator, Translated};
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::types::{F32, F64, I8, I16, I32, I64};
 use cranelift_codegen::ir::{self, InstBuilder};
-use wasmparser::{BlockType, BrTable, HeapType, Ieee32, Ieee64, MemArg, ValType, VisitOperator, VisitSimdOperator};
+use wasmparser::{BlockType, BrTable, HeapType, Ieee32, Ieee64, MemArg, TryTable, ValType, VisitOperator, VisitSimdOperator};
 
 /// Rows to methods.
 macro_rules! rows {
@@ -83,7 +83,7 @@ macro_rules! refuse {
     (@reference_types $($row:tt)*) => {};
     (@tail_call $($row:tt)*) => {};
     (@function_references $($row:tt)*) => {};
-    (@exceptions $($row:tt)*) => { refuse!(refused "exceptions" $($row)*); };
+    (@exceptions $($row:tt)*) => {};
     (@threads $($row:tt)*) => { refuse!(refused "threads" $($row)*); };
     (@wide_arithmetic $($row:tt)*) => { refuse!(refused "wide-arithmetic" $($row)*); };
     (@gc $($row:tt)*) => { refuse!(refused "gc" $($row)*); };
@@ -129,6 +129,9 @@ impl<'a> VisitOperator<'a> for FuncTranslator<'_> {
         visit_return_call(func: u32) = return_call;
         visit_return_call_indirect(ty: u32, table: u32) = return_call_indirect;
         visit_return_call_ref(ty: u32) = return_call_ref;
+        visit_try_table(table: TryTable) = try_table;
+        visit_throw(tag: u32) = throw;
+        visit_throw_ref = throw_ref;
         visit_br_on_null(depth: u32) = br_on_null;
         visit_br_on_non_null(depth: u32) = br_on_non_null;
     }
