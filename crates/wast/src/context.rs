@@ -63,6 +63,11 @@ impl Context {
 
     fn module(&mut self, mut module: QuoteWat<'_>) -> Outcome {
         let name = module.name().map(|id| id.name().to_owned());
+        // If this fails, what follows must not meet an older instance.
+        self.current = None;
+        if let Some(name) = &name {
+            self.instances.remove(name);
+        }
         let compiled = self.compile(&mut module)?;
         self.add_instance(&compiled, name)
     }
