@@ -6,6 +6,7 @@ use crate::store::StoreInner;
 use crate::sys::arch::{self, EntryFrame};
 use crate::sys::{signal, thread};
 use crate::trap::{self, Trap};
+use std::mem::size_of;
 use std::sync::atomic::Ordering;
 
 /// Host stack that must be left when wasm is entered: host functions run on it.
@@ -78,6 +79,27 @@ fn end(store: &mut StoreInner, activation: &Activation) {
         store.vm.running_thread.store(0, Ordering::Relaxed);
         if let Some(stack) = store.stack.take() {
             stack.give_back();
+        }
+    }
+}
+
+/// Calls `found` with every four bytes that wasm frames of the store may hold: what lies on the wasm stack, and what
+/// wasm kept in registers when it left for the host, which Rust's frames since then have saved on the host's stack.
+pub fn for_each_stack_word(store: &StoreInner, found: &mut dyn FnMut(u32)) {
+    let (Some(stack), false) = (&store.stack, store.activation.is_null()) else { return };
+    let registers = arch::kept_registers();
+    let mut outermost = store.activation;
+    // SAFETY: activations are records on the host's stack of calls that have not returned.
+    while let Some(previous) = unsafe { (*outermost).previous.as_ref() } {
+        outermost = previous;
+    }
+    let host = &raw const registers as usize..outermost as usize;
+    let wasm = store.vm.exit_sp.get().max(stack.low())..stack.top();
+    for range in [host, wasm] {
+        for address in range.step_by(size_of::<u32>()) {
+            // SAFETY: the wasm stack is mapped between its ends, and nothing else runs on it now; the host's stack
+            // is this thread's own, between this frame and the outermost activation's. What is read may be anything.
+            found(unsafe { (address as *const u32).read_volatile() });
         }
     }
 }

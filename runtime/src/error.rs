@@ -1,6 +1,7 @@
 //! The error of every fallible call: one boxed kind, eight bytes wide, with what happened and where.
 
 use crate::backtrace::WasmBacktrace;
+use crate::exception::Exception;
 use epsilon_abi::TrapCode;
 use std::fmt;
 
@@ -24,6 +25,8 @@ struct Inner {
 pub enum ErrorKind {
     /// The guest trapped.
     Trap(TrapCode),
+    /// The guest, or a host function that it called, threw an exception that nobody caught.
+    Exception(Exception),
     /// A host function failed; the error is the one that it returned.
     Host(HostError),
     /// An item was used with a store that it does not belong to.
@@ -120,7 +123,10 @@ impl Error {
     pub fn host(source: HostError) -> Self {
         match source.downcast::<Error>() {
             Ok(error) => *error,
-            Err(source) => Self::new(ErrorKind::Host(source)),
+            Err(source) => match source.downcast::<Exception>() {
+                Ok(exception) => (*exception).into(),
+                Err(source) => Self::new(ErrorKind::Host(source)),
+            },
         }
     }
 
@@ -141,6 +147,14 @@ impl Error {
     pub fn trap(&self) -> Option<TrapCode> {
         match self.0.kind {
             ErrorKind::Trap(code) => Some(code),
+            _ => None,
+        }
+    }
+
+    /// The exception, if one was thrown and not caught.
+    pub fn exception(&self) -> Option<&Exception> {
+        match &self.0.kind {
+            ErrorKind::Exception(exception) => Some(exception),
             _ => None,
         }
     }
@@ -167,6 +181,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0.kind {
             ErrorKind::Trap(code) => write!(f, "wasm trap: {code}"),
+            ErrorKind::Exception(exception) => exception.fmt(f),
             ErrorKind::Host(_) => f.write_str("a host function failed"),
             ErrorKind::WrongStore { item } => {
                 write!(f, "this {item} belongs to another store; use it with the store that it came from")
@@ -204,6 +219,13 @@ impl std::error::Error for Error {
             ErrorKind::System { source, .. } => Some(source),
             _ => None,
         }
+    }
+}
+
+impl From<Exception> for Error {
+    #[cold]
+    fn from(exception: Exception) -> Self {
+        Self::new(ErrorKind::Exception(exception))
     }
 }
 

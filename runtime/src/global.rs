@@ -89,8 +89,9 @@ impl StoreInner {
         match key {
             GlobalKey::Host(index) => self.host_globals[index as usize].ty,
             GlobalKey::Defined(instance, defined) => {
-                let info = self.instances[instance as usize].module.info();
-                info.globals[info.imported_globals + defined as usize]
+                let module = &self.instances[instance as usize].module;
+                let info = module.info();
+                info.globals[info.imported_globals + defined as usize].map_types(&|ty| module.canonical(ty))
             }
         }
     }
@@ -101,6 +102,16 @@ impl StoreInner {
             GlobalKey::Host(index) => (&raw const *self.host_globals[index as usize].value).cast_mut(),
             GlobalKey::Defined(instance, defined) => self.instances[instance as usize].defined_global(defined),
         }
+    }
+
+    /// All globals of the store.
+    pub(crate) fn global_keys(&self) -> impl Iterator<Item = GlobalKey> + '_ {
+        let of_instance = |instance: &crate::instance::InstanceData| {
+            let (index, count) = (instance.index(), instance.module.info().global_inits.len() as u32);
+            (0..count).map(move |defined| GlobalKey::Defined(index, defined))
+        };
+        let of_host = (0..self.host_globals.len() as u32).map(GlobalKey::Host);
+        of_host.chain(self.instances.iter().flat_map(move |instance| of_instance(instance)))
     }
 
     /// The bits of a global, for constant expressions.

@@ -7,13 +7,13 @@ use crate::instance::Extern;
 use crate::memory::Memory;
 use crate::module::Runtime;
 use crate::store::{AsContext, AsContextMut, StoreBox, StoreContext, StoreContextMut, StoreInner};
-use crate::sys::arch::{self, HostTarget, RegFile, ThunkData};
+use crate::sys::arch::{self, HostTarget, RegFile, ThunkData, status};
 use crate::thunk::Thunk;
 use crate::trap::Unwind;
 use crate::typed::{Places, WasmResults, WasmTy, read_place, write_place};
 use crate::value::Val;
 use epsilon_abi::vm::VmContext;
-use epsilon_abi::{CallLayout, FuncType, Slot, ValType};
+use epsilon_abi::{CallLayout, FuncType, Slot, TypeIndex, ValType};
 use std::any::Any;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -101,6 +101,11 @@ impl<T: 'static> HostFunc<T> {
     /// The type.
     pub fn ty(&self) -> &FuncType {
         &self.data.ty
+    }
+
+    /// Whether it can be imported where the module wants a function of its type `want`.
+    pub fn matches(&self, module: &crate::LinkedModule, want: TypeIndex) -> bool {
+        module.runtime().signatures().is_subtype(self.data.signature, module.type_id(want))
     }
 }
 
@@ -208,13 +213,35 @@ unsafe fn host_side<T: 'static>(anchor: usize, body: impl FnOnce(Caller<'_, T>) 
         body(Caller { store: unsafe { &mut *store.cast::<StoreBox<T>>() }, instance })
     }));
     let unwind = match outcome {
-        Ok(Ok(())) => return 0,
-        Ok(Err(error)) => Unwind::Host(error),
+        Ok(Ok(())) => return status::RETURNED,
+        // SAFETY: the closure has returned, and with it the borrow that it had; the anchor is that of the exit.
+        Ok(Err(error)) => match unsafe { throw(&mut *store, anchor, error) } {
+            None => return status::CAUGHT,
+            Some(unwind) => unwind,
+        },
         Err(payload) => Unwind::Panic(payload),
     };
     // SAFETY: the closure has returned, and with it the borrow that it had.
     unsafe { (*store).unwind = Some(unwind) };
-    1
+    status::LANDED
+}
+
+/// What becomes of a host function's error. An exception inside is thrown in the guest: `None` if that catches it.
+///
+/// # Safety
+/// `anchor` must be the pinned register's value where wasm last left for the host.
+#[cold]
+unsafe fn throw(store: &mut StoreInner, anchor: usize, error: HostError) -> Option<Unwind> {
+    let error = Error::host(error);
+    let Some(exception) = error.exception() else { return Some(Unwind::Host(error.into())) };
+    let number = match store.add_exception(exception) {
+        Ok(number) => number,
+        Err(error) => return Some(Unwind::Host(error.into())),
+    };
+    // SAFETY: as the caller promises.
+    let is_caught = unsafe { store.find_handler(anchor, number) };
+    // What is not caught goes on as it is, with the frames that it has collected.
+    (!is_caught).then(|| Unwind::Host(error.into()))
 }
 
 macro_rules! closures {
@@ -319,7 +346,7 @@ where
         host_side::<T>(anchor, |caller| {
             let regs = &mut *regs;
             let area = area_of(regs, closure.layout.ret_area_bytes > 0);
-            let read = |slot: &Slot, ty: &ValType| {
+            let mut read = |slot: &Slot, ty: &ValType| {
                 let bits = read_place(regs, stack_args, *slot, *ty);
                 caller.store.inner.val_from_bits(bits, *ty)
             };

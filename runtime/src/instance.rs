@@ -1,6 +1,7 @@
 //! Instances: making them, looking into them, and putting them back to where they began.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::exception::{Tag, TagData};
 use crate::func::Func;
 use crate::global::{Global, GlobalKey};
 use crate::libcalls::memory_range;
@@ -34,6 +35,8 @@ pub struct InstanceData {
     pub memories: Box<[u32]>,
     /// The store's number of each table of the module.
     pub tables: Box<[u32]>,
+    /// The store's number of each tag of the module.
+    pub tags: Box<[u32]>,
     dropped_data: Box<[bool]>,
     dropped_elements: Box<[bool]>,
 }
@@ -145,6 +148,8 @@ pub enum Extern {
     Memory(Memory),
     /// A global.
     Global(Global),
+    /// An exception tag.
+    Tag(Tag),
 }
 
 impl Extern {
@@ -168,6 +173,11 @@ impl Extern {
         if let Self::Global(global) = self { Some(global) } else { None }
     }
 
+    /// The tag, if it is one.
+    pub fn into_tag(self) -> Option<Tag> {
+        if let Self::Tag(tag) = self { Some(tag) } else { None }
+    }
+
     /// What kind of item it is.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -175,6 +185,7 @@ impl Extern {
             Self::Table(_) => "a table",
             Self::Memory(_) => "a memory",
             Self::Global(_) => "a global",
+            Self::Tag(_) => "a tag",
         }
     }
 
@@ -184,6 +195,7 @@ impl Extern {
             Self::Table(table) => table.store,
             Self::Memory(memory) => memory.store,
             Self::Global(global) => global.store,
+            Self::Tag(tag) => tag.store,
         }
     }
 }
@@ -197,7 +209,7 @@ macro_rules! extern_from {
         }
     )*};
 }
-extern_from!(Func Table Memory Global);
+extern_from!(Func Table Memory Global Tag);
 
 /// An instance of a module in a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -275,6 +287,11 @@ impl Instance {
         self.get_export(store, name)?.into_global()
     }
 
+    /// The exported tag of this name.
+    pub fn get_tag(&self, store: impl AsContextMut, name: &str) -> Option<Tag> {
+        self.get_export(store, name)?.into_tag()
+    }
+
     /// The exported function of this name and type.
     ///
     /// # Errors
@@ -348,7 +365,7 @@ impl StoreInner {
             EntityIndex::Table(index) => Extern::Table(Table { store, index: data.tables[index.index()] }),
             EntityIndex::Memory(index) => Extern::Memory(Memory { store, index: data.memories[index.index()] }),
             EntityIndex::Global(index) => Extern::Global(Global { store, key: data.global_key(index) }),
-            EntityIndex::Tag(_) => unreachable!("modules with tags are refused by the compiler"),
+            EntityIndex::Tag(index) => Extern::Tag(Tag { store, index: data.tags[index.index()] }),
         }
     }
 
@@ -377,12 +394,14 @@ impl StoreInner {
         match (import.entity, item) {
             (EntityIndex::Func(index), Extern::Func(func)) => {
                 let (ty, _, signature) = self.signature_of(func.entry);
-                if signature != module.signature_id(info.functions[index.index()]) {
-                    return mismatch(format!("a function {}", info.func_type(index)), format!("a function {ty}"));
+                let want = info.functions[index.index()];
+                if !self.runtime.signatures().is_subtype(signature, module.type_id(want)) {
+                    return mismatch(format!("a function {}", module.func_type(want)), format!("a function {ty}"));
                 }
             }
             (EntityIndex::Table(index), Extern::Table(table)) => {
-                let (want, have) = (info.tables[index.index()], self.tables[table.index as usize].ty());
+                let want = info.tables[index.index()].map_types(&|ty| module.canonical(ty));
+                let have = self.tables[table.index as usize].ty();
                 if !table_matches(&want, &have) {
                     return mismatch(format!("a {want}"), format!("a {have}"));
                 }
@@ -394,9 +413,21 @@ impl StoreInner {
                 }
             }
             (EntityIndex::Global(index), Extern::Global(global)) => {
-                let (want, have) = (info.globals[index.index()], self.global_type(global.key));
-                if want != have {
+                let want = info.globals[index.index()].map_types(&|ty| module.canonical(ty));
+                let have = self.global_type(global.key);
+                // What is only read may be more special than what is wanted.
+                let matches = match want.mutable {
+                    true => want == have,
+                    false => !have.mutable && self.runtime.signatures().value_matches(have.value, want.value),
+                };
+                if !matches {
                     return mismatch(format!("a {want}"), format!("a {have}"));
+                }
+            }
+            (EntityIndex::Tag(index), Extern::Tag(tag)) => {
+                let (want, have) = (info.tags[index.index()], &self.tags[tag.index as usize]);
+                if have.type_id != module.type_id(want) {
+                    return mismatch(format!("a tag {}", module.func_type(want)), format!("a tag {}", have.ty));
                 }
             }
             (entity, item) => return mismatch(kind_of(entity).into(), item.kind().into()),
@@ -414,20 +445,25 @@ impl StoreInner {
         }
         let info = module.info().clone();
         let (mut memories, mut tables) = (Vec::new(), Vec::new());
-        let (mut functions, mut globals) = (Vec::new(), Vec::new());
+        let (mut functions, mut globals, mut tags) = (Vec::new(), Vec::new(), Vec::new());
         for item in imports {
             match item {
                 Extern::Func(func) => functions.push(func.entry),
                 Extern::Table(table) => tables.push(table.index),
                 Extern::Memory(memory) => memories.push(memory.index),
                 Extern::Global(global) => globals.push(global.key),
+                Extern::Tag(tag) => tags.push(tag.index),
             }
+        }
+        for ty in info.tags.iter().skip(info.imported_tags) {
+            let tag = TagData { ty: module.func_type(*ty).clone(), type_id: module.type_id(*ty) };
+            tags.push(self.new_tag(tag).index);
         }
         for (n, ty) in info.memories.iter().enumerate().skip(info.imported_memories) {
             memories.push(self.new_memory(*ty, module.image(MemoryIndex::new(n)).cloned())?.index);
         }
         for ty in info.tables.iter().skip(info.imported_tables) {
-            tables.push(self.new_table(*ty)?.index);
+            tables.push(self.new_table(ty.map_types(&|ty| module.canonical(ty)))?.index);
         }
         let plan = self.runtime.settings().plan;
         let words = if plan.memory_at_anchor(&info, module.layout()) {
@@ -447,6 +483,7 @@ impl StoreInner {
             imported_globals: globals.into(),
             memories: memories.into(),
             tables: tables.into(),
+            tags: tags.into(),
             dropped_data: vec![false; info.data.len()].into(),
             dropped_elements: vec![false; info.elements.len()].into(),
         }));
@@ -489,7 +526,7 @@ impl StoreInner {
             }
             for n in 0..info.types.len() {
                 let ty = epsilon_abi::TypeIndex::new(n);
-                words.at::<u32>(layout.signature(ty)).write(data.module.signature_id(ty));
+                words.at::<u32>(layout.signature(ty)).write(data.module.type_id(ty));
             }
         }
         let (anchor, tables) = (data.anchor(), data.tables.clone());

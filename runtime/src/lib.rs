@@ -8,6 +8,7 @@
 //! | `memory`, `image`, `table`, `global` | what guests store in |
 //! | `module`, `instance`, `store` | linked modules, their instances, and who owns those |
 //! | `stack`, `call`, `hostcall`, `libcalls` | into wasm, out of it, and the stacks for that |
+//! | `exception`, `throw` | tags, exceptions, and the way to their handlers |
 //! | `trap`, `backtrace`, `interrupt` | ends of activations that are not returns |
 //! | `value`, `typed`, `func` | values and functions as embedders see them |
 //! | `sys` | the operating system and the processor |
@@ -20,6 +21,7 @@ mod call;
 mod code;
 mod constexpr;
 mod error;
+mod exception;
 mod func;
 mod global;
 mod hostcall;
@@ -36,6 +38,7 @@ mod stack;
 mod store;
 mod sys;
 mod table;
+mod throw;
 mod thunk;
 mod trap;
 mod typed;
@@ -43,6 +46,7 @@ mod value;
 
 pub use backtrace::{Frame, Symbol, Symbolicate, WasmBacktrace};
 pub use error::{Error, ErrorKind, HostError, Result};
+pub use exception::{Exception, ExnRef, Tag};
 pub use func::{Func, TypedFunc};
 pub use global::Global;
 pub use hostcall::{Caller, HostFunc, HostResult, IntoHostFunc};

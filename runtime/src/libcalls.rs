@@ -1,14 +1,15 @@
 //! Runtime calls from wasm: the bodies behind [`epsilon_abi::Libcall`]. They run on the host's stack; a trap, an error
 //! of a limiter or a panic is kept in the store, and fixed code lands the activation.
 
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::exception::number_of_fields;
 use crate::instance::InstanceData;
 use crate::module::Demand;
 use crate::store::StoreInner;
-use crate::sys::arch::{self, LibcallReturn};
+use crate::sys::arch::{self, LibcallReturn, status};
 use crate::table::checked_range;
 use crate::trap::{Trap, Unwind};
-use epsilon_abi::vm::VmContext;
+use epsilon_abi::vm::{VmContext, VmGlobal};
 use epsilon_abi::{DataIndex, DefinedFuncIndex, ElemIndex, FuncIndex, Libcall};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -41,7 +42,10 @@ impl Site<'_> {
 
 /// # Safety
 /// `vmctx` must be the anchor under which the libcall was made.
-unsafe fn run(vmctx: *mut VmContext, body: impl FnOnce(Site<'_>) -> Result<u64>) -> LibcallReturn {
+unsafe fn run<E: Into<Stop>>(
+    vmctx: *mut VmContext,
+    body: impl FnOnce(Site<'_>) -> Result<u64, E>,
+) -> LibcallReturn {
     // SAFETY: the anchor is live; `owner` was set when this store was entered, and the store is borrowed exclusively
     // by that call, which waits for us.
     let (store, instance) = unsafe {
@@ -52,15 +56,36 @@ unsafe fn run(vmctx: *mut VmContext, body: impl FnOnce(Site<'_>) -> Result<u64>)
     let site = Site { store: unsafe { &mut *store }, instance };
     let unwind = match catch_unwind(AssertUnwindSafe(|| body(site))) {
         Ok(Ok(value)) => return LibcallReturn { value, failed: 0 },
-        Ok(Err(error)) => match error.kind() {
-            ErrorKind::Trap(code) => Unwind::Trap(*code),
-            _ => Unwind::Host(error.into()),
+        Ok(Err(stop)) => match stop.into() {
+            // SAFETY: the body has returned, and with it the borrow that it had; the anchor is that of the exit.
+            Stop::Thrown(number) if unsafe { (*store).find_handler(vmctx as usize, number) } => {
+                return LibcallReturn { value: 0, failed: u64::from(status::CAUGHT) };
+            }
+            Stop::Thrown(number) => Unwind::Exception(number),
+            Stop::Error(error) => match error.kind() {
+                ErrorKind::Trap(code) => Unwind::Trap(*code),
+                _ => Unwind::Host(error.into()),
+            },
         },
         Err(payload) => Unwind::Panic(payload),
     };
     // SAFETY: the body has returned, and with it the borrow that it had.
     unsafe { (*store).unwind = Some(unwind) };
-    LibcallReturn { value: 0, failed: 1 }
+    LibcallReturn { value: 0, failed: u64::from(status::LANDED) }
+}
+
+/// Why a libcall does not return.
+enum Stop {
+    /// A trap, or an error of the host.
+    Error(Error),
+    /// An exception of the store is thrown.
+    Thrown(u32),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
 }
 
 macro_rules! define {
@@ -87,7 +112,7 @@ epsilon_abi::for_each_libcall!(define);
 /// # Safety
 /// `vmctx` must be the anchor of an instance of the module that `index` is of, under which the slot was called.
 pub unsafe extern "C" fn materialise(vmctx: *mut VmContext, index: u32) -> LibcallReturn {
-    let body = |site: Site<'_>| {
+    let body = |site: Site<'_>| -> Result<u64> {
         let module = site.instance().module.clone();
         Ok(module.materialise(DefinedFuncIndex(index), Demand::Call)? as u64)
     };
@@ -185,6 +210,29 @@ mod body {
     pub fn ref_func(site: Site<'_>, func: u32) -> Result<u64> {
         let entry = site.instance().entry_of(FuncIndex(func));
         Ok(site.store.func_ref(entry)? as u64)
+    }
+
+    pub fn exception_new(site: Site<'_>, tag: u32) -> Result<u64> {
+        let tag = site.instance().tags[tag as usize];
+        let number = site.store.new_exception(tag)?;
+        let (_, fields) = site.store.exceptions.look(number).expect("just made");
+        Ok(fields as u64)
+    }
+
+    pub fn throw(_: Site<'_>, fields: u64) -> Result<u64, Stop> {
+        // SAFETY: generated code passes what `exception_new` gave it, without a call between the two.
+        Err(Stop::Thrown(unsafe { number_of_fields(fields as *const VmGlobal) }))
+    }
+
+    pub fn throw_ref(_: Site<'_>, exception: u32) -> Result<u64, Stop> {
+        match exception {
+            0 => Err(Stop::Error(Trap::NullReference.into())),
+            number => Err(Stop::Thrown(number)),
+        }
+    }
+
+    pub fn is_subtype(site: Site<'_>, ty: u32, of: u32) -> Result<u64> {
+        Ok(u64::from(site.store.runtime.signatures().is_subtype(ty, of)))
     }
 }
 

@@ -13,7 +13,9 @@ use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_jit::{BranchProtection, JITBuilder, JITMemoryKind, JITMemoryProvider, JITModule};
 use cranelift_module::{FuncId, Module as _, ModuleReloc, ModuleRelocTarget, ModuleResult};
-use epsilon_abi::{CompiledFunction, DefinedFuncIndex, RelocKind, Relocation, SourceSite, TrapCode, TrapSite};
+use epsilon_abi::{
+    CompiledFunction, DefinedFuncIndex, HandlerSite, RelocKind, Relocation, SourceSite, TagIndex, TrapCode, TrapSite,
+};
 use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -39,6 +41,7 @@ struct Placed {
     len_bytes: u32,
     traps: Box<[TrapSite]>,
     sources: Box<[SourceSite]>,
+    handlers: Box<[HandlerSite]>,
 }
 
 struct Linker {
@@ -122,6 +125,7 @@ impl LinkedCode {
                 len_bytes: function.code.len() as u32,
                 traps: function.traps.as_slice().into(),
                 sources: function.sources.as_slice().into(),
+                handlers: function.handlers.as_slice().into(),
             });
         }
         let first_new = placed.len() - batch.len();
@@ -226,6 +230,19 @@ impl LinkedCode {
         self.with_function(pc, |function, offset| {
             let at = function.traps.binary_search_by_key(&offset, |site| site.offset).ok()?;
             Some(function.traps[at].code)
+        })
+    }
+
+    /// The first clause of the call that returns to `pc` which catches everything or a tag that `catches`, and the
+    /// address of its handler.
+    pub fn handler_at(&self, pc: usize, catches: impl Fn(TagIndex) -> bool) -> Option<(usize, HandlerSite)> {
+        // The call itself is what must lie in the function.
+        self.with_function(pc - 1, |function, offset| {
+            let return_offset = offset + 1;
+            let first = function.handlers.partition_point(|site| site.return_offset < return_offset);
+            let clauses = function.handlers[first..].iter().take_while(|site| site.return_offset == return_offset);
+            let clause = clauses.into_iter().find(|site| site.tag.is_none_or(&catches))?;
+            Some((self.executable + (function.start + clause.handler_offset) as usize, *clause))
         })
     }
 

@@ -79,6 +79,9 @@ pub struct LinkedModule {
     wasm: Arc<[u8]>,
     layout: VmLayout,
     code: LinkedCode,
+    /// The canonical id of each type.
+    type_ids: Box<[u32]>,
+    /// Function types, canonical.
     types: Box<[Option<LinkedType>]>,
     images: Box<[Option<Arc<MemoryImage>>]>,
     exports: HashMap<String, EntityIndex>,
@@ -145,12 +148,14 @@ impl LinkedModule {
         symbols: Box<dyn Symbolicate>,
     ) -> Result<Arc<Self>> {
         let code = LinkedCode::new(info.defined_functions(), code_bytes)?;
-        let types = info.types.iter().map(|def| link_type(runtime, &def.composite)).collect();
+        let type_ids = runtime.signatures().of_module(&info.types);
+        let types = (0..info.types.len()).map(|n| link_type(&type_ids, &info.types[n].composite, type_ids[n])).collect();
         let image = |n| MemoryImage::new(&info, &wasm, MemoryIndex::new(n)).map(Arc::new);
         Ok(Arc::new(Self {
             runtime: runtime.clone(),
             layout: VmLayout::new(&info),
             code,
+            type_ids,
             types,
             images: (0..info.memories.len()).map(image).collect(),
             exports: info.exports.iter().map(|export| (export.name.clone(), export.entity)).collect(),
@@ -257,9 +262,22 @@ impl LinkedModule {
         &*self.symbols
     }
 
-    /// The canonical id of a type; 0 if it is not a function type.
-    pub(crate) fn signature_id(&self, ty: TypeIndex) -> u32 {
-        self.types[ty.index()].as_ref().map_or(0, |linked| linked.signature)
+    /// The canonical id of a type.
+    pub(crate) fn type_id(&self, ty: TypeIndex) -> u32 {
+        self.type_ids[ty.index()]
+    }
+
+    /// The canonical name of a type: what `map_types` takes to make a type of the module one of the engine.
+    pub fn canonical(&self, ty: TypeIndex) -> TypeIndex {
+        TypeIndex(self.type_ids[ty.index()])
+    }
+
+    /// A function type of the module, canonical.
+    ///
+    /// # Panics
+    /// If the index names no function type.
+    pub fn func_type(&self, ty: TypeIndex) -> &FuncType {
+        &self.types[ty.index()].as_ref().expect("validated: a function type").ty
     }
 
     pub(crate) fn signature_of(&self, func: FuncIndex) -> (&FuncType, &CallLayout, u32) {
@@ -269,13 +287,10 @@ impl LinkedModule {
     }
 }
 
-fn link_type(runtime: &Runtime, ty: &CompositeType) -> Option<LinkedType> {
+fn link_type(ids: &[u32], ty: &CompositeType, signature: u32) -> Option<LinkedType> {
     let CompositeType::Func(ty) = ty else { return None };
-    Some(LinkedType {
-        layout: CallLayout::new(ty, Runtime::ARCH),
-        signature: runtime.signatures().id(ty),
-        ty: ty.clone(),
-    })
+    let ty = ty.map_types(&|index| TypeIndex(ids[index.index()]));
+    Some(LinkedType { layout: CallLayout::new(&ty, Runtime::ARCH), signature, ty })
 }
 
 impl std::fmt::Debug for LinkedModule {

@@ -5,6 +5,7 @@
 
 use crate::call::Activation;
 use crate::error::{Error, Result};
+use crate::exception::{Exceptions, TagData};
 use crate::func::Functions;
 use crate::global::HostGlobal;
 use crate::instance::InstanceData;
@@ -14,6 +15,7 @@ use crate::memory::MemoryData;
 use crate::module::Runtime;
 use crate::stack::WasmStack;
 use crate::table::TableData;
+use crate::throw::Landing;
 use crate::trap::{FaultRecord, Trap, Unwind};
 use epsilon_abi::vm::{VM_MAGIC, VmContext};
 use std::any::Any;
@@ -44,6 +46,8 @@ pub struct VmStore {
     pub fault: Cell<FaultRecord>,
     /// The store itself, as last entered.
     pub owner: Cell<*mut StoreInner>,
+    /// Where a thrown exception goes on.
+    pub landing: Landing,
 }
 
 // SAFETY: other threads hold `VmStore` only behind interrupt handles, which use nothing but the atomics.
@@ -63,6 +67,7 @@ impl VmStore {
             stack_low: Cell::new(0),
             fault: Cell::new(FaultRecord::default()),
             owner: Cell::new(std::ptr::null_mut()),
+            landing: Landing::default(),
         }
     }
 
@@ -83,6 +88,8 @@ pub struct StoreInner {
     pub(crate) memories: Vec<MemoryData>,
     pub(crate) tables: Vec<TableData>,
     pub(crate) host_globals: Vec<HostGlobal>,
+    pub(crate) tags: Vec<TagData>,
+    pub(crate) exceptions: Exceptions,
     pub(crate) functions: Functions,
     pub(crate) extern_refs: Vec<Arc<dyn Any + Send + Sync>>,
     /// What ended an activation, until `call` picks it up.
@@ -195,6 +202,8 @@ impl StoreInner {
             memories: Vec::new(),
             tables: Vec::new(),
             host_globals: Vec::new(),
+            tags: Vec::new(),
+            exceptions: Exceptions::default(),
             functions: Functions::default(),
             extern_refs: Vec::new(),
             unwind: None,

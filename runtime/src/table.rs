@@ -102,6 +102,14 @@ impl TableData {
     }
 
     /// The references of any other table.
+    pub fn references_ref(&self) -> Option<&[u32]> {
+        match &self.elements {
+            Elements::References(references) => Some(references),
+            Elements::Functions(_) => None,
+        }
+    }
+
+    /// The references of any other table.
     pub fn references(&mut self) -> Option<&mut [u32]> {
         match &mut self.elements {
             Elements::References(references) => Some(references),
@@ -203,7 +211,10 @@ impl Table {
                 let entry = rows[index].entry;
                 Ref::Func((entry != 0).then_some(Func { store: inner.id, entry }))
             }
-            Elements::References(references) => inner.extern_from_bits(references[index]),
+            Elements::References(references) => {
+                let (bits, element) = (references[index], table.element());
+                inner.index_ref_from_bits(bits, element)
+            }
         })
     }
 

@@ -12,6 +12,8 @@ pub use epsilon_abi::TrapCode as Trap;
 pub enum Unwind {
     /// A trap raised by a libcall.
     Trap(Trap),
+    /// An exception that nothing in the activation catches.
+    Exception(u32),
     /// A host function's error.
     Host(HostError),
     /// A host function's panic, to be resumed outside of wasm.
@@ -54,6 +56,7 @@ pub fn outcome(store: &mut StoreInner) -> Result<Error, Box<dyn Any + Send>> {
     }
     let error = match unwind {
         Some(Unwind::Trap(code)) => Error::from(code),
+        Some(Unwind::Exception(number)) => Error::from(store.exception(number)),
         Some(Unwind::Host(source)) => Error::host(source),
         Some(Unwind::Panic(payload)) => return Err(payload),
         None => {

@@ -76,7 +76,7 @@ impl WasmTy for Option<ExternRef> {
     unsafe fn from_bits(store: &StoreInner, bits: u128) -> Self {
         match store.extern_from_bits(bits as u32) {
             Ref::Extern(reference) => reference,
-            Ref::Func(_) => None,
+            Ref::Func(_) | Ref::Exn(_) => None,
         }
     }
 }

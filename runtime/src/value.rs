@@ -1,6 +1,7 @@
 //! Values as embedders see them, and their bits as machine code holds them.
 
 use crate::error::{Error, Result};
+use crate::exception::ExnRef;
 use crate::func::Func;
 use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
 use epsilon_abi::{HeapType, RefRepr, RefType, ValType};
@@ -24,6 +25,8 @@ pub enum Val {
     FuncRef(Option<Func>),
     /// Reference to something of the host; `None` is null.
     ExternRef(Option<ExternRef>),
+    /// Reference to an exception; `None` is null.
+    ExnRef(Option<ExnRef>),
 }
 
 /// A reference.
@@ -33,6 +36,8 @@ pub enum Ref {
     Func(Option<Func>),
     /// Reference to something of the host; `None` is null.
     Extern(Option<ExternRef>),
+    /// Reference to an exception; `None` is null.
+    Exn(Option<ExnRef>),
 }
 
 /// Something of the host that guests can hold but not look into. It lives as long as its store.
@@ -80,6 +85,7 @@ impl Val {
             Self::V128(_) => ValType::V128,
             Self::FuncRef(_) => ValType::FUNCREF,
             Self::ExternRef(_) => ValType::EXTERNREF,
+            Self::ExnRef(_) => ValType::EXNREF,
         }
     }
 
@@ -94,6 +100,7 @@ impl Val {
             ValType::Ref(r) if !r.nullable => return None,
             ValType::Ref(r) => match r.repr() {
                 RefRepr::Func => Self::FuncRef(None),
+                RefRepr::Index if r.is_exception() => Self::ExnRef(None),
                 RefRepr::Index => Self::ExternRef(None),
             },
         })
@@ -143,6 +150,8 @@ from_rust! {
     Option<Func> => FuncRef, |f| f;
     ExternRef => ExternRef, Some;
     Option<ExternRef> => ExternRef, |r| r;
+    ExnRef => ExnRef, Some;
+    Option<ExnRef> => ExnRef, |r| r;
 }
 
 impl From<Ref> for Val {
@@ -150,6 +159,7 @@ impl From<Ref> for Val {
         match reference {
             Ref::Func(func) => Self::FuncRef(func),
             Ref::Extern(reference) => Self::ExternRef(reference),
+            Ref::Exn(reference) => Self::ExnRef(reference),
         }
     }
 }
@@ -169,6 +179,9 @@ impl StoreInner {
             (Val::ExternRef(reference), ValType::Ref(r)) if r.repr() == RefRepr::Index => {
                 u128::from(self.ref_to_bits(&Ref::Extern(*reference), r)?)
             }
+            (Val::ExnRef(reference), ValType::Ref(r)) if r.is_exception() => {
+                u128::from(self.ref_to_bits(&Ref::Exn(*reference), r)?)
+            }
             _ => return Err(Error::mismatch(what(), ty, value.plain_type())),
         })
     }
@@ -177,11 +190,22 @@ impl StoreInner {
     pub(crate) fn ref_to_bits(&mut self, reference: &Ref, ty: RefType) -> Result<u64> {
         let mismatch = |found: &str| Error::mismatch("reference", ty, found);
         match (reference, ty.repr()) {
-            (Ref::Func(None), RefRepr::Func) | (Ref::Extern(None), RefRepr::Index) if ty.nullable => Ok(0),
+            (Ref::Func(None), RefRepr::Func) if ty.nullable => Ok(0),
+            (Ref::Extern(None), RefRepr::Index) if ty.nullable && !ty.is_exception() => Ok(0),
+            (Ref::Exn(None), RefRepr::Index) if ty.nullable && ty.is_exception() => Ok(0),
+            (Ref::Exn(Some(reference)), RefRepr::Index) if matches!(ty.heap, HeapType::Exn) => {
+                self.check(reference.store, "exception")?;
+                Ok(u64::from(reference.number))
+            }
             (Ref::Func(Some(func)), RefRepr::Func) => {
                 self.check(func.store, "function")?;
-                if matches!(ty.heap, HeapType::NoFunc) {
-                    return Err(mismatch("a function"));
+                let (found, _, signature) = self.signature_of(func.entry);
+                let fits = match ty.heap {
+                    HeapType::ConcreteFunc(of) => self.runtime.signatures().is_subtype(signature, of.0),
+                    heap => heap == HeapType::Func,
+                };
+                if !fits {
+                    return Err(mismatch(&format!("a function {found}")));
                 }
                 Ok(self.func_ref(func.entry)? as u64)
             }
@@ -193,14 +217,16 @@ impl StoreInner {
             (Ref::Extern(None), _) => Err(mismatch("a null external reference")),
             (Ref::Func(_), _) => Err(mismatch("a function reference")),
             (Ref::Extern(_), _) => Err(mismatch("an external reference")),
+            (Ref::Exn(None), _) => Err(mismatch("a null exception reference")),
+            (Ref::Exn(_), _) => Err(mismatch("an exception reference")),
         }
     }
 
-    /// The value that bits of a type stand for.
+    /// The value that bits of a type stand for, from now on held by the host.
     ///
     /// # Safety
     /// The bits must have been made as this type by this store: function references are followed.
-    pub(crate) unsafe fn val_from_bits(&self, bits: u128, ty: ValType) -> Val {
+    pub(crate) unsafe fn val_from_bits(&mut self, bits: u128, ty: ValType) -> Val {
         match ty {
             ValType::I32 => Val::I32(bits as u32 as i32),
             ValType::I64 => Val::I64(bits as u64 as i64),
@@ -210,8 +236,20 @@ impl StoreInner {
             ValType::Ref(r) => match r.repr() {
                 // SAFETY: as the caller promises.
                 RefRepr::Func => Val::FuncRef(unsafe { self.func_from_bits(bits as u64) }),
-                RefRepr::Index => self.extern_from_bits(bits as u32).into(),
+                RefRepr::Index => self.index_ref_from_bits(bits as u32, r).into(),
             },
+        }
+    }
+
+    /// The reference of an index type that bits stand for.
+    pub(crate) fn index_ref_from_bits(&mut self, bits: u32, ty: RefType) -> Ref {
+        match (ty.is_exception(), bits) {
+            (true, 0) => Ref::Exn(None),
+            (true, number) => {
+                self.exceptions.keep(number);
+                Ref::Exn(Some(ExnRef { store: self.id, number }))
+            }
+            (false, bits) => self.extern_from_bits(bits),
         }
     }
 

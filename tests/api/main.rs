@@ -1,11 +1,13 @@
 //! The embedding API: what it does, and which errors say what. On the public API alone.
 
 mod calls;
+mod exceptions;
 mod linker;
 mod memories;
 mod modules;
 mod references;
 mod reset;
 mod stores;
+mod tail_calls;
 #[path = "../support.rs"]
 mod support;

@@ -1,7 +1,7 @@
 //! [`CompiledFunction`]: machine code with its tables, inert. Fresh code and cached code both take this form before
 //! they are linked. All offsets are from the start of the function's own code.
 
-use crate::{DefinedFuncIndex, TrapCode};
+use crate::{DefinedFuncIndex, TagIndex, TrapCode};
 
 /// A compiled function.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,6 +16,9 @@ pub struct CompiledFunction {
     pub traps: Vec<TrapSite>,
     /// Where each run of instructions comes from, sorted by offset; a site holds until the next one.
     pub sources: Vec<SourceSite>,
+    /// Calls that catch exceptions: one for each clause, sorted by return address; clauses of one call stand in the
+    /// order in which they are tried.
+    pub handlers: Vec<HandlerSite>,
 }
 
 /// A place in the code to be filled with a pc-relative address.
@@ -54,6 +57,23 @@ pub struct TrapSite {
     pub offset: u32,
     /// The trap that it raises.
     pub code: TrapCode,
+}
+
+/// Where an exception that leaves a call goes on.
+///
+/// The code at the handler expects the exception's store number in the first payload register (`rax`, `x0`), the
+/// address of its fields in the second (`rdx`, `x1`), and everything else as the frame itself would restore it: the
+/// stack pointer from the frame pointer, and the frame's own anchor in the pinned register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HandlerSite {
+    /// Offset of the call's return address.
+    pub return_offset: u32,
+    /// Distance from the frame pointer down to the stack pointer.
+    pub frame_bytes: u32,
+    /// The tag, by its index in the module; `None` catches every exception.
+    pub tag: Option<TagIndex>,
+    /// Offset of the handler's first instruction.
+    pub handler_offset: u32,
 }
 
 /// Where instructions come from.

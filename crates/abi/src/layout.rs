@@ -12,7 +12,7 @@ use std::mem::size_of;
 /// memories               VmMemoryRef × memories
 /// tables                 VmTableRef  × tables
 /// imported_globals       *VmGlobal   × imported globals
-/// signatures             u32     × types                 canonical ids of function types, 0 for others
+/// signatures             u32     × types                 canonical ids of types
 /// globals                VmGlobal × defined globals      16-byte aligned
 /// size                   end
 /// ```
@@ -81,7 +81,7 @@ impl VmLayout {
         (self.tables + table.0 * size_of::<VmTableRef>() as u32) as i32
     }
 
-    /// Where the `u32` signature id of a type lies.
+    /// Where the `u32` canonical id of a type lies.
     pub const fn signature(&self, ty: TypeIndex) -> i32 {
         (self.signatures + ty.0 * 4) as i32
     }

@@ -29,7 +29,7 @@ pub mod types;
 pub mod vm;
 
 pub use call::{Arch, CallLayout, Slot};
-pub use compiled::{CompiledFunction, RelocKind, Relocation, SourceSite, TrapSite};
+pub use compiled::{CompiledFunction, HandlerSite, RelocKind, Relocation, SourceSite, TrapSite};
 pub use index::*;
 pub use layout::VmLayout;
 pub use libcall::Libcall;

@@ -79,4 +79,12 @@ libcalls! {
     TableSetFunc, table_set_func(table: I32, index: I64, value: I64);
     /// `ref.func`: the address of the function's `VmFuncRef`.
     RefFunc, ref_func(func: I32) -> I64;
+    /// Whether a canonical type is another one or a subtype of it: 1 or 0. `call_indirect` asks when the ids differ.
+    IsSubtype, is_subtype(ty: I32, of: I32) -> I64;
+    /// A new exception: the address of its fields, [`crate::vm::VmGlobal`]s that the code fills before it throws.
+    ExceptionNew, exception_new(tag: I32) -> I64;
+    /// Throws the exception whose fields lie there. Does not come back to where it was called.
+    Throw, throw(fields: I64);
+    /// `throw_ref`. Does not come back to where it was called.
+    ThrowRef, throw_ref(exception: I32);
 }

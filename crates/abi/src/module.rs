@@ -2,7 +2,7 @@
 
 use crate::{
     DefinedFuncIndex, FuncIndex, FuncType, GlobalIndex, GlobalType, MemoryIndex, MemoryType, RefType, TableIndex,
-    TableType, TagIndex, TypeIndex,
+    TableType, TagIndex, TypeIndex, ValType,
 };
 use std::ops::Range;
 
@@ -135,10 +135,44 @@ pub struct TypeDef {
 pub enum CompositeType {
     /// A function type.
     Func(FuncType),
-    /// A structure type. Its fields come with the GC heap.
-    Struct,
-    /// An array type. Its element comes with the GC heap.
-    Array,
+    /// A structure type, by its fields.
+    Struct(Box<[FieldType]>),
+    /// An array type, by its elements.
+    Array(FieldType),
+}
+
+/// A field of a structure, or the elements of an array.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct FieldType {
+    /// What is stored.
+    pub storage: StorageType,
+    /// Whether it can be written after allocation.
+    pub mutable: bool,
+}
+
+/// What a field stores.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[allow(missing_docs)] // the specification's names
+pub enum StorageType {
+    I8,
+    I16,
+    Val(ValType),
+}
+
+impl TypeDef {
+    /// The same type with every reference to a type, the supertype included, named anew.
+    pub fn map_types(&self, f: &impl Fn(TypeIndex) -> TypeIndex) -> Self {
+        let field = |field: &FieldType| match field.storage {
+            StorageType::Val(ty) => FieldType { storage: StorageType::Val(ty.map_types(f)), ..*field },
+            _ => *field,
+        };
+        let composite = match &self.composite {
+            CompositeType::Func(ty) => CompositeType::Func(ty.map_types(f)),
+            CompositeType::Struct(fields) => CompositeType::Struct(fields.iter().map(field).collect()),
+            CompositeType::Array(element) => CompositeType::Array(field(element)),
+        };
+        Self { is_final: self.is_final, supertype: self.supertype.map(f), rec_group: self.rec_group.clone(), composite }
+    }
 }
 
 /// An import.

@@ -25,6 +25,8 @@ impl ValType {
     pub const FUNCREF: Self = Self::Ref(RefType::FUNCREF);
     /// `(ref null extern)`.
     pub const EXTERNREF: Self = Self::Ref(RefType::EXTERNREF);
+    /// `(ref null exn)`.
+    pub const EXNREF: Self = Self::Ref(RefType::EXNREF);
 
     /// Whether values of this type travel in floating-point (vector) registers.
     pub const fn is_float_class(self) -> bool {
@@ -54,6 +56,13 @@ impl RefType {
     pub const FUNCREF: Self = Self { nullable: true, heap: HeapType::Func };
     /// `(ref null extern)`.
     pub const EXTERNREF: Self = Self { nullable: true, heap: HeapType::Extern };
+    /// `(ref null exn)`.
+    pub const EXNREF: Self = Self { nullable: true, heap: HeapType::Exn };
+
+    /// Whether the reference is to an exception.
+    pub const fn is_exception(self) -> bool {
+        matches!(self.heap, HeapType::Exn | HeapType::NoExn)
+    }
 
     /// The machine shape of the reference.
     pub const fn repr(self) -> RefRepr {
@@ -73,7 +82,8 @@ pub enum RefRepr {
     Index,
 }
 
-/// What a reference points to: an abstract heap type, or a type of the module.
+/// What a reference points to: an abstract heap type, or a type of the module. In what a running store says of itself,
+/// such as the type of a function, the index is the engine's number of the type, the same for all modules.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[allow(missing_docs)] // the specification's names
 pub enum HeapType {
@@ -106,7 +116,51 @@ pub struct FuncType {
     pub results: Box<[ValType]>,
 }
 
+macro_rules! map_types {
+    ($($ty:ident { $($field:ident),* })*) => {$(
+        impl $ty {
+            /// The same type with every reference to a type of the module named anew.
+            pub fn map_types(&self, f: &impl Fn(TypeIndex) -> TypeIndex) -> Self {
+                Self { $($field: self.$field.map_types(f),)* ..*self }
+            }
+        }
+    )*};
+}
+map_types! {
+    RefType { heap }
+    TableType { element }
+    GlobalType { value }
+}
+
+impl HeapType {
+    /// The same type with a reference to a type of the module named anew.
+    pub fn map_types(self, f: &impl Fn(TypeIndex) -> TypeIndex) -> Self {
+        match self {
+            Self::ConcreteFunc(index) => Self::ConcreteFunc(f(index)),
+            Self::ConcreteStruct(index) => Self::ConcreteStruct(f(index)),
+            Self::ConcreteArray(index) => Self::ConcreteArray(f(index)),
+            other => other,
+        }
+    }
+}
+
+impl ValType {
+    /// The same type with a reference to a type of the module named anew.
+    pub fn map_types(self, f: &impl Fn(TypeIndex) -> TypeIndex) -> Self {
+        match self {
+            Self::Ref(ty) => Self::Ref(ty.map_types(f)),
+            other => other,
+        }
+    }
+}
+
 impl FuncType {
+    /// The same type with every reference to a type of the module named anew.
+    pub fn map_types(&self, f: &impl Fn(TypeIndex) -> TypeIndex) -> Self {
+        let list = |types: &[ValType]| types.iter().map(|ty| ty.map_types(f)).collect();
+        Self { params: list(&self.params), results: list(&self.results) }
+    }
+
     /// A function type from its parts.
     pub fn new(params: impl Into<Box<[ValType]>>, results: impl Into<Box<[ValType]>>) -> Self {
         Self { params: params.into(), results: results.into() }

@@ -60,9 +60,10 @@ impl Call {
                 Val::F32(bits) => writeln!(text, "{}", f32::from_bits(*bits)),
                 Val::F64(bits) => writeln!(text, "{}", f64::from_bits(*bits)),
                 Val::V128(bits) => writeln!(text, "{bits:#034x}"),
-                Val::FuncRef(None) | Val::ExternRef(None) => writeln!(text, "null"),
+                Val::FuncRef(None) | Val::ExternRef(None) | Val::ExnRef(None) => writeln!(text, "null"),
                 Val::FuncRef(Some(_)) => writeln!(text, "<funcref>"),
                 Val::ExternRef(Some(_)) => writeln!(text, "<externref>"),
+                Val::ExnRef(Some(_)) => writeln!(text, "<exnref>"),
             };
         }
         text
@@ -155,6 +156,7 @@ mod tests {
             Val::V128(bits) => bits,
             Val::FuncRef(reference) => u128::from(reference.is_some()),
             Val::ExternRef(reference) => u128::from(reference.is_some()),
+            Val::ExnRef(reference) => u128::from(reference.is_some()),
         })
     }
 

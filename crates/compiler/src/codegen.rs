@@ -9,8 +9,12 @@ use cranelift_codegen::dominator_tree::DominatorTree;
 use cranelift_codegen::entity::SecondaryMap;
 use cranelift_codegen::flowgraph::ControlFlowGraph;
 use cranelift_codegen::ir::{self, ExternalName};
-use cranelift_codegen::{CompiledCode, Context, FinalizedMachReloc, FinalizedRelocTarget};
-use epsilon_abi::{CompiledFunction, DefinedFuncIndex, FuncIndex, RelocKind, Relocation, SourceSite, TrapSite};
+use cranelift_codegen::{
+    CompiledCode, Context, FinalizedMachExceptionHandler, FinalizedMachReloc, FinalizedRelocTarget,
+};
+use epsilon_abi::{
+    CompiledFunction, DefinedFuncIndex, FuncIndex, HandlerSite, RelocKind, Relocation, SourceSite, TagIndex, TrapSite,
+};
 
 /// Generates code for the function in `context`.
 pub(crate) fn generate(isa: &Isa, func: FuncIndex, context: &mut Context) -> Result<CompiledFunction, CompileError> {
@@ -77,7 +81,28 @@ fn collect(
         relocations: relocations?,
         traps,
         sources: sources(buffer.get_srclocs_sorted()),
+        handlers: handlers(func, code)?,
     })
+}
+
+/// The calls that catch exceptions. Cranelift keeps the clauses of a call in the order in which they were given.
+fn handlers(func: FuncIndex, code: &CompiledCode) -> Result<Vec<HandlerSite>, CompileError> {
+    let mut sites = Vec::new();
+    for call in code.buffer.call_sites().filter(|call| !call.exception_handlers.is_empty()) {
+        let unknown_frame = || codegen_error(func, "a call that catches exceptions has no frame size".into());
+        let frame_bytes = call.frame_offset.ok_or_else(unknown_frame)?;
+        for handler in call.exception_handlers {
+            let (tag, handler_offset) = match *handler {
+                FinalizedMachExceptionHandler::Tag(tag, offset) => (Some(TagIndex(tag.as_u32())), offset),
+                FinalizedMachExceptionHandler::Default(offset) => (None, offset),
+                FinalizedMachExceptionHandler::Context(_) => continue,
+            };
+            sites.push(HandlerSite { return_offset: call.ret_addr, frame_bytes, tag, handler_offset });
+        }
+    }
+    // A stable sort: clauses of one call keep their order.
+    sites.sort_by_key(|site| site.return_offset);
+    Ok(sites)
 }
 
 /// Only pc-relative references to functions of the module are allowed: code holds no absolute address.

@@ -95,7 +95,7 @@ impl Compiler {
     /// Validates all function bodies of the `module` that `wasm` was parsed to.
     ///
     /// # Errors
-    /// If a body is invalid; of several errors, the one at the least offset.
+    /// If a body is invalid, or uses what is not compiled; of several errors, the one at the least offset.
     ///
     /// # Panics
     /// If `wasm` is not what the module was parsed from, which other methods may not notice.
@@ -104,7 +104,7 @@ impl Compiler {
             let func = module.info.func_index(index);
             let mut validator = module.validator(func, std::mem::take(&mut scratch.validator));
             let body = module.body(wasm, module.info.bodies[index.index()].clone());
-            validator.validate(&wasmparser::FunctionBody::new(body))?;
+            crate::refuse::validate(body, &mut validator)?;
             scratch.validator = validator.into_allocations();
             Ok(())
         })

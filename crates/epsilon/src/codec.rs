@@ -4,19 +4,23 @@
 //! |---|---|
 //! | 4 | code length *c* |
 //! | 4 | alignment |
-//! | 4, 4, 4 | numbers of relocations *r*, trap sites *t*, source sites *s* |
+//! | 4, 4, 4, 4 | numbers of relocations *r*, trap sites *t*, source sites *s*, handler sites *h* |
 //! | *c* | machine code |
 //! | 17 × *r* | offset (4), kind (1), target (4), addend (8) |
 //! | 5 × *t* | offset (4), code (1) |
 //! | 8 × *s* | offset (4), offset in the module's binary (4) |
+//! | 16 × *h* | offset of the return address (4), frame size (4), tag plus one, 0 for all (4), offset of the handler (4) |
 //!
 //! All numbers are little-endian.
 
-use epsilon_abi::{CompiledFunction, DefinedFuncIndex, RelocKind, Relocation, SourceSite, TrapCode, TrapSite};
+use epsilon_abi::{
+    CompiledFunction, DefinedFuncIndex, HandlerSite, RelocKind, Relocation, SourceSite, TagIndex, TrapCode, TrapSite,
+};
 
 const RELOCATION_BYTES: usize = 17;
 const TRAP_BYTES: usize = 5;
 const SOURCE_BYTES: usize = 8;
+const HANDLER_BYTES: usize = 16;
 
 /// The bytes of a function.
 pub fn encode(function: &CompiledFunction) -> Vec<u8> {
@@ -26,10 +30,10 @@ pub fn encode(function: &CompiledFunction) -> Vec<u8> {
         function.relocations.len(),
         function.traps.len(),
         function.sources.len(),
+        function.handlers.len(),
     ];
-    let mut bytes = Vec::with_capacity(
-        20 + counts[0] + counts[2] * RELOCATION_BYTES + counts[3] * TRAP_BYTES + counts[4] * SOURCE_BYTES,
-    );
+    let tables = counts[2] * RELOCATION_BYTES + counts[3] * TRAP_BYTES + counts[4] * SOURCE_BYTES;
+    let mut bytes = Vec::with_capacity(24 + counts[0] + tables + counts[5] * HANDLER_BYTES);
     for count in counts {
         bytes.extend_from_slice(&(count as u32).to_le_bytes());
     }
@@ -48,6 +52,12 @@ pub fn encode(function: &CompiledFunction) -> Vec<u8> {
         bytes.extend_from_slice(&source.offset.to_le_bytes());
         bytes.extend_from_slice(&source.wasm_offset.to_le_bytes());
     }
+    for handler in &function.handlers {
+        let tag = handler.tag.map_or(0, |tag| tag.0 + 1);
+        for number in [handler.return_offset, handler.frame_bytes, tag, handler.handler_offset] {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+    }
     bytes
 }
 
@@ -57,6 +67,7 @@ pub fn decode(bytes: &[u8], function_count: usize) -> Option<CompiledFunction> {
     let code_len = reader.u32()? as usize;
     let align_bytes = reader.u32()?;
     let (relocations, traps, sources) = (reader.u32()? as usize, reader.u32()? as usize, reader.u32()? as usize);
+    let handlers = reader.u32()? as usize;
     if !align_bytes.is_power_of_two() || align_bytes > 4096 {
         return None;
     }
@@ -75,7 +86,13 @@ pub fn decode(bytes: &[u8], function_count: usize) -> Option<CompiledFunction> {
         .array(traps, TRAP_BYTES, |mut r| Some(TrapSite { offset: r.u32()?, code: TrapCode::from_u8(r.u8()?)? }))?;
     let sources =
         reader.array(sources, SOURCE_BYTES, |mut r| Some(SourceSite { offset: r.u32()?, wasm_offset: r.u32()? }))?;
-    reader.0.is_empty().then_some(CompiledFunction { code, align_bytes, relocations, traps, sources })
+    let handlers = reader.array(handlers, HANDLER_BYTES, |mut r| {
+        let (return_offset, frame_bytes) = (r.u32()?, r.u32()?);
+        let (tag, handler_offset) = (r.u32()?.checked_sub(1).map(TagIndex), r.u32()?);
+        let inside = (return_offset as usize) <= code_len && (handler_offset as usize) < code_len;
+        inside.then_some(HandlerSite { return_offset, frame_bytes, tag, handler_offset })
+    })?;
+    reader.0.is_empty().then_some(CompiledFunction { code, align_bytes, relocations, traps, sources, handlers })
 }
 
 fn reloc_kind(number: u8) -> Option<RelocKind> {
@@ -146,6 +163,10 @@ mod tests {
             }],
             traps: vec![TrapSite { offset: 3, code: TrapCode::Unreachable }],
             sources: vec![SourceSite { offset: 0, wasm_offset: 77 }],
+            handlers: vec![
+                HandlerSite { return_offset: 5, frame_bytes: 32, tag: Some(TagIndex(0)), handler_offset: 7 },
+                HandlerSite { return_offset: 5, frame_bytes: 32, tag: None, handler_offset: 6 },
+            ],
         }
     }
 

@@ -106,6 +106,14 @@ features! {
     wasm_memory64 => MEMORY64;
     /// Arithmetic in constant expressions. On by default.
     wasm_extended_const => EXTENDED_CONST;
+    /// Calls that replace their caller's frame. On by default.
+    wasm_tail_call => TAIL_CALL;
+    /// Typed function references. On by default.
+    wasm_function_references => FUNCTION_REFERENCES;
+    /// Recursive types and subtypes. On by default. Operators that need the heap of the proposal are refused.
+    wasm_gc => GC;
+    /// Exceptions: `try_table`, `throw`, `throw_ref`, tags. On by default.
+    wasm_exceptions => EXCEPTIONS;
     /// Conversions that saturate instead of trapping. On by default.
     wasm_saturating_float_to_int => SATURATING_FLOAT_TO_INT;
     /// Sign extension of parts of integers. On by default.
@@ -116,13 +124,16 @@ features! {
 
 #[cfg(feature = "compiler")]
 impl Config {
-    /// The defaults: WebAssembly 2.0 with multiple memories, 64-bit memories and extended constant expressions; guard
-    /// pages; optimised code.
+    /// The defaults: WebAssembly 2.0 with what 3.0 adds to it, as far as it is there; guard pages; optimised code.
     pub fn new() -> Self {
         let features = WasmFeatures::WASM2
             .union(WasmFeatures::MULTI_MEMORY)
             .union(WasmFeatures::MEMORY64)
-            .union(WasmFeatures::EXTENDED_CONST);
+            .union(WasmFeatures::EXTENDED_CONST)
+            .union(WasmFeatures::TAIL_CALL)
+            .union(WasmFeatures::FUNCTION_REFERENCES)
+            .union(WasmFeatures::GC)
+            .union(WasmFeatures::EXCEPTIONS);
         Self {
             features,
             opt_level: OptLevel::Speed,

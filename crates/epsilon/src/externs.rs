@@ -1,6 +1,7 @@
 //! Types of imports and exports, resolved so that they mean something outside of their module.
 
-use epsilon_abi::{EntityIndex, FuncType, GlobalType, MemoryType, ModuleInfo, TableType};
+use epsilon_abi::{EntityIndex, FuncType, GlobalType, MemoryType, TableType};
+use epsilon_runtime::LinkedModule;
 use std::fmt;
 
 /// The type of an item that can be imported or exported.
@@ -19,13 +20,14 @@ pub enum ExternType {
 }
 
 impl ExternType {
-    pub(crate) fn of(info: &ModuleInfo, entity: EntityIndex) -> Self {
+    pub(crate) fn of(module: &LinkedModule, entity: EntityIndex) -> Self {
+        let (info, canonical) = (module.info(), |ty| module.canonical(ty));
         match entity {
-            EntityIndex::Func(index) => Self::Func(info.func_type(index).clone()),
-            EntityIndex::Table(index) => Self::Table(info.tables[index.index()]),
+            EntityIndex::Func(index) => Self::Func(module.func_type(info.functions[index.index()]).clone()),
+            EntityIndex::Table(index) => Self::Table(info.tables[index.index()].map_types(&canonical)),
             EntityIndex::Memory(index) => Self::Memory(info.memories[index.index()]),
-            EntityIndex::Global(index) => Self::Global(info.globals[index.index()]),
-            EntityIndex::Tag(index) => Self::Tag(info.type_func(info.tags[index.index()]).clone()),
+            EntityIndex::Global(index) => Self::Global(info.globals[index.index()].map_types(&canonical)),
+            EntityIndex::Tag(index) => Self::Tag(module.func_type(info.tags[index.index()]).clone()),
         }
     }
 
@@ -56,8 +58,8 @@ pub struct ImportType<'a> {
 }
 
 impl<'a> ImportType<'a> {
-    pub(crate) fn new(info: &'a ModuleInfo, import: &'a epsilon_abi::Import) -> Self {
-        Self { module: &import.module, name: &import.name, ty: ExternType::of(info, import.entity) }
+    pub(crate) fn new(module: &LinkedModule, import: &'a epsilon_abi::Import) -> Self {
+        Self { module: &import.module, name: &import.name, ty: ExternType::of(module, import.entity) }
     }
 
     /// The first of its names.
@@ -84,8 +86,8 @@ pub struct ExportType<'a> {
 }
 
 impl<'a> ExportType<'a> {
-    pub(crate) fn new(info: &'a ModuleInfo, export: &'a epsilon_abi::Export) -> Self {
-        Self { name: &export.name, ty: ExternType::of(info, export.entity) }
+    pub(crate) fn new(module: &LinkedModule, export: &'a epsilon_abi::Export) -> Self {
+        Self { name: &export.name, ty: ExternType::of(module, export.entity) }
     }
 
     /// Its name.

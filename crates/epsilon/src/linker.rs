@@ -4,6 +4,7 @@ use crate::engine::Engine;
 use crate::externs::ExternType;
 use crate::module::Module;
 use crate::{AsContextMut, Caller, Error, ErrorKind, Extern, FuncType, Instance, IntoHostFunc, Result, Trap, Val};
+use epsilon_abi::EntityIndex;
 use epsilon_runtime::HostFunc;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -179,12 +180,13 @@ impl<T: 'static> Linker<T> {
     /// If an import is not defined, or is a host function of another type.
     pub fn instantiate_pre(&self, module: &Module) -> Result<InstancePre<T>> {
         let definitions = self.definitions_for(module)?;
-        for (import, definition) in module.imports().zip(&definitions) {
-            if let (ExternType::Func(want), Definition::Host(func)) = (import.ty(), definition)
-                && want != func.ty()
-            {
-                let problem = format!("expected a function {want}, found a function {}", func.ty());
-                return Err(import_error(import.module(), import.name(), problem));
+        let linked: &Arc<epsilon_runtime::LinkedModule> = module.as_ref();
+        for (import, definition) in linked.info().imports.iter().zip(&definitions) {
+            let (EntityIndex::Func(index), Definition::Host(func)) = (import.entity, definition) else { continue };
+            let want = linked.info().functions[index.index()];
+            if !func.matches(linked, want) {
+                let problem = format!("expected a function {}, found a function {}", linked.func_type(want), func.ty());
+                return Err(import_error(&import.module, &import.name, problem));
             }
         }
         Ok(InstancePre { module: module.clone(), definitions: definitions.into() })

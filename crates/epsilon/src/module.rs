@@ -185,14 +185,14 @@ impl Module {
 
     /// What it imports, in order.
     pub fn imports(&self) -> impl ExactSizeIterator<Item = ImportType<'_>> {
-        let info = self.linked.info();
-        info.imports.iter().map(|import| ImportType::new(info, import))
+        let module = &self.linked;
+        module.info().imports.iter().map(|import| ImportType::new(module, import))
     }
 
     /// What it exports, in order.
     pub fn exports(&self) -> impl ExactSizeIterator<Item = ExportType<'_>> {
-        let info = self.linked.info();
-        info.exports.iter().map(|export| ExportType::new(info, export))
+        let module = &self.linked;
+        module.info().exports.iter().map(|export| ExportType::new(module, export))
     }
 
     /// The type of the export of this name.

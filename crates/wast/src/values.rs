@@ -23,10 +23,12 @@ pub fn argument(store: &mut Store<()>, arg: &WastArg<'_>) -> Result<Val, String>
 }
 
 fn null(ty: &HeapType<'_>) -> Result<Val, String> {
-    use AbstractHeapType::{Extern, Func, NoExtern, NoFunc};
+    use AbstractHeapType::{Exn, Func, NoExn, NoFunc};
     match ty {
         HeapType::Abstract { ty: Func | NoFunc, .. } | HeapType::Concrete(_) => Ok(Val::FuncRef(None)),
-        HeapType::Abstract { ty: Extern | NoExtern, .. } => Ok(Val::ExternRef(None)),
+        HeapType::Abstract { ty: Exn | NoExn, .. } => Ok(Val::ExnRef(None)),
+        // All other references have one representation, and one null.
+        HeapType::Abstract { .. } => Ok(Val::ExternRef(None)),
         other => Err(format!("null references of {other:?} are not supported")),
     }
 }
@@ -45,7 +47,8 @@ fn core_matches(store: &mut Store<()>, value: &Val, expected: &WastRetCore<'_>) 
         (Val::F32(bits), WastRetCore::F32(want)) => f32_matches(*bits, want),
         (Val::F64(bits), WastRetCore::F64(want)) => f64_matches(*bits, want),
         (Val::V128(bits), WastRetCore::V128(want)) => v128_matches(*bits, want),
-        (Val::FuncRef(None) | Val::ExternRef(None), WastRetCore::RefNull(None)) => true,
+        (Val::FuncRef(None) | Val::ExternRef(None) | Val::ExnRef(None), WastRetCore::RefNull(None)) => true,
+        (Val::ExnRef(None), WastRetCore::RefNull(Some(ty))) => matches!(null(ty), Ok(Val::ExnRef(None))),
         (Val::FuncRef(None), WastRetCore::RefNull(Some(ty))) => matches!(null(ty), Ok(Val::FuncRef(None))),
         (Val::ExternRef(None), WastRetCore::RefNull(Some(ty))) => matches!(null(ty), Ok(Val::ExternRef(None))),
         (Val::FuncRef(Some(_)), WastRetCore::RefFunc(None)) => true,

@@ -37,7 +37,8 @@ fn const_op(operator: &Operator<'_>, info: &ModuleInfo, offset: u64) -> Result<C
         Operator::I64Sub => ConstOp::I64Sub,
         Operator::I64Mul => ConstOp::I64Mul,
         ref other => {
-            return Err(CompileError::unsupported(format!("constant expression with {other:?}"), offset));
+            let what = format!("constant expression with the operator {other:?} of the `gc` proposal");
+            return Err(CompileError::unsupported(what, offset));
         }
     })
 }

@@ -3,8 +3,8 @@
 use super::Parse;
 use crate::error::CompileError;
 use epsilon_abi::{
-    CompositeType, FuncType, GlobalType, HeapType, Limits, MemoryType, ModuleInfo, RefRepr, RefType, TableType,
-    TypeDef, TypeIndex, ValType,
+    CompositeType, FieldType, FuncType, GlobalType, HeapType, Limits, MemoryType, ModuleInfo, RefRepr, RefType,
+    StorageType, TableType, TypeDef, TypeIndex, ValType,
 };
 use wasmparser::{AbstractHeapType, CompositeInnerType, UnpackedIndex};
 
@@ -18,8 +18,10 @@ impl<'w> Parse<'w> {
             for ty in group.types() {
                 let composite = match ty.composite_type.inner {
                     CompositeInnerType::Func(_) => CompositeType::Func(FuncType::default()),
-                    CompositeInnerType::Struct(_) => CompositeType::Struct,
-                    CompositeInnerType::Array(_) => CompositeType::Array,
+                    CompositeInnerType::Struct(_) => CompositeType::Struct([].into()),
+                    CompositeInnerType::Array(_) => {
+                        CompositeType::Array(FieldType { storage: StorageType::I8, mutable: false })
+                    }
                     CompositeInnerType::Cont(_) => {
                         return Err(CompileError::unsupported("continuation types", offset));
                     }
@@ -32,10 +34,17 @@ impl<'w> Parse<'w> {
                 self.info.types.push(TypeDef { is_final: ty.is_final, supertype, rec_group, composite });
             }
             for (at, ty) in (start as usize..).zip(group.types()) {
-                if let CompositeInnerType::Func(func) = &ty.composite_type.inner {
-                    let func = func_type(func, &self.info, offset)?;
-                    self.info.types[at].composite = CompositeType::Func(func);
-                }
+                let info = &self.info;
+                let composite = match &ty.composite_type.inner {
+                    CompositeInnerType::Func(func) => CompositeType::Func(func_type(func, info, offset)?),
+                    CompositeInnerType::Struct(ty) => {
+                        let fields: Result<_, _> = ty.fields.iter().map(|ty| field_type(*ty, info, offset)).collect();
+                        CompositeType::Struct(fields?)
+                    }
+                    CompositeInnerType::Array(ty) => CompositeType::Array(field_type(ty.0, info, offset)?),
+                    CompositeInnerType::Cont(_) => continue,
+                };
+                self.info.types[at].composite = composite;
             }
         }
         Ok(())
@@ -47,6 +56,15 @@ fn func_type(ty: &wasmparser::FuncType, info: &ModuleInfo, offset: u64) -> Resul
         types.iter().map(|ty| val_type(*ty, info, offset)).collect()
     };
     Ok(FuncType { params: list(ty.params())?, results: list(ty.results())? })
+}
+
+fn field_type(ty: wasmparser::FieldType, info: &ModuleInfo, offset: u64) -> Result<FieldType, CompileError> {
+    let storage = match ty.element_type {
+        wasmparser::StorageType::I8 => StorageType::I8,
+        wasmparser::StorageType::I16 => StorageType::I16,
+        wasmparser::StorageType::Val(ty) => StorageType::Val(val_type(ty, info, offset)?),
+    };
+    Ok(FieldType { storage, mutable: ty.mutable })
 }
 
 /// A value type. `offset` is where to place an error.
@@ -78,8 +96,8 @@ pub(super) fn heap_type(ty: wasmparser::HeapType, info: &ModuleInfo, offset: u64
     };
     match info.types.get(index.index()).map(|ty| &ty.composite) {
         Some(CompositeType::Func(_)) => Ok(HeapType::ConcreteFunc(index)),
-        Some(CompositeType::Struct) => Ok(HeapType::ConcreteStruct(index)),
-        Some(CompositeType::Array) => Ok(HeapType::ConcreteArray(index)),
+        Some(CompositeType::Struct(_)) => Ok(HeapType::ConcreteStruct(index)),
+        Some(CompositeType::Array(_)) => Ok(HeapType::ConcreteArray(index)),
         None => Err(CompileError::unsupported("a reference to a type that comes later", offset)),
     }
 }

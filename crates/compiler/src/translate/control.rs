@@ -27,7 +27,7 @@ pub(super) struct Frame {
     branched: bool,
 }
 
-enum FrameKind {
+pub(super) enum FrameKind {
     /// The function's body: branching to it returns.
     Body,
     /// A block, or an `if` behind its `else`.
@@ -37,6 +37,8 @@ enum FrameKind {
     /// An `if` before its `else`, with the block that a false condition goes to. A copy of the parameters lies below
     /// the ones that the first arm works on.
     If(Block),
+    /// A `try_table`, with the number of clauses that are open outside of it.
+    Try(usize),
     /// A block in code that cannot be reached.
     Dead,
 }
@@ -60,7 +62,7 @@ impl Frame {
 }
 
 /// The types that a block takes and gives.
-struct BlockSignature<'a> {
+pub(super) struct BlockSignature<'a> {
     params: &'a [ValType],
     results: Results<'a>,
 }
@@ -80,7 +82,7 @@ impl Results<'_> {
 }
 
 impl<'a> FuncTranslator<'a> {
-    fn block_signature(&self, ty: BlockType) -> Result<BlockSignature<'a>, crate::CompileError> {
+    pub(super) fn block_signature(&self, ty: BlockType) -> Result<BlockSignature<'a>, crate::CompileError> {
         let info = self.env.info;
         Ok(match ty {
             BlockType::Empty => BlockSignature { params: &[], results: Results::Many(&[]) },
@@ -95,7 +97,7 @@ impl<'a> FuncTranslator<'a> {
     }
 
     /// A new block with parameters of these types.
-    fn block_with_params(&mut self, types: &[ValType]) -> Block {
+    pub(super) fn block_with_params(&mut self, types: &[ValType]) -> Block {
         let block = self.builder.create_block();
         for ty in types {
             self.builder.append_block_param(block, clif_type(*ty));
@@ -115,14 +117,14 @@ impl<'a> FuncTranslator<'a> {
         !self.frames.is_empty()
     }
 
-    fn open_dead(&mut self) {
+    pub(super) fn open_dead(&mut self) {
         // No branch from reachable code can name this frame, so its label is never used.
         let (base, next) = (self.stack.len(), self.entry);
         self.frames.push(Frame { kind: FrameKind::Dead, base, params: 0, results: 0, next, branched: false });
     }
 
     /// Opens a frame whose parameters are the topmost operands.
-    fn open(&mut self, kind: FrameKind, signature: &BlockSignature<'_>) -> Translated {
+    pub(super) fn open(&mut self, kind: FrameKind, signature: &BlockSignature<'_>) -> Translated {
         let (params, results) = (signature.params.len(), signature.results.types().len());
         self.charge(params + results)?;
         let next = self.block_with_params(signature.results.types());
@@ -203,6 +205,7 @@ impl<'a> FuncTranslator<'a> {
                 self.builder.seal_block(head);
                 self.budget.loop_depth -= 1;
             }
+            FrameKind::Try(outer_catches) => self.close_catches(outer_catches),
             _ => {}
         }
         if frame.branched {
@@ -262,6 +265,33 @@ impl<'a> FuncTranslator<'a> {
         self.take_branch_args(arity)?;
         let next = self.builder.create_block();
         self.builder.ins().brif(condition, label, &self.branch_args, next, &[]);
+        self.builder.seal_block(next);
+        self.switch_to(next);
+        Ok(())
+    }
+
+    /// Branches without the reference if it is null, else goes on with it.
+    pub(super) fn br_on_null(&mut self, depth: u32) -> Translated {
+        let reference = self.pop();
+        let frame = self.branch_target(depth);
+        let (label, arity) = (frame.label(), frame.label_arity());
+        self.take_branch_args(arity)?;
+        let next = self.builder.create_block();
+        self.builder.ins().brif(reference, next, &[], label, &self.branch_args);
+        self.builder.seal_block(next);
+        self.switch_to(next);
+        self.push(reference);
+        Ok(())
+    }
+
+    /// Branches with the reference if it is not null, else goes on without it.
+    pub(super) fn br_on_non_null(&mut self, depth: u32) -> Translated {
+        let frame = self.branch_target(depth);
+        let (label, arity) = (frame.label(), frame.label_arity());
+        self.take_branch_args(arity)?;
+        let reference = self.pop();
+        let next = self.builder.create_block();
+        self.builder.ins().brif(reference, label, &self.branch_args, next, &[]);
         self.builder.seal_block(next);
         self.switch_to(next);
         Ok(())

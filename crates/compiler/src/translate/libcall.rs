@@ -13,16 +13,22 @@ impl FuncTranslator<'_> {
     /// Calls the runtime; a failure does not come back here.
     pub(super) fn libcall(&mut self, libcall: Libcall, args: &[Value]) -> Option<Value> {
         debug_assert_eq!(args.len(), libcall.params().len(), "{} takes other arguments", libcall.name());
-        let signature = self.libcall_signature(libcall);
-        let vmctx = self.vmctx();
-        let addresses = self.near_pointer(field(offset_of!(VmContext, libcalls)));
-        let slot = field(libcall as usize * size_of::<usize>());
-        let code = self.ins().load(PTR, constant_word(), addresses, slot);
+        let (signature, code, vmctx) = self.libcall_callee(libcall);
         let mut all_args = [vmctx; MAX_ARGS];
         all_args[1..=args.len()].copy_from_slice(args);
         let call = self.ins().call_indirect(signature, code, &all_args[..=args.len()]);
         self.after_call();
         self.builder.inst_results(call).first().copied()
+    }
+
+    /// What a libcall's call instruction takes beside its arguments: signature, address, and the `VmContext`.
+    pub(super) fn libcall_callee(&mut self, libcall: Libcall) -> (SigRef, Value, Value) {
+        let signature = self.libcall_signature(libcall);
+        let vmctx = self.vmctx();
+        let addresses = self.near_pointer(field(offset_of!(VmContext, libcalls)));
+        let slot = field(libcall as usize * size_of::<usize>());
+        let code = self.ins().load(PTR, constant_word(), addresses, slot);
+        (signature, code, vmctx)
     }
 
     /// A libcall that gives a 64-bit result.

@@ -8,6 +8,7 @@
 //! | `operators` | the instruction set: one row per operator, naming a shape |
 //! | `numeric` | the shapes of arithmetic |
 //! | `control` | blocks, branches and the control stack |
+//! | `exception` | `try_table`, `throw`, and the calls that may leave by an exception |
 //! | `call` | calls, direct, imported and through tables |
 //! | `libcall` | calls into the runtime |
 //! | `variable` | locals and globals |
@@ -23,6 +24,7 @@ mod body;
 mod budget;
 mod call;
 mod control;
+mod exception;
 mod libcall;
 mod memory;
 mod numeric;
@@ -79,6 +81,8 @@ pub(crate) struct FuncTranslator<'a> {
     /// The control stack of the specification, innermost frame last.
     frames: Vec<Frame>,
     locals: Locals,
+    /// Clauses of the open `try_table`s. Those of the innermost one are last, and of each the first one is.
+    catches: Vec<exception::Catch>,
     /// Whether control can reach the current operator. If not, there is no current block.
     reachable: bool,
     /// Offset of the current operator in the module's binary.
@@ -112,6 +116,7 @@ impl<'a> FuncTranslator<'a> {
             stack: Vec::new(),
             frames: Vec::new(),
             locals,
+            catches: Vec::new(),
             reachable: true,
             offset: 0,
             entry,

@@ -8,7 +8,7 @@ use super::{FuncTranslator, Translated};
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::types::{F32, F64, I8, I16, I32, I64};
 use cranelift_codegen::ir::{self, InstBuilder};
-use wasmparser::{BlockType, BrTable, HeapType, Ieee32, Ieee64, MemArg, ValType, VisitOperator, VisitSimdOperator};
+use wasmparser::{BlockType, BrTable, HeapType, Ieee32, Ieee64, MemArg, TryTable, ValType, VisitOperator, VisitSimdOperator};
 
 /// Rows to methods.
 macro_rules! rows {
@@ -81,9 +81,9 @@ macro_rules! refuse {
     (@saturating_float_to_int $($row:tt)*) => {};
     (@bulk_memory $($row:tt)*) => {};
     (@reference_types $($row:tt)*) => {};
-    (@tail_call $($row:tt)*) => { refuse!(refused "tail-call" $($row)*); };
-    (@function_references $($row:tt)*) => { refuse!(refused "function-references" $($row)*); };
-    (@exceptions $($row:tt)*) => { refuse!(refused "exceptions" $($row)*); };
+    (@tail_call $($row:tt)*) => {};
+    (@function_references $($row:tt)*) => {};
+    (@exceptions $($row:tt)*) => {};
     (@threads $($row:tt)*) => { refuse!(refused "threads" $($row)*); };
     (@wide_arithmetic $($row:tt)*) => { refuse!(refused "wide-arithmetic" $($row)*); };
     (@gc $($row:tt)*) => { refuse!(refused "gc" $($row)*); };
@@ -125,6 +125,15 @@ impl<'a> VisitOperator<'a> for FuncTranslator<'_> {
         visit_return = return_;
         visit_call(func: u32) = call;
         visit_call_indirect(ty: u32, table: u32) = call_indirect;
+        visit_call_ref(ty: u32) = call_ref;
+        visit_return_call(func: u32) = return_call;
+        visit_return_call_indirect(ty: u32, table: u32) = return_call_indirect;
+        visit_return_call_ref(ty: u32) = return_call_ref;
+        visit_try_table(table: TryTable) = try_table;
+        visit_throw(tag: u32) = throw;
+        visit_throw_ref = throw_ref;
+        visit_br_on_null(depth: u32) = br_on_null;
+        visit_br_on_non_null(depth: u32) = br_on_non_null;
     }
 
     // Operands and variables.
@@ -145,6 +154,7 @@ impl<'a> VisitOperator<'a> for FuncTranslator<'_> {
         visit_ref_null(heap: HeapType) = ref_null;
         visit_ref_is_null = ref_is_null;
         visit_ref_func(func: u32) = ref_func;
+        visit_ref_as_non_null = ref_as_non_null;
         visit_table_get(table: u32) = table_get;
         visit_table_set(table: u32) = table_set;
         visit_table_size(table: u32) = table_size;

@@ -2,9 +2,10 @@
 
 use super::{FuncTranslator, Translated, repr_type};
 use crate::parse::ref_repr;
+use crate::trap::clif_trap;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, types};
-use epsilon_abi::Libcall;
+use epsilon_abi::{Libcall, TrapCode};
 use wasmparser::HeapType;
 
 impl FuncTranslator<'_> {
@@ -20,6 +21,13 @@ impl FuncTranslator<'_> {
         let is_null = self.ins().icmp_imm_u(IntCC::Equal, reference, 0);
         let is_null = self.ins().uextend(types::I32, is_null);
         self.push(is_null);
+        Ok(())
+    }
+
+    pub(super) fn ref_as_non_null(&mut self) -> Translated {
+        let reference = self.pop();
+        self.ins().trapz(reference, clif_trap(TrapCode::NullReference));
+        self.push(reference);
         Ok(())
     }
 

@@ -6,6 +6,7 @@
 //! | `landing pad` | where traps, host errors and interruptions end an activation |
 //! | `host_common` | a thunk's way from wasm to a host function on the host's stack |
 //! | `switch_common` | a thunk's way from one instance to another |
+//! | `epsilon_catch` | from the host's stack to where an exception is caught |
 //! | `libcall_entries` | from wasm to a runtime call on the host's stack |
 //!
 //! The rules that all of them keep: the pinned register holds a valid anchor from before the first to after the last
@@ -69,6 +70,16 @@ pub mod flag {
     pub const MANY_RESULTS: u32 = 4;
 }
 
+/// How a host function or a libcall ended, as fixed code tests it.
+pub mod status {
+    /// It returned.
+    pub const RETURNED: u32 = 0;
+    /// The activation is to be landed.
+    pub const LANDED: u32 = 1;
+    /// Wasm goes on where the store's `Landing` says: it catches an exception.
+    pub const CAUGHT: u32 = 2;
+}
+
 /// What a thunk slot reads. The layout is known to the assembly.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -86,7 +97,7 @@ pub struct ThunkData {
 }
 
 /// A Rust function behind `host_common`: thunk data, argument registers (results go there too), the caller's anchor,
-/// stack arguments. A result other than 0 lands the activation.
+/// stack arguments. The result is a [`status`].
 pub type HostTarget = unsafe extern "C" fn(*const ThunkData, *mut RegFile, usize, *mut u64) -> u32;
 
 /// What a libcall returns.
@@ -95,7 +106,7 @@ pub type HostTarget = unsafe extern "C" fn(*const ThunkData, *mut RegFile, usize
 pub struct LibcallReturn {
     /// The result.
     pub value: u64,
-    /// 0, or anything else to land the activation.
+    /// A [`status`].
     pub failed: u64,
 }
 

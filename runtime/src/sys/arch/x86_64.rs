@@ -1,7 +1,7 @@
 //! x86_64: the pinned register is `r15`. Scratch registers that hold neither arguments nor the anchor at a call are
 //! `rax`, `r10` and `r11`; at a return only `r11`.
 
-use super::{EntryFrame, LibcallReturn, RegFile, ThunkData, flag};
+use super::{EntryFrame, LibcallReturn, RegFile, ThunkData, flag, status};
 use crate::libcalls;
 use crate::store::VmStore;
 use epsilon_abi::Libcall;
@@ -183,7 +183,7 @@ unsafe extern "C" fn host_common() {
         "call qword ptr [r11 + {target}]",
         "lea rsp, [rbp - {frame}]",
         "test eax, eax",
-        "jne epsilon_landing_pad",
+        "jne 9f",
         // An interruption while the host ran is seen here; one behind this line finds its pc in the window.
         ".globl epsilon_host_window",
         ".hidden epsilon_host_window",
@@ -220,6 +220,10 @@ unsafe extern "C" fn host_common() {
         "mov rbp, [rbp]",
         "mov rsp, r11",
         "ret",
+        "9:",
+        "cmp eax, {CAUGHT}",
+        "je epsilon_catch",
+        "jmp epsilon_landing_pad",
         ".globl epsilon_host_end",
         ".hidden epsilon_host_end",
         "epsilon_host_end:",
@@ -235,6 +239,7 @@ unsafe extern "C" fn host_common() {
         stack_args_bytes = const offset_of!(ThunkData, stack_args_bytes),
         FLOAT_PARAMS = const flag::FLOAT_PARAMS,
         RESULTS = const flag::FLOAT_RESULTS | flag::MANY_RESULTS,
+        CAUGHT = const status::CAUGHT,
     )
 }
 
@@ -248,12 +253,19 @@ unsafe extern "C" fn host_common() {
 /// rbp-16   thunk data
 /// rsp      copy of the stack arguments, popped by the callee
 /// ```
+///
+/// A callee that tail-calls on into another instance comes here with `epsilon_switch_restore` as its return address:
+/// this frame restores the anchor in any case, and pops what its own caller passed, whatever the last callee took. So
+/// no second frame is made, and tail calls between instances run in constant stack.
 #[unsafe(naked)]
 unsafe extern "C" fn switch_common() {
     naked_asm!(
         ".globl epsilon_switch_start",
         ".hidden epsilon_switch_start",
         "epsilon_switch_start:",
+        "lea rax, [rip + epsilon_switch_restore]",
+        "cmp [rsp], rax",
+        "je 4f",
         "push rbp",
         "mov rbp, rsp",
         "push r15",
@@ -270,6 +282,9 @@ unsafe extern "C" fn switch_common() {
         "3:",
         "mov r15, [r11 + {context}]",
         "call qword ptr [r11 + {target}]",
+        ".globl epsilon_switch_restore",
+        ".hidden epsilon_switch_restore",
+        "epsilon_switch_restore:",
         "mov r15, [rbp - 8]",
         "mov r11, [rbp - 16]",
         "mov r11d, [r11 + {stack_args_bytes}]",
@@ -280,6 +295,9 @@ unsafe extern "C" fn switch_common() {
         "mov rbp, [rbp]",
         "mov rsp, r11",
         "ret",
+        "4:",
+        "mov r15, [r11 + {context}]",
+        "jmp qword ptr [r11 + {target}]",
         ".globl epsilon_switch_end",
         ".hidden epsilon_switch_end",
         "epsilon_switch_end:",
@@ -308,7 +326,7 @@ unsafe extern "C" fn libcall_common() {
         "call qword ptr [r11 + 8*rax]",
         "mov rsp, rbp",
         "test edx, edx",
-        "jne epsilon_landing_pad",
+        "jne 9f",
         ".globl epsilon_libcall_window",
         ".hidden epsilon_libcall_window",
         "epsilon_libcall_window:",
@@ -317,6 +335,22 @@ unsafe extern "C" fn libcall_common() {
         "jne epsilon_landing_pad",
         "pop rbp",
         "ret",
+        "9:",
+        "cmp edx, {CAUGHT}",
+        "jne epsilon_landing_pad",
+        // To where an exception is caught: host functions come here as well.
+        ".globl epsilon_catch",
+        ".hidden epsilon_catch",
+        "epsilon_catch:",
+        "mov r10, [r15 + {store}]",
+        "cmp dword ptr [r10 + {pending}], 0",
+        "jne epsilon_landing_pad",
+        "mov rsp, [r10 + {landing_sp}]",
+        "mov rbp, [r10 + {landing_fp}]",
+        "mov r15, [r10 + {landing_anchor}]",
+        "mov rax, [r10 + {landing_exception}]",
+        "mov rdx, [r10 + {landing_fields}]",
+        "jmp qword ptr [r10 + {landing_pc}]",
         ".globl epsilon_libcall_end",
         ".hidden epsilon_libcall_end",
         "epsilon_libcall_end:",
@@ -327,6 +361,13 @@ unsafe extern "C" fn libcall_common() {
         exit_sp = const offset_of!(VmStore, exit_sp),
         pending = const offset_of!(VmStore, pending),
         table = sym libcalls::TABLE,
+        CAUGHT = const status::CAUGHT,
+        landing_pc = const offset_of!(VmStore, landing.pc),
+        landing_sp = const offset_of!(VmStore, landing.sp),
+        landing_fp = const offset_of!(VmStore, landing.fp),
+        landing_anchor = const offset_of!(VmStore, landing.anchor),
+        landing_exception = const offset_of!(VmStore, landing.exception),
+        landing_fields = const offset_of!(VmStore, landing.fields),
     )
 }
 
@@ -438,6 +479,7 @@ unsafe extern "C" {
     fn epsilon_host_start();
     fn epsilon_switch_start();
     fn epsilon_switch_end();
+    fn epsilon_switch_restore();
     fn epsilon_libcall_start();
     fn epsilon_libcall_window();
     fn epsilon_libcall_end();
@@ -454,6 +496,27 @@ pub fn landing_pad() -> usize {
 /// The return address of an activation's outermost wasm frame.
 pub fn enter_return() -> usize {
     epsilon_enter_return as *const () as usize
+}
+
+/// The return address of whatever a thunk between instances calls: the frame around it is the thunk's.
+pub fn switch_restore() -> usize {
+    epsilon_switch_restore as *const () as usize
+}
+
+/// The words that hold what the caller keeps in registers across calls. Always inlined: the registers are this
+/// function's own.
+#[inline(always)]
+pub fn kept_registers() -> [usize; 6] {
+    let mut kept = [0usize; 6];
+    // SAFETY: it stores registers into an array that is long enough, and changes nothing else.
+    unsafe {
+        std::arch::asm!(
+            "mov [{at}], rbx", "mov [{at} + 8], rbp", "mov [{at} + 16], r12",
+            "mov [{at} + 24], r13", "mov [{at} + 32], r14", "mov [{at} + 40], r15",
+            at = in(reg) kept.as_mut_ptr(), options(nostack, preserves_flags),
+        );
+    }
+    kept
 }
 
 /// The address of the code behind host-call thunks.

@@ -1,0 +1,297 @@
+//! Tags and exceptions: as embedders see them, and as a store keeps those that guests hold.
+//!
+//! An exception of a store is a row of 16-byte words that stays where it is: a header, then the fields. Its number is
+//! what `exnref` holds. Guests make them without end and give none back, so that numbers are used again: from time to
+//! time the store looks for what still refers to them. Tables, globals and other exceptions are known exactly. Stacks
+//! are not: every 4 bytes that could be a number keep the exception of that number. What the host was given stays.
+
+use crate::error::{Error, Result};
+use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
+use crate::value::Val;
+use epsilon_abi::vm::VmGlobal;
+use epsilon_abi::{FuncType, ValType};
+use std::collections::HashSet;
+
+/// Exceptions that a store makes before it first looks for unused ones.
+const FIRST_COLLECTION: usize = 1 << 10;
+
+/// Exceptions that a store holds at once.
+const MAX_EXCEPTIONS: usize = 1 << 20;
+
+/// The number of the first exception: far from what else lies on stacks, so that little else looks like one.
+const FIRST_NUMBER: u32 = 0x5a3c_0001;
+
+/// A tag as its store owns it.
+pub struct TagData {
+    /// What its exceptions carry.
+    pub ty: FuncType,
+    /// The canonical id of the type.
+    pub type_id: u32,
+}
+
+/// What tells kinds of exceptions apart: a tag of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tag {
+    pub(crate) store: StoreId,
+    pub(crate) index: u32,
+}
+
+impl Tag {
+    /// A new tag, made by the host. Its exceptions carry what `ty` takes.
+    ///
+    /// # Errors
+    /// If `ty` has results.
+    pub fn new(mut store: impl AsContextMut, ty: FuncType) -> Result<Self> {
+        if !ty.results.is_empty() {
+            return Err(Error::mismatch("type of a tag", "no results", ty));
+        }
+        let mut context = store.as_context_mut();
+        let inner = context.inner();
+        let type_id = inner.runtime.signatures().id(&ty);
+        Ok(inner.new_tag(TagData { ty, type_id }))
+    }
+
+    /// What its exceptions carry, as parameters.
+    ///
+    /// # Panics
+    /// If the tag is of another store.
+    pub fn ty(&self, store: impl AsContext) -> FuncType {
+        let context = store.as_context();
+        context.inner().assert_owns(self.store, "tag");
+        context.inner().tags[self.index as usize].ty.clone()
+    }
+}
+
+/// An exception outside of guests: a tag and what it carries.
+///
+/// A host function throws it by returning it as its error; a call that ends with an exception that no guest catches
+/// gives it back in [`Error::exception`].
+#[derive(Clone, Debug)]
+pub struct Exception {
+    tag: Tag,
+    fields: Box<[Val]>,
+}
+
+impl Exception {
+    /// An exception, not thrown yet.
+    ///
+    /// # Errors
+    /// If the fields are not what the tag's type says, or something is of another store.
+    pub fn new(mut store: impl AsContextMut, tag: Tag, fields: &[Val]) -> Result<Self> {
+        let exception = Self { tag, fields: fields.into() };
+        // Made once to see that it can be thrown; unused, it is soon gone.
+        store.as_context_mut().inner().add_exception(&exception)?;
+        Ok(exception)
+    }
+
+    /// The tag.
+    pub fn tag(&self) -> Tag {
+        self.tag
+    }
+
+    /// What it carries.
+    pub fn fields(&self) -> &[Val] {
+        &self.fields
+    }
+}
+
+impl std::fmt::Display for Exception {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "an exception that nobody catches, with tag {} and ", self.tag.index)?;
+        f.debug_list().entries(self.fields.iter()).finish()
+    }
+}
+
+impl std::error::Error for Exception {}
+
+/// A reference to an exception that a guest caught. It lives as long as its store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExnRef {
+    pub(crate) store: StoreId,
+    /// Never 0, which is null.
+    pub(crate) number: u32,
+}
+
+impl ExnRef {
+    /// Puts an exception into the store, for guests to throw.
+    pub fn new(mut store: impl AsContextMut, exception: &Exception) -> Result<Self> {
+        let mut context = store.as_context_mut();
+        let inner = context.inner();
+        let number = inner.add_exception(exception)?;
+        inner.exceptions.keep(number);
+        Ok(Self { store: inner.id, number })
+    }
+
+    /// The exception.
+    ///
+    /// # Panics
+    /// If the reference is of another store.
+    pub fn exception(&self, mut store: impl AsContextMut) -> Exception {
+        let mut context = store.as_context_mut();
+        let inner = context.inner();
+        inner.assert_owns(self.store, "exception");
+        inner.exception(self.number)
+    }
+}
+
+/// A header and fields.
+type Words = Box<[VmGlobal]>;
+
+/// All exceptions of a store.
+pub struct Exceptions {
+    /// By number from the first one; `None` for numbers that are free.
+    slots: Vec<Option<Words>>,
+    free: Vec<u32>,
+    /// Numbers that the host was given.
+    kept: HashSet<u32>,
+    /// How many may be in use before the next collection.
+    collect_at: usize,
+}
+
+impl Default for Exceptions {
+    fn default() -> Self {
+        Self { slots: Vec::new(), free: Vec::new(), kept: HashSet::new(), collect_at: FIRST_COLLECTION }
+    }
+}
+
+impl Exceptions {
+    fn in_use(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    fn words(&self, number: u32) -> Option<&Words> {
+        self.slots.get(number.checked_sub(FIRST_NUMBER)? as usize)?.as_ref()
+    }
+
+    /// Keeps an exception as long as the store lives: the host has it.
+    pub fn keep(&mut self, number: u32) {
+        self.kept.insert(number);
+    }
+
+    /// The tag of an exception, and the address of its fields.
+    pub fn look(&self, number: u32) -> Option<(u32, *const VmGlobal)> {
+        let words = self.words(number)?;
+        Some((half(&words[0], 4), words[1..].as_ptr()))
+    }
+
+    fn add(&mut self, tag: u32, field_count: usize) -> u32 {
+        let number = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            FIRST_NUMBER + (self.slots.len() - 1) as u32
+        });
+        let mut words = vec![VmGlobal { bytes: [0; 16] }; 1 + field_count].into_boxed_slice();
+        words[0].bytes[..4].copy_from_slice(&number.to_le_bytes());
+        words[0].bytes[4..8].copy_from_slice(&tag.to_le_bytes());
+        self.slots[(number - FIRST_NUMBER) as usize] = Some(words);
+        number
+    }
+}
+
+/// Four bytes of a word.
+fn half(word: &VmGlobal, at: usize) -> u32 {
+    u32::from_le_bytes([word.bytes[at], word.bytes[at + 1], word.bytes[at + 2], word.bytes[at + 3]])
+}
+
+/// The number of the exception whose fields lie at an address.
+///
+/// # Safety
+/// The address must be one that [`Exceptions::look`] gave, of an exception that is still there.
+pub unsafe fn number_of_fields(fields: *const VmGlobal) -> u32 {
+    // SAFETY: the header lies in front of the fields.
+    half(unsafe { &*fields.sub(1) }, 0)
+}
+
+impl StoreInner {
+    pub(crate) fn new_tag(&mut self, tag: TagData) -> Tag {
+        self.tags.push(tag);
+        Tag { store: self.id, index: self.tags.len() as u32 - 1 }
+    }
+
+    /// A new exception whose fields are zero.
+    pub(crate) fn new_exception(&mut self, tag: u32) -> Result<u32> {
+        if self.exceptions.in_use() >= self.exceptions.collect_at {
+            self.collect_exceptions();
+            let in_use = self.exceptions.in_use();
+            self.exceptions.collect_at = (2 * in_use).max(FIRST_COLLECTION).min(MAX_EXCEPTIONS);
+            if in_use >= MAX_EXCEPTIONS {
+                return Err(Error::limit(format!("a store holds at most {MAX_EXCEPTIONS} exceptions at once")));
+            }
+        }
+        let field_count = self.tags[tag as usize].ty.params.len();
+        Ok(self.exceptions.add(tag, field_count))
+    }
+
+    /// An exception of the host as one of the store.
+    pub(crate) fn add_exception(&mut self, exception: &Exception) -> Result<u32> {
+        self.check(exception.tag.store, "tag")?;
+        let ty = self.tags[exception.tag.index as usize].ty.clone();
+        if ty.params.len() != exception.fields.len() {
+            let found = format!("{} fields", exception.fields.len());
+            return Err(Error::mismatch("exception", format!("fields {ty}"), found));
+        }
+        let mut bits = Vec::with_capacity(ty.params.len());
+        for (n, (value, ty)) in exception.fields.iter().zip(&ty.params).enumerate() {
+            bits.push(self.val_to_bits(value, *ty, || format!("field {n} of an exception"))?);
+        }
+        let number = self.new_exception(exception.tag.index)?;
+        let words = self.exceptions.slots[(number - FIRST_NUMBER) as usize].as_mut().expect("just made");
+        for (word, bits) in words[1..].iter_mut().zip(bits) {
+            word.bytes = bits.to_le_bytes();
+        }
+        Ok(number)
+    }
+
+    /// An exception of the store as one of the host.
+    ///
+    /// # Panics
+    /// If there is none of this number.
+    pub(crate) fn exception(&mut self, number: u32) -> Exception {
+        let words = self.exceptions.words(number).expect("an exception that is referred to").clone();
+        let tag = half(&words[0], 4);
+        let types = self.tags[tag as usize].ty.params.clone();
+        // SAFETY: the fields were written as these types, by validated code or by `add_exception`.
+        let field = |(word, ty): (&VmGlobal, &ValType)| unsafe { self.val_from_bits(u128::from_le_bytes(word.bytes), *ty) };
+        let fields: Box<[Val]> = words[1..].iter().zip(&types).map(field).collect();
+        Exception { tag: Tag { store: self.id, index: tag }, fields }
+    }
+
+    /// Frees the numbers of exceptions that nothing refers to.
+    fn collect_exceptions(&mut self) {
+        let mut marked = vec![false; self.exceptions.slots.len()];
+        let mut todo: Vec<u32> = self.exceptions.kept.iter().copied().collect();
+        self.for_each_exception_root(&mut |number| todo.push(number));
+        while let Some(number) = todo.pop() {
+            let Some(words) = self.exceptions.words(number) else { continue };
+            if std::mem::replace(&mut marked[(number - FIRST_NUMBER) as usize], true) {
+                continue;
+            }
+            let types = &self.tags[half(&words[0], 4) as usize].ty.params;
+            let inner = words[1..].iter().zip(types).filter(|(_, ty)| is_exception(**ty));
+            todo.extend(inner.map(|(word, _)| half(word, 0)));
+        }
+        for (at, slot) in self.exceptions.slots.iter_mut().enumerate() {
+            if !marked[at] && slot.take().is_some() {
+                self.exceptions.free.push(FIRST_NUMBER + at as u32);
+            }
+        }
+    }
+
+    fn for_each_exception_root(&self, found: &mut dyn FnMut(u32)) {
+        for table in &self.tables {
+            if table.element().is_exception() {
+                table.references_ref().iter().flat_map(|references| references.iter()).for_each(|number| found(*number));
+            }
+        }
+        for key in self.global_keys() {
+            let (bits, ty) = self.global_bits(key);
+            if is_exception(ty) {
+                found(bits as u32);
+            }
+        }
+        crate::call::for_each_stack_word(self, found);
+    }
+}
+
+fn is_exception(ty: ValType) -> bool {
+    matches!(ty, ValType::Ref(ty) if ty.is_exception())
+}
