@@ -46,6 +46,11 @@ rust_guest() {
     [[ -d $(rustc --print target-libdir --target wasm32-wasip1) ]] ||
         fail "the Rust target is needed: 'rustup target add wasm32-wasip1'"
     local remap="--remap-path-prefix=$guests_dir=. --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
+    local registry
+    cargo fetch --quiet --locked --target wasm32-wasip1 --manifest-path "$guests_dir/$1/Cargo.toml"
+    for registry in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*; do # the last that fits counts
+        remap+=" --remap-path-prefix=$registry=crates"
+    done
     RUSTFLAGS=$remap cargo build --quiet --release --target wasm32-wasip1 \
         --manifest-path "$guests_dir/$1/Cargo.toml" --target-dir "$work_dir/cargo"
     publish "$work_dir/cargo/wasm32-wasip1/release/$1.wasm" "$1"

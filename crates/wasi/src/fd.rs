@@ -28,7 +28,7 @@ pub(crate) fn fd_advise(
         return Err(Errno::Inval.into());
     }
     match &descriptor.kind {
-        Kind::Directory(_) => Ok(()),
+        Kind::Directory(_) => Err(Errno::Badf.into()),
         Kind::File(open) => {
             #[cfg(target_os = "linux")]
             {
@@ -129,6 +129,9 @@ pub(crate) fn fd_fdstat_set_flags(ctx: &mut WasiCtx, _memory: GuestMemory<'_>, f
     let descriptor = ctx.table.get_mut(fd)?;
     descriptor.require(Rights::FD_FDSTAT_SET_FLAGS)?;
     let flags = fd_flags(flags)?;
+    if matches!(descriptor.kind, Kind::Directory(_)) {
+        return Err(Errno::Badf.into());
+    }
     if matches!(descriptor.kind, Kind::File(_) | Kind::Listener(_) | Kind::Stream(_)) {
         let mut host = OFlags::empty();
         host.set(OFlags::APPEND, flags.contains(FdFlags::APPEND));

@@ -348,9 +348,12 @@ pub(crate) fn path_unlink_file(
     Ok(directory.dir.remove_file(path)?)
 }
 
-/// A slash at the end asks for a directory, behind a link if need be. `cap-std` does not always heed it.
+/// A slash or a dot at the end asks for a directory, behind a link if need be. `cap-std` does not always heed it.
 fn slash_names_directory(directory: &Directory, path: &str) -> Result<Option<Metadata>, Errno> {
-    let name = without_slashes(path);
+    let mut name = without_slashes(path);
+    while let Some(before) = name.strip_suffix("/.").filter(|before| !before.is_empty()) {
+        name = without_slashes(before);
+    }
     if name == path {
         return Ok(None);
     }

@@ -290,6 +290,8 @@ static void directories_are_no_files(void) {
     EQ(__wasi_fd_tell(ROOT, &at), EBADF);
     EQ(__wasi_fd_allocate(ROOT, 0, 1), EBADF);
     EQ(__wasi_fd_filestat_set_size(ROOT, 0), EBADF);
+    EQ(__wasi_fd_advise(ROOT, 0, 0, __WASI_ADVICE_NORMAL), EBADF);
+    EQ(__wasi_fd_fdstat_set_flags(ROOT, __WASI_FDFLAGS_NONBLOCK), EBADF);
 }
 
 /* prestat: directories from 3 upwards with their names, then EBADF. */

@@ -113,7 +113,7 @@ static void names_that_lead_out(void) {
     EQ(open_error(dir, 0, "sub/../inner", 0, READ), 0);
 }
 
-/* Zero bytes and bytes that are no text. */
+/* Bytes that are no text: names are UTF-8 (witx `path_*`: strings). */
 static void names_that_are_no_text(void) {
     __wasi_filestat_t stat;
     EQ(type_of(ROOT, "\xff\xfe"), -1 - EILSEQ);
@@ -300,6 +300,28 @@ static void open_with_slashes(void) {
     HOST("none new");
 }
 
+/* A dot after a name asks for a directory, as a slash does: POSIX resolves what stands before it first. */
+static void dots_after_names(void) {
+    EQ(type_of(ROOT, "dir/."), __WASI_FILETYPE_DIRECTORY);
+    EQ(type_of(ROOT, "dirlink/."), __WASI_FILETYPE_DIRECTORY);
+    EQ(type_of(ROOT, "digits/./"), -1 - ENOTDIR);
+    EQ(type_of(ROOT, "missing/."), -1 - ENOENT);
+    EQ(open_error(ROOT, 0, "digits/.", 0, READ), ENOTDIR);
+    EQ(open_error(ROOT, 0, "digits/.", DIRECTORY, 0), ENOTDIR);
+    TRUE(open_error(ROOT, 0, "new/.", CREAT, WRITE) != 0);
+    EQ(open_error(ROOT, 0, "dir/.", DIRECTORY, 0), 0);
+    EQ(open_error(ROOT, 0, "dirlink/.", DIRECTORY, 0), 0);
+    EQ(__wasi_path_filestat_set_times(ROOT, 0, "digits/.", 0, 1, __WASI_FSTFLAGS_MTIM), ENOTDIR);
+    EQ(__wasi_path_unlink_file(ROOT, "digits/."), ENOTDIR);
+    EQ(__wasi_path_rename(ROOT, "digits/.", ROOT, "new"), ENOTDIR);
+    EQ(__wasi_path_remove_directory(ROOT, "dir/sub/."), EINVAL);
+    EQ(__wasi_path_create_directory(ROOT, "dir/."), EEXIST);
+    TRUE(__wasi_path_link(ROOT, 0, "digits/.", ROOT, "new") != 0);
+    HOST("file digits 0123456789");
+    HOST("dir dir/sub");
+    HOST("none new");
+}
+
 /* The directory itself by its name `.`. */
 static void open_the_directory_itself(void) {
     int again = open_raw(ROOT, ".", DIRECTORY, 0, 0);
@@ -362,6 +384,6 @@ const struct test_case name_cases[] = {
     CASE(make_with_slashes), CASE(remove_directories), CASE(remove_directories_with_slashes), CASE(unlink_files),
     CASE(unlink_with_slashes), CASE(unlink_links), CASE(rename_files), CASE(rename_over_a_file),
     CASE(rename_over_a_directory), CASE(rename_across_kinds), CASE(rename_into_itself), CASE(rename_with_slashes),
-    CASE(rename_links), CASE(filestat_by_name), CASE(open_with_slashes), CASE(open_the_directory_itself),
+    CASE(rename_links), CASE(filestat_by_name), CASE(open_with_slashes), CASE(dots_after_names), CASE(open_the_directory_itself),
     CASE(directories_follow_their_descriptor), CASE(removed_directories), CASE(read_only_directories),
     CASE(access_without_opening), {0, 0}};

@@ -92,7 +92,7 @@ static void resolutions(void) {
     EQ(__wasi_clock_time_get(77, 0, &resolution), EINVAL);
 }
 
-/* clockid `monotonic`: "a clock [...] whose absolute value has no meaning" and that never goes back. */
+/* clockid `monotonic`: "whose value cannot be adjusted and which cannot have negative clock jumps." */
 static void monotonic_clock(void) {
     uint64_t last = now_of(1);
     for (int i = 0; i < 10000; i++) {

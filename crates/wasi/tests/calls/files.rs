@@ -226,7 +226,7 @@ fn advice_is_taken() {
     assert_eq!(guest.call("fd_advise", &[fd, u64::MAX, 0, 0]), Err(Errno::Inval));
     assert_eq!(guest.call("fd_advise", &[fd, 0, 1 << 63, 0]), Err(Errno::Inval));
     assert_eq!(guest.call("fd_advise", &[0, 0, 0, 0]), Err(Errno::Spipe));
-    assert_eq!(guest.call("fd_advise", &[ROOT.into(), 0, 0, 0]), Ok(()));
+    assert_eq!(guest.call("fd_advise", &[ROOT.into(), 0, 0, 0]), Err(Errno::Badf));
 }
 
 /// witx `fd_allocate`: "Force the allocation of space in a file. Note: This is similar to `posix_fallocate` in POSIX."

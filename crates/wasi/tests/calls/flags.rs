@@ -85,10 +85,20 @@ fn unknown_flags_are_invalid() {
 }
 
 #[test]
-fn flags_can_be_set_on_every_kind() {
+fn flags_can_be_set_on_streams() {
     let mut guest = Guest::new();
-    for fd in 0..=3 {
+    for fd in 0..=2 {
         assert_eq!(guest.set_flags(fd, NONBLOCK), Ok(()));
         assert_eq!(u64::from(guest.fdstat(fd).unwrap().flags), NONBLOCK);
     }
+}
+
+/// Directories have no position, and nothing is read or written: flags would mean nothing there.
+#[test]
+fn directories_have_no_flags() {
+    let mut guest = Guest::new();
+    for flags in [0, APPEND, NONBLOCK] {
+        assert_eq!(guest.set_flags(ROOT, flags), Err(Errno::Badf));
+    }
+    assert_eq!(guest.fdstat(ROOT).unwrap().flags, 0);
 }

@@ -83,6 +83,7 @@ fn no_call_can_be_made_to_fail_badly() {
         let mut guest = guest(version);
         let start = Instant::now();
         let (mut slowest, mut before_bytes) = (Duration::ZERO, 0);
+        let mut made = vec![0; table.len()];
         for i in 0..TUPLES {
             if i % 64 == 0 {
                 sow(&mut guest, &mut dice);
@@ -94,7 +95,8 @@ fn no_call_can_be_made_to_fail_badly() {
             if i == TUPLES / 4 {
                 before_bytes = resident_bytes();
             }
-            let call = &table[dice.below(table.len() as u64) as usize];
+            let number = dice.below(table.len() as u64) as usize;
+            let call = &table[number];
             let args: Vec<u64> = call.params.iter().map(|param| dice.argument(*param)).collect();
             if call.name == "fd_allocate" && args[1].saturating_add(args[2]) > 1 << 24 && args[2] < 1 << 63 {
                 continue; // The host's disk is not what is tested.
@@ -102,7 +104,9 @@ fn no_call_can_be_made_to_fail_badly() {
             let began = Instant::now();
             let _ = guest.call_or_exit(call.name, &args);
             slowest = slowest.max(began.elapsed());
+            made[number] += 1;
         }
+        assert!(made.iter().all(|count| *count > TUPLES / 100) && made.iter().sum::<usize>() > 50_000, "{made:?}");
         let growth_bytes = resident_bytes().saturating_sub(before_bytes);
         assert!(growth_bytes < 64 << 20, "{growth_bytes} bytes more");
         assert!(slowest < Duration::from_secs(5), "one call took {slowest:?}");

@@ -31,6 +31,25 @@ fn making_directories() {
     assert!(guest.host("dir/nested").is_dir() && guest.host("slash").is_dir());
 }
 
+/// POSIX resolves what stands before a last `.` as a directory, behind a link too, and in whatever call.
+#[test]
+fn a_dot_at_the_end_asks_for_a_directory() {
+    let mut guest = Guest::new();
+    guest.host_mkdir("dir");
+    guest.host_write("file", "");
+    guest.host_symlink("dir", "link");
+    for (path, filetype) in [("dir/.", 3), ("dir/././/", 3), ("link/.", 3), (".", 3), ("./.", 3), ("link", 7)] {
+        assert_eq!(guest.path_stat(path, 0).map(|stat| stat.filetype), Ok(filetype), "{path}");
+    }
+    for path in ["file/.", "file/./", "file//."] {
+        for follow in [0, 1] {
+            assert_eq!(guest.path_stat(path, follow).map(|stat| stat.filetype), Err(Errno::NotDir), "{path}");
+        }
+        assert_eq!(guest.open(path, 0, READ), Err(Errno::NotDir), "{path}");
+        assert_eq!(guest.unlink(path), Err(Errno::NotDir), "{path}");
+    }
+}
+
 /// witx `path_remove_directory`: "Return `errno::notempty` if the directory is not empty. Note: This is similar to
 /// `unlinkat(fd, path, AT_REMOVEDIR)` in POSIX."
 #[test]

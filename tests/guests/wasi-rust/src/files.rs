@@ -102,9 +102,9 @@ fn vectored_writes() {
     let mut file = File::create("/new").unwrap();
     let pieces = [IoSlice::new(b"a"), IoSlice::new(b""), IoSlice::new(b"bcd"), IoSlice::new(b"ef")];
     assert_eq!(file.write_vectored(&pieces).unwrap(), 6);
-    let many = vec![IoSlice::new(b"."); 1000];
-    assert_eq!(file.write_vectored(&many).unwrap(), 1000);
-    host!("size new 1006");
+    let many = vec![IoSlice::new(b"."); 10];
+    assert_eq!(file.write_vectored(&many).unwrap(), 10);
+    host!("file new abcdef..........");
 }
 
 /// `fd_read` with several buffers.
