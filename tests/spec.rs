@@ -131,10 +131,7 @@ fn configurations() -> Vec<(&'static str, Config)> {
                 config.compilation(Compilation::Eager)
             }),
         ),
-        (
-            "anchored, lazy",
-            make(|config| config.memory_strategy(MemoryStrategy::Guarded).memory_at_anchor(true)),
-        ),
+        ("anchored, lazy", make(|config| config.memory_strategy(MemoryStrategy::Guarded).memory_at_anchor(true))),
         ("checked, lazy", make(|config| config.memory_strategy(MemoryStrategy::Checked))),
     ]
 }

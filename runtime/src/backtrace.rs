@@ -64,6 +64,12 @@ impl Frame {
         self.module.info().function_name(self.module.wasm(), self.func)
     }
 
+    /// A name that the function is exported under.
+    fn export_name(&self) -> Option<&str> {
+        let of_this = |export: &&epsilon_abi::Export| export.entity == epsilon_abi::EntityIndex::Func(self.func);
+        self.module.info().exports.iter().find(of_this).map(|export| export.name.as_str())
+    }
+
     /// The module's name, from the `name` section.
     pub fn module_name(&self) -> Option<&str> {
         self.module.info().name.as_deref()
@@ -117,7 +123,9 @@ impl WasmBacktrace {
         let mut walk = Walk::new(store);
         walk.push_exact(fault.pc);
         let in_function = store.code_at(fault.pc).and_then(|(_, code)| code.find(fault.pc));
-        if let Some((_, pc_offset)) = in_function {
+        let in_thunk = || crate::code::is_thunk(fault.pc).then_some(0);
+        let pc_offset = in_function.map(|(_, pc_offset)| pc_offset);
+        if let Some(pc_offset) = pc_offset.or_else(|| arch::fixed_code_offset(fault.pc)).or_else(in_thunk) {
             // SAFETY: the thread was stopped there, by the fault that this record describes.
             if let Some(pc) = unsafe { arch::prologue_return_address(pc_offset, fault.sp, fault.link) } {
                 walk.push_return(pc);
@@ -151,11 +159,8 @@ impl<'a> Walk<'a> {
         let Some((instance, code)) = self.store.code_at(pc) else { return };
         let Some((defined, _)) = code.find(pc) else { return };
         let module = &instance.module;
-        let frame = Frame {
-            module: module.clone(),
-            func: module.info().func_index(defined),
-            wasm_offset: code.source_at(pc),
-        };
+        let frame =
+            Frame { module: module.clone(), func: module.info().func_index(defined), wasm_offset: code.source_at(pc) };
         self.count += 1;
         if self.inner.len() < KEPT_INNER {
             self.inner.push(frame);
@@ -179,16 +184,15 @@ impl<'a> Walk<'a> {
     /// Walks from a frame pointer outwards, through all activations.
     fn run(mut self, mut fp: usize) -> WasmBacktrace {
         let mut activation = self.store.activation;
-        if !self.store.runtime.settings().backtraces {
-            activation = std::ptr::null();
-        }
         while !activation.is_null() {
-            if !self.ended {
+            // SAFETY: activations are records on the host's stack of calls that have not returned.
+            let (outer_fp, previous) = unsafe { ((*activation).exit_fp, (*activation).previous) };
+            // An activation that ends before it has run anything leaves the exit record of the one further out.
+            if !self.ended && fp != outer_fp {
                 self.walk_activation(fp);
             }
             self.ended = false;
-            // SAFETY: activations are records on the host's stack of calls that have not returned.
-            (fp, activation) = unsafe { ((*activation).exit_fp, (*activation).previous) };
+            (fp, activation) = (outer_fp, previous);
         }
         let kept = self.inner.len() + self.outer.len();
         let omitted_at = self.inner.len();
@@ -236,9 +240,10 @@ impl fmt::Display for Frame {
         if let Some(offset) = self.wasm_offset {
             write!(f, "{offset:#8x} - ")?;
         }
-        match self.func_name() {
-            Some(name) => f.write_str(&self.module.symbols().demangle(name))?,
-            None => write!(f, "function {}", self.func.0)?,
+        match (self.func_name(), self.export_name()) {
+            (Some(name), _) => f.write_str(&self.module.symbols().demangle(name))?,
+            (None, Some(export)) => write!(f, "function {}, exported as `{export}`", self.func.0)?,
+            (None, None) => write!(f, "function {}", self.func.0)?,
         }
         if let Some(module) = self.module_name() {
             write!(f, " in {module}")?;

@@ -34,11 +34,8 @@ pub unsafe fn invoke(store: &mut StoreInner, frame: &mut EntryFrame) -> Result<(
     if thread::host_stack_left_bytes() < MIN_HOST_STACK_BYTES {
         return Err(Trap::StackOverflow.into());
     }
-    let activation = Activation {
-        previous: store.activation,
-        exit_fp: store.vm.exit_fp.get(),
-        exit_sp: store.vm.exit_sp.get(),
-    };
+    let activation =
+        Activation { previous: store.activation, exit_fp: store.vm.exit_fp.get(), exit_sp: store.vm.exit_sp.get() };
     if activation.previous.is_null() {
         begin_outermost(store)?;
     }
@@ -112,13 +109,12 @@ fn finish_landed(store: &mut StoreInner, activation: &Activation) -> Result<()> 
     // First, while the frames are still there to be walked.
     let outcome = trap::outcome(store);
     end(store, activation);
+    // Whatever host functions further out made of the interruption: here it ends.
+    if !store.is_running() && std::mem::take(&mut store.interrupted) {
+        store.vm.pending.store(0, Ordering::Release);
+    }
     match outcome {
-        Ok(error) => {
-            if error.trap() == Some(Trap::Interrupt) && !store.is_running() {
-                store.vm.pending.store(0, Ordering::Release);
-            }
-            Err(error)
-        }
+        Ok(error) => Err(error),
         Err(payload) => std::panic::resume_unwind(payload),
     }
 }

@@ -30,7 +30,9 @@ struct Range {
 }
 
 impl Range {
-    const EMPTY: Self = Self { start: AtomicUsize::new(0), end: AtomicUsize::new(0) };
+    const fn empty() -> Self {
+        Self { start: AtomicUsize::new(0), end: AtomicUsize::new(0) }
+    }
 
     fn contains(&self, pc: usize) -> bool {
         pc >= self.start.load(Ordering::Relaxed) && pc < self.end.load(Ordering::Acquire)
@@ -38,8 +40,8 @@ impl Range {
 }
 
 /// Ranges are only ever appended: regions and thunk blocks live as long as the process.
-static TEXT: [Range; 64] = [const { Range::EMPTY }; 64];
-static THUNKS: [Range; 256] = [const { Range::EMPTY }; 256];
+static TEXT: [Range; 64] = [const { Range::empty() }; 64];
+static THUNKS: [Range; 256] = [const { Range::empty() }; 256];
 
 fn any_contains(ranges: &[Range], pc: usize) -> bool {
     ranges.iter().take_while(|range| range.end.load(Ordering::Acquire) != 0).any(|range| range.contains(pc))
@@ -163,7 +165,9 @@ impl Arena {
         if len_bytes > MAX_ARENA_BYTES {
             let mib = len_bytes >> 20;
             let limit = MAX_ARENA_BYTES >> 20;
-            return Err(io::Error::other(format!("{mib} MiB of machine code exceed the {limit} MiB that calls can reach")));
+            return Err(io::Error::other(format!(
+                "{mib} MiB of machine code exceed the {limit} MiB that calls can reach"
+            )));
         }
         let executable = regions().get_or_insert_default().take(len_bytes)?;
         let process = std::process::id();
@@ -271,7 +275,8 @@ impl Drop for Arena {
     fn drop(&mut self) {
         // SAFETY: an arena is dropped when nothing can run its code any more (invariant 7). Fresh anonymous pages
         // replace the shared ones, so that the range holds no code when it is given out again.
-        let cleared = unsafe { crate::sys::mapping::replace_with_reservation(self.executable as *mut u8, self.len_bytes) };
+        let cleared =
+            unsafe { crate::sys::mapping::replace_with_reservation(self.executable as *mut u8, self.len_bytes) };
         if cleared.is_ok()
             && let Some(regions) = regions().as_mut()
         {

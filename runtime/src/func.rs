@@ -294,12 +294,21 @@ impl Func {
     /// # Errors
     /// If the type is another one.
     pub fn typed<P: WasmParams, R: WasmResults>(&self, store: impl AsContext) -> Result<TypedFunc<P, R>> {
+        self.typed_as("typed function", store)
+    }
+
+    /// As [`Self::typed`]; an error says that `what` has another type.
+    pub(crate) fn typed_as<P: WasmParams, R: WasmResults>(
+        &self,
+        what: &str,
+        store: impl AsContext,
+    ) -> Result<TypedFunc<P, R>> {
         let context = store.as_context();
         let inner = context.inner();
         inner.check(self.store, "function")?;
         let (ty, layout, _) = inner.signature_of(self.entry);
         if !ty.params.iter().eq(P::TYPES) || !ty.results.iter().eq(R::TYPES) {
-            return Err(Error::mismatch("typed function", FuncType::new(P::TYPES, R::TYPES), ty));
+            return Err(Error::mismatch(what, FuncType::new(P::TYPES, R::TYPES), ty));
         }
         Ok(TypedFunc { func: *self, point: inner.entry_point(self.entry), flags: flags_of(layout), types: PhantomData })
     }

@@ -65,7 +65,12 @@ impl<T: 'static> HostFunc<T> {
         func.into_host_func(runtime)
     }
 
-    fn build<F: Send + Sync + 'static>(runtime: &Arc<Runtime>, ty: FuncType, closure: Box<F>, target: HostTarget) -> Result<Self> {
+    fn build<F: Send + Sync + 'static>(
+        runtime: &Arc<Runtime>,
+        ty: FuncType,
+        closure: Box<F>,
+        target: HostTarget,
+    ) -> Result<Self> {
         let layout = CallLayout::new(&ty, Runtime::ARCH);
         let data = ThunkData {
             common: arch::host_common_address(),

@@ -13,12 +13,12 @@ use crate::table::{Table, checked_range};
 use crate::trap::Trap;
 use crate::typed::{WasmParams, WasmResults};
 use crate::{TypedFunc, call};
+use epsilon_abi::layout::GlobalPlace;
 use epsilon_abi::vm::{VM_MAGIC, VmContext, VmGlobal, VmMemoryRef, VmTableRef};
 use epsilon_abi::{
-    DataIndex, ElemIndex, ElementItems, ElementMode, EntityIndex, FuncIndex, GlobalIndex, Import, Limits,
-    MemoryIndex, MemoryType, TableIndex, TableType,
+    DataIndex, ElemIndex, ElementItems, ElementMode, EntityIndex, FuncIndex, GlobalIndex, Import, Limits, MemoryIndex,
+    MemoryType, TableIndex, TableType,
 };
-use epsilon_abi::layout::GlobalPlace;
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::sync::Arc;
 
@@ -234,7 +234,9 @@ impl Instance {
         let mut context = store.as_context_mut();
         let inner = context.inner();
         if !Arc::ptr_eq(&inner.runtime, module.runtime()) {
-            return Err(Error::misuse("the module was compiled by another engine than the store's; use one engine for both"));
+            return Err(Error::misuse(
+                "the module was compiled by another engine than the store's; use one engine for both",
+            ));
         }
         inner.check_imports(module, imports)?;
         let index = inner.allocate_instance(module, imports)?;
@@ -246,7 +248,10 @@ impl Instance {
     ///
     /// # Panics
     /// If the instance is of another store.
-    pub fn linked_module<'a, T: 'static>(&self, store: impl Into<crate::store::StoreContext<'a, T>>) -> &'a Arc<LinkedModule> {
+    pub fn linked_module<'a, T: 'static>(
+        &self,
+        store: impl Into<crate::store::StoreContext<'a, T>>,
+    ) -> &'a Arc<LinkedModule> {
         let inner = store.into().inner();
         inner.assert_owns(self.store, "instance");
         &inner.instances[self.index as usize].module
@@ -305,7 +310,7 @@ impl Instance {
                 hint: exported_functions(&module),
             }));
         };
-        func.typed(&context)
+        func.typed_as(&format!("exported function `{name}`"), &context)
     }
 
     /// All exports, in the order of the module.
@@ -707,4 +712,3 @@ fn memory_matches(want: &MemoryType, have: &MemoryType) -> bool {
         && want.page_size_log2 == have.page_size_log2
         && limits_match(&want.limits, &have.limits)
 }
-

@@ -6,9 +6,10 @@ use crate::image::MemoryImage;
 use crate::link::LinkedCode;
 use crate::signature::Signatures;
 use crate::sys::arch;
+use crate::sys::mapping::{Mapping, round_to_pages};
 use epsilon_abi::{
-    Arch, CallLayout, CompiledFunction, CompositeType, DefinedFuncIndex, EntityIndex, FuncIndex, FuncType, Libcall, MemoryIndex,
-    MemoryPlan, ModuleInfo, TypeIndex, VmLayout,
+    Arch, CallLayout, CompiledFunction, CompositeType, DefinedFuncIndex, EntityIndex, FuncIndex, FuncType, Libcall,
+    MemoryIndex, MemoryPlan, ModuleInfo, TypeIndex, VmLayout,
 };
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Condvar, Mutex};
@@ -39,14 +40,15 @@ impl Runtime {
     };
 
     /// With these settings.
-    pub fn new(settings: RuntimeSettings) -> Self {
+    pub fn new(mut settings: RuntimeSettings) -> Self {
+        settings.max_wasm_stack_bytes = round_to_pages(settings.max_wasm_stack_bytes.min(crate::stack::MAX_BYTES));
         Self { settings, signatures: Signatures::default(), libcalls: Box::new(arch::libcall_entries()) }
     }
 
     /// Whether this process can reserve the address space that guarded memories take: a few of them at least.
     pub fn can_reserve_guarded_memories() -> bool {
         const SEVERAL_MEMORIES_BYTES: usize = 64 << 30;
-        crate::sys::mapping::Mapping::reserve(SEVERAL_MEMORIES_BYTES).is_ok()
+        Mapping::reserve(SEVERAL_MEMORIES_BYTES).is_ok()
     }
 
     /// The settings.
@@ -129,8 +131,8 @@ struct LinkedType {
 }
 
 impl LinkedModule {
-    /// A module whose functions are linked as `source` gives them: all at once by [`Self::materialise_all`], or each when
-    /// it is first called.
+    /// A module whose functions are linked as `source` gives them: by [`Self::link`], or each
+    /// when it is first called.
     ///
     /// What `source` gives is what will run: it vouches that the functions are the compiler's unchanged output for
     /// `wasm`, the plan of `runtime` and this processor (invariants 3 and 6). `crates/epsilon` is the one caller.

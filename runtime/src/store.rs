@@ -82,6 +82,8 @@ pub struct StoreInner {
     pub(crate) vm: Arc<VmStore>,
     pub(crate) id: StoreId,
     pub(crate) runtime: Arc<Runtime>,
+    /// Boxed: machine code and thunks hold their addresses.
+    #[allow(clippy::vec_box)]
     pub(crate) instances: Vec<Box<InstanceData>>,
     pub(crate) memories: Vec<MemoryData>,
     pub(crate) tables: Vec<TableData>,
@@ -92,6 +94,8 @@ pub struct StoreInner {
     pub(crate) extern_refs: Vec<Arc<dyn Any + Send + Sync>>,
     /// What ended an activation, until `call` picks it up.
     pub(crate) unwind: Option<Unwind>,
+    /// Whether an interruption has ended an activation, and is to be forgotten when the outermost one has ended.
+    pub(crate) interrupted: bool,
     /// The wasm stack, while any activation runs.
     pub(crate) stack: Option<WasmStack>,
     /// The innermost activation's record.
@@ -203,6 +207,7 @@ impl StoreInner {
             functions: Functions::default(),
             extern_refs: Vec::new(),
             unwind: None,
+            interrupted: false,
             stack: None,
             activation: std::ptr::null(),
             host_anchor: Box::new(VmContext {

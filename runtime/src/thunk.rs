@@ -9,8 +9,8 @@
 
 use crate::code;
 use crate::sys::arch::{THUNK_SLOT_BYTES, ThunkData, thunk_slot};
-use crate::sys::mapping::{Access, Mapping, MemoryFile, page_size};
 use crate::sys::machcode;
+use crate::sys::mapping::{Access, Mapping, MemoryFile, page_size};
 use std::io;
 use std::mem::size_of;
 use std::sync::{Mutex, MutexGuard, OnceLock};
@@ -87,10 +87,12 @@ impl Blocks {
         machcode::publish(mapping.base(), mapping.base(), code_len);
         let base = mapping.base() as usize;
         code::register_thunks(base, code_len)?;
-        self.free.extend((0..slots).rev().map(|n| Slot {
-            code: base + n * THUNK_SLOT_BYTES,
-            data: base + code_len + n * size_of::<ThunkData>(),
-        }));
+        self.free.extend(
+            (0..slots).rev().map(|n| Slot {
+                code: base + n * THUNK_SLOT_BYTES,
+                data: base + code_len + n * size_of::<ThunkData>(),
+            }),
+        );
         self.mappings.push(mapping);
         Ok(())
     }

@@ -184,7 +184,8 @@ pub trait WasmParams {
     /// # Safety
     /// `stack` must have room for [`StackWords`].
     #[doc(hidden)]
-    unsafe fn store(self, store: &mut StoreInner, area_needed: bool, regs: &mut RegFile, stack: *mut u64) -> Result<()>;
+    unsafe fn store(self, store: &mut StoreInner, area_needed: bool, regs: &mut RegFile, stack: *mut u64)
+    -> Result<()>;
 }
 
 /// Tuples of [`WasmTy`], one alone, or `()`, as the results of a typed function.
@@ -205,7 +206,7 @@ pub trait WasmResults: Sized {
 
 macro_rules! tuples {
     ($(($($name:ident)*))*) => {$(
-        #[allow(non_snake_case, unused_variables, unused_mut)]
+        #[allow(non_snake_case, unused_variables, unused_mut, clippy::unused_unit)]
         impl<$($name: WasmTy),*> WasmParams for ($($name,)*) {
             const TYPES: &'static [ValType] = &[$($name::TYPE),*];
 
@@ -222,7 +223,7 @@ macro_rules! tuples {
             }
         }
 
-        #[allow(non_snake_case, unused_variables, unused_mut)]
+        #[allow(non_snake_case, unused_variables, unused_mut, clippy::unused_unit)]
         impl<$($name: WasmTy),*> WasmResults for ($($name,)*) {
             const TYPES: &'static [ValType] = &[$($name::TYPE),*];
 
@@ -278,7 +279,13 @@ impl<A: WasmTy> WasmParams for A {
     const TYPES: &'static [ValType] = &[A::TYPE];
 
     #[inline(always)]
-    unsafe fn store(self, store: &mut StoreInner, area_needed: bool, regs: &mut RegFile, stack: *mut u64) -> Result<()> {
+    unsafe fn store(
+        self,
+        store: &mut StoreInner,
+        area_needed: bool,
+        regs: &mut RegFile,
+        stack: *mut u64,
+    ) -> Result<()> {
         // SAFETY: as the caller promises.
         unsafe { (self,).store(store, area_needed, regs, stack) }
     }

@@ -60,7 +60,10 @@ impl ExternRef {
     }
 
     /// The value.
-    pub fn data<'a, T: 'static>(&self, store: impl Into<crate::store::StoreContext<'a, T>>) -> Result<&'a (dyn Any + Send + Sync)> {
+    pub fn data<'a, T: 'static>(
+        &self,
+        store: impl Into<crate::store::StoreContext<'a, T>>,
+    ) -> Result<&'a (dyn Any + Send + Sync)> {
         let inner = store.into().inner();
         inner.check(self.store, "external reference")?;
         Ok(&*inner.extern_refs[self.index as usize - 1])

@@ -160,3 +160,52 @@ fn thousands_of_stores_and_instances_come_and_go() {
         }
     }
 }
+
+/// What a process uses up for good must be no function of how many engines, modules or host functions it ever made.
+#[test]
+fn engines_modules_and_host_functions_come_and_go() {
+    let text = r#"(module (import "" "" (func $h (result i32))) (func (export "f") (result i32) (call $h)))"#;
+    for n in 0..300 {
+        let engine = Engine::default();
+        let mut store = Store::new(&engine, ());
+        let host = Func::wrap(&mut store, move || n).expect("a host function");
+        let instance = Instance::new(&mut store, &module(&engine, text), &[host.into()]).expect("an instance");
+        let f = instance.get_typed_func::<(), i32>(&mut store, "f").expect("exported");
+        assert_eq!(f.call(&mut store, ()).expect("no trap"), n);
+    }
+    let engine = Engine::default();
+    let module = module(&engine, text);
+    for round in 0..50 {
+        let mut store = Store::new(&engine, ());
+        for n in 0..1_000 {
+            let host = Func::wrap(&mut store, move || n).unwrap_or_else(|error| panic!("{round} {n}: {error:?}"));
+            if n % 100 == 0 {
+                let instance = Instance::new(&mut store, &module, &[host.into()]).expect("an instance");
+                let f = instance.get_typed_func::<(), i32>(&mut store, "f").expect("exported");
+                assert_eq!(f.call(&mut store, ()).expect("no trap"), n);
+            }
+        }
+    }
+}
+
+#[test]
+fn many_modules_and_host_functions_live_at_once() {
+    let engine = Engine::default();
+    let mut store = Store::new(&engine, ());
+    let functions: Vec<Func> = (0..50_000)
+        .map(|n| Func::wrap(&mut store, move || n).unwrap_or_else(|error| panic!("{n}: {error:?}")))
+        .collect();
+    let instances: Vec<Instance> = (0..2_000)
+        .map(|n| {
+            let text = format!(
+                r#"(module (import "" "" (func $h (result i32)))
+                    (func (export "f") (result i32) (i32.add (call $h) (i32.const {n}))))"#
+            );
+            Instance::new(&mut store, &module(&engine, &text), &[functions[n * 25].into()]).expect("an instance")
+        })
+        .collect();
+    for (n, instance) in instances.iter().enumerate() {
+        let f = instance.get_typed_func::<(), i32>(&mut store, "f").expect("exported");
+        assert_eq!(f.call(&mut store, ()).expect("no trap"), 26 * n as i32);
+    }
+}

@@ -7,9 +7,7 @@ use epsilon::{Config, Engine, Instance, Linker, Store};
 const DEPTH: i64 = 300_000;
 
 fn small_stack() -> Vec<(&'static str, Engine)> {
-    engines_with(|config: &mut Config| {
-        config.max_wasm_stack(256 << 10);
-    })
+    engines_with(|config: &mut Config| config.max_wasm_stack(256 << 10))
 }
 
 /// Two instances that tail-call each other: `ping` through the first one's table, `pong` through an import. `pong`

@@ -67,10 +67,15 @@ c_guest() {
 build_hello_rust() { rust_guest hello-rust; }
 build_rust_std() { rust_guest rust-std; }
 build_csv() { rust_guest csv; }
+build_search() { rust_guest search; }
+build_walk() { rust_guest walk; }
+build_flate() { rust_guest flate; }
 build_c_stdio() { c_guest c-stdio; }
 build_sqlite() { c_guest sqlite; }
 build_quickjs() { c_guest quickjs; }
 build_zstd() { c_guest zstd; }
+build_wasi_c() { c_guest wasi-c; }
+build_wasi_rust() { rust_guest wasi-rust; }
 
 # DWARF is the point of this one. It has no C library, which would bring its own.
 build_trap_dwarf() {
@@ -87,7 +92,7 @@ build_trap_dwarf() {
 need cargo "see https://rustup.rs"
 need python3 "it locates sources and makes headers"
 mkdir -p "$work_dir"
-[[ $# -gt 0 ]] || set -- "${RUST_GUESTS[@]}" "${C_GUESTS[@]}" trap-dwarf
+[[ $# -gt 0 ]] || set -- "${RUST_GUESTS[@]}" "${C_GUESTS[@]}" "${WASI_GUESTS[@]}" trap-dwarf
 for name; do
     step=build_${name//-/_}
     declare -F "$step" >/dev/null || fail "there is no guest '$name'"

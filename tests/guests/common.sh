@@ -6,7 +6,9 @@ root_dir=$(cd "$guests_dir/../.." && pwd)
 work_dir=$root_dir/target/guests
 
 C_GUESTS=(c-stdio sqlite quickjs zstd)
-RUST_GUESTS=(hello-rust rust-std csv)
+RUST_GUESTS=(hello-rust rust-std csv search walk flate)
+# Cases of the WASI suite, which have no native counterpart.
+WASI_GUESTS=(wasi-c wasi-rust)
 
 fail() {
     printf '%s: %s\n' "$(basename "$0")" "$1" >&2

@@ -1,8 +1,8 @@
 //! All of a validated module but its code. Made once by the compiler's parser, read by everything after it.
 
 use crate::{
-    DefinedFuncIndex, FuncIndex, FuncType, GlobalIndex, GlobalType, MemoryIndex, MemoryType,
-    RefType, TableIndex, TableType, TagIndex, TypeIndex, ValType,
+    DefinedFuncIndex, FuncIndex, FuncType, GlobalIndex, GlobalType, MemoryIndex, MemoryType, RefType, TableIndex,
+    TableType, TagIndex, TypeIndex, ValType,
 };
 use std::ops::Range;
 
@@ -313,4 +313,3 @@ pub enum ConstOp {
     /// `i64.mul`.
     I64Mul,
 }
-

@@ -5,7 +5,10 @@
 
 #![forbid(unsafe_code)]
 
+mod cache;
+mod compile;
 mod completions;
+mod executable;
 mod host;
 mod input;
 mod inspect;
@@ -53,22 +56,37 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(run::RunCommand),
+    Compile(compile::CompileCommand),
+    #[command(name = "build-exe")]
+    BuildExe(executable::BuildExeCommand),
     Wast(wast::WastCommand),
     Validate(validate::ValidateCommand),
     Inspect(inspect::InspectCommand),
+    Cache(cache::CacheCommand),
     Completions(completions::CompletionsCommand),
 }
 
 fn main() {
+    if let Some(embedded) = executable::Embedded::of_this_process() {
+        end(report::end_quietly_on_broken_pipe().and_then(|()| embedded.execute()));
+    }
     let cli = Cli::parse();
-    let result = report::end_quietly_on_broken_pipe().and_then(|()| match cli.command.unwrap_or(Command::Run(cli.run)) {
-        Command::Run(command) => command.execute(),
-        Command::Wast(command) => command.execute(),
-        Command::Validate(command) => command.execute(),
-        Command::Inspect(command) => command.execute(),
-        Command::Completions(command) => command.execute(),
-    });
-    // Without running destructors: the system takes back memory faster than we give it.
+    let result =
+        report::end_quietly_on_broken_pipe().and_then(|()| match cli.command.unwrap_or(Command::Run(cli.run)) {
+            Command::Run(command) => command.execute(),
+            Command::Compile(command) => command.execute(),
+            Command::BuildExe(command) => command.execute(),
+            Command::Wast(command) => command.execute(),
+            Command::Validate(command) => command.execute(),
+            Command::Inspect(command) => command.execute(),
+            Command::Cache(command) => command.execute(),
+            Command::Completions(command) => command.execute(),
+        });
+    end(result);
+}
+
+/// Ends the process, without running destructors: the system takes back memory faster than we give it.
+fn end(result: anyhow::Result<i32>) -> ! {
     std::process::exit(result.unwrap_or_else(|error| {
         report::error(&error);
         report::EXIT_ERROR

@@ -1,5 +1,6 @@
 //! `epsilon run`: loads a module, gives it what it imports, runs it, and ends as it ended.
 
+use crate::compile::KeyOption;
 use crate::host::{GuestOptions, Host, Limits};
 use crate::input::Input;
 use crate::invoke::{self, Call};
@@ -9,7 +10,7 @@ use crate::stop::{Cause, Stop};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use epsilon::{Engine, ErrorKind, ImportType, Instance, Linker, Module, Store};
+use epsilon::{ArtifactKey, Engine, ErrorKind, ExternType, FuncType, ImportType, Instance, Linker, Module, Store};
 use epsilon_wasi::Exit;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -22,7 +23,7 @@ use std::path::{Path, PathBuf};
 pub struct RunCommand {
     /// A module in the binary or the text format, `-` for the standard input; then the guest's arguments
     // One list, so that what follows the file is never taken for an option of ours.
-    #[arg(value_name = "FILE [ARGS]", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(value_name = "FILE [ARGS]", required = true, trailing_var_arg = true)]
     words: Vec<OsString>,
     /// Call this function with the arguments, instead of running the program, and print its results
     #[arg(long, value_name = "FUNCTION")]
@@ -33,6 +34,8 @@ pub struct RunCommand {
     /// Let unknown imports trap when they are called, instead of refusing the module
     #[arg(long)]
     unknown_imports_trap: bool,
+    #[command(flatten)]
+    key: KeyOption,
     #[command(flatten)]
     guest: GuestOptions,
     #[command(flatten)]
@@ -71,19 +74,38 @@ impl RunCommand {
     /// Runs the guest; returns the exit code.
     pub fn execute(self) -> Result<i32> {
         let stop = Stop::begin()?;
+        let file = self.words.first().context("no module is named")?;
+        let input = Input::read(Path::new(file))?;
+        self.execute_input(stop, input, |input, engine, key| input.compile(engine, key))
+    }
+
+    /// Runs a module that is part of this executable, as `self` says; the first word is the executable's name.
+    pub fn execute_embedded(self, artifact: Vec<u8>, key: &ArtifactKey) -> Result<i32> {
+        let stop = Stop::begin()?;
+        let name = self.words.first().map_or_else(Default::default, |word| word.to_string_lossy().into_owned());
+        self.execute_input(stop, Input::artifact(name, artifact), |input, engine, _| {
+            Module::deserialize_with_key(engine, &input.wasm, key).map_err(|error| input.refused(error))
+        })
+    }
+
+    fn execute_input(
+        self,
+        stop: Stop,
+        input: Input,
+        load: impl FnOnce(&Input, &Engine, &KeyOption) -> Result<Module>,
+    ) -> Result<i32> {
         let mut options = self.engine.options(&self.optimize)?;
         options.unknown_imports_trap |= self.unknown_imports_trap;
         let engine = Engine::new(&options.config)?;
         let (file, args) = self.words.split_first().context("no module is named")?;
         let path = Path::new(file);
-        let input = Input::read(path)?;
-        let module = input.compile(&engine)?;
+        let module = load(&input, &engine, &self.key)?;
         let call = match &self.invoke {
             Some(function) => Some(Call::new(&module, &input.name, function, args)?),
-            None if can_start(&module, &input.wasm) => None,
+            None if can_start(&module, module.wasm()) => None,
             None => {
                 let message = format!("`{}` is no program: it does not export `_start`", input.name);
-                return Err(Advice::new(message, invoke::functions(&module)));
+                return Err(Advice::error(message, invoke::functions(&module)));
             }
         };
         // The arguments of a call are not those of the program around it.
@@ -149,15 +171,18 @@ impl Session {
 
     /// Calls a function without parameters and results, if the module exports it.
     fn call_if_there(&mut self, module: &Module, instance: Instance, name: &str) -> Result<()> {
-        if module.get_export(name).is_some_and(|ty| ty.func().is_some()) {
-            instance.get_typed_func::<(), ()>(&mut self.store, name)?.call(&mut self.store, ())?;
+        let Some(ExternType::Func(ty)) = module.get_export(name) else { return Ok(()) };
+        if ty != FuncType::default() {
+            let message = format!("`{name}` has the type {ty}, where it must have {}", FuncType::default());
+            return Err(Advice::error(message, format!("`--invoke {name}` calls it with arguments")));
         }
+        instance.get_typed_func::<(), ()>(&mut self.store, name)?.call(&mut self.store, ())?;
         Ok(())
     }
 
     fn preload(&mut self, preload: &Preload, options: &Options) -> Result<()> {
         let input = Input::read(&preload.path)?;
-        let module = input.compile(self.linker.engine())?;
+        let module = input.compile(self.linker.engine(), &KeyOption::default())?;
         let instance = self.instantiate(&module, &input.name, options)?;
         self.call_if_there(&module, instance, "_initialize")?;
         self.linker.instance(&mut self.store, &preload.name, instance)?;
@@ -175,7 +200,7 @@ impl Session {
         match error.kind() {
             ErrorKind::Import { .. } => Err(self.unknown_imports(module, name).unwrap_or(error.into())),
             ErrorKind::Limit(message) if error.backtrace().is_none() => {
-                Err(Advice::new(format!("cannot instantiate `{name}`: {message}"), "the limits are set with `-W`"))
+                Err(Advice::error(format!("cannot instantiate `{name}`: {message}"), "the limits are set with `-W`"))
             }
             _ => Err(error.into()),
         }
@@ -183,9 +208,8 @@ impl Session {
 
     /// The error for a module with imports that nothing here provides.
     fn unknown_imports(&mut self, module: &Module, name: &str) -> Option<anyhow::Error> {
-        let is_unknown = |import: &ImportType<'_>| {
-            self.linker.get(&mut self.store, import.module(), import.name()).is_none()
-        };
+        let is_unknown =
+            |import: &ImportType<'_>| self.linker.get(&mut self.store, import.module(), import.name()).is_none();
         let unknown: Vec<_> = module.imports().filter(is_unknown).collect();
         let first = unknown.first()?;
         let mut message = format!("`{name}` imports what is not there:");
@@ -196,15 +220,12 @@ impl Session {
         if unknown.iter().all(|import| import.ty().func().is_some()) {
             help += "; with `--unknown-imports-trap` they trap when they are called";
         }
-        Some(Advice::new(message, help))
+        Some(Advice::error(message, help))
     }
 
     /// The exit code of a guest that did not return.
     fn end_code(&self, error: anyhow::Error) -> Result<i32> {
-        let error = match error.downcast::<epsilon::Error>() {
-            Ok(error) => error,
-            Err(error) => return Err(error),
-        };
+        let error = error.downcast::<epsilon::Error>()?;
         if let Some(Exit(code)) = error.downcast_ref::<Exit>() {
             return Ok(*code);
         }
@@ -226,7 +247,9 @@ impl Session {
 fn help_for_import(module: &str, name: &str) -> String {
     let reason = match (module, name) {
         ("wasi", "thread-spawn") => "the module uses threads of WASI, which Epsilon does not have; build it without",
-        ("wasi_snapshot_preview1" | "wasi_unstable", _) => "this is no call of WASI preview 1, but of an extension of it",
+        ("wasi_snapshot_preview1" | "wasi_unstable", _) => {
+            "this is no call of WASI preview 1, but of an extension of it"
+        }
         _ if module.starts_with("wasix_") => "the module is built for WASIX; build it for WASI preview 1",
         _ if module.starts_with("wasi:") => "the module is made for a component; build it for WASI preview 1",
         _ if module.starts_with("__wbindgen") || module == "wbg" => {

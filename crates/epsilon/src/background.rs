@@ -1,4 +1,5 @@
-//! Workers that compile ahead of the guests: what was called last calls its callees next.
+//! Workers that compile ahead of the guests: what was called last calls its callees next. They begin with the first
+//! call of a function that was not there; a guest that calls only what was linked at its start needs none of them.
 
 use crate::source::ModuleSource;
 use epsilon_abi::DefinedFuncIndex;
@@ -54,8 +55,10 @@ impl Job {
     }
 }
 
+/// What worker threads share with those who give them work.
 #[derive(Default)]
-struct Shared {
+pub struct Shared {
+    started: OnceLock<()>,
     jobs: Mutex<VecDeque<Arc<Job>>>,
     wake: Condvar,
     ended: AtomicBool,
@@ -97,28 +100,34 @@ impl Shared {
 #[derive(Default)]
 pub struct Workers {
     shared: Arc<Shared>,
-    started: OnceLock<()>,
 }
 
 /// Below this many functions, calling them compiles them soon enough.
 const MIN_FUNCTIONS: usize = 8;
 
 impl Workers {
+    /// What gives them work.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
+impl Shared {
     /// Lets the workers compile a module's functions.
-    pub fn add(&self, module: &Arc<LinkedModule>, source: &Arc<ModuleSource>) {
+    pub fn add(self: &Arc<Self>, module: &Arc<LinkedModule>, source: Arc<ModuleSource>) {
         if module.info().defined_functions() < MIN_FUNCTIONS {
             return;
         }
         self.started.get_or_init(|| self.start());
-        let job = Job { module: Arc::downgrade(module), source: source.clone(), next: AtomicUsize::new(0) };
-        self.shared.jobs().push_back(Arc::new(job));
-        self.shared.wake.notify_all();
+        let job = Job { module: Arc::downgrade(module), source, next: AtomicUsize::new(0) };
+        self.jobs().push_back(Arc::new(job));
+        self.wake.notify_all();
     }
 
-    fn start(&self) {
+    fn start(self: &Arc<Self>) {
         let processors = std::thread::available_parallelism().map_or(1, |n| n.get());
         for n in 1..processors {
-            let shared = self.shared.clone();
+            let shared = self.clone();
             let thread = std::thread::Builder::new().name(format!("epsilon-compile-{n}"));
             // Without workers, functions are compiled when they are called.
             drop(thread.spawn(move || shared.work()));

@@ -82,9 +82,8 @@ pub fn decode(bytes: &[u8], function_count: usize) -> Option<CompiledFunction> {
         let fits = (relocation.offset as usize).checked_add(4)? <= code_len;
         (fits && relocation.target.index() < function_count).then_some(relocation)
     })?;
-    let traps = reader.array(traps, TRAP_BYTES, |mut r| {
-        Some(TrapSite { offset: r.u32()?, code: TrapCode::from_u8(r.u8()?)? })
-    })?;
+    let traps = reader
+        .array(traps, TRAP_BYTES, |mut r| Some(TrapSite { offset: r.u32()?, code: TrapCode::from_u8(r.u8()?)? }))?;
     let sources =
         reader.array(sources, SOURCE_BYTES, |mut r| Some(SourceSite { offset: r.u32()?, wasm_offset: r.u32()? }))?;
     let handlers = reader.array(handlers, HANDLER_BYTES, |mut r| {

@@ -58,6 +58,8 @@ pub struct Config {
     pub(crate) verify_ir: bool,
     pub(crate) relaxed_simd_deterministic: bool,
     pub(crate) compilation: Compilation,
+    /// Another machine: its triple, and features of its processor.
+    pub(crate) target: Option<(String, Vec<String>)>,
     #[cfg(feature = "cache")]
     pub(crate) cache: Option<crate::CacheConfig>,
 }
@@ -142,6 +144,7 @@ impl Config {
             verify_ir: false,
             relaxed_simd_deterministic: false,
             compilation: Compilation::Lazy,
+            target: None,
             #[cfg(feature = "cache")]
             cache: Some(crate::CacheConfig::new()),
         }
@@ -163,6 +166,14 @@ impl Config {
     #[cfg(feature = "cache")]
     pub fn cache(&mut self, cache: Option<crate::CacheConfig>) -> &mut Self {
         self.cache = cache;
+        self
+    }
+
+    /// Compiles for another machine, such as `aarch64-unknown-linux-gnu`: modules can then be precompiled, not run. Code
+    /// uses the least that Epsilon requires of such a processor, and the `cpu_features` given, by Cranelift's names,
+    /// such as `has_avx2`.
+    pub fn target(&mut self, triple: impl Into<String>, cpu_features: &[&str]) -> &mut Self {
+        self.target = Some((triple.into(), cpu_features.iter().map(|feature| (*feature).to_owned()).collect()));
         self
     }
 
@@ -216,7 +227,12 @@ impl Config {
                 OptLevel::None => epsilon_compiler::OptLevel::None,
                 OptLevel::Speed => epsilon_compiler::OptLevel::Speed,
             },
-            target: Target::Host,
+            target: match &self.target {
+                None => Target::Host,
+                Some((triple, cpu_features)) => {
+                    Target::Named { triple: triple.clone(), cpu_features: cpu_features.clone() }
+                }
+            },
             features: self.features,
             deterministic_relaxed_simd: self.relaxed_simd_deterministic,
             verify_ir: self.verify_ir,

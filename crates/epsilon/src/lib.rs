@@ -25,6 +25,8 @@
 //! one, such as [`Memory::data`], panic and say so.
 #![deny(unsafe_code)]
 
+#[cfg(feature = "cache")]
+mod artifact;
 #[cfg(feature = "compiler")]
 mod background;
 #[cfg(feature = "cache")]
@@ -44,15 +46,17 @@ mod source;
 mod symbols;
 
 #[cfg(feature = "cache")]
+pub use artifact::{ArtifactKey, Precompiled};
+#[cfg(feature = "cache")]
 pub use cache::{Cache, CacheConfig, CacheEntryInfo, CacheStatus};
 #[cfg(feature = "compiler")]
 pub use config::Config;
 pub use config::{Compilation, MemoryStrategy, OptLevel};
 #[cfg(feature = "compiler")]
 pub use engine::Engine;
+pub use epsilon_abi::{FuncType, GlobalType, HeapType, Limits, MemoryType, RefType, TableType, ValType};
 #[cfg(feature = "compiler")]
 pub use epsilon_compiler::CompileError;
-pub use epsilon_abi::{FuncType, GlobalType, HeapType, Limits, MemoryType, RefType, TableType, ValType};
 pub use epsilon_runtime::{
     AsContext, AsContextMut, Caller, Error, ErrorKind, Exception, ExnRef, Extern, ExternRef, Frame, Func, Global, HostError, HostResult,
     Instance, InterruptHandle, IntoHostFunc, Memory, Ref, ResourceLimiter, Result, Store, StoreContext,

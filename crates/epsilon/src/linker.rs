@@ -3,9 +3,7 @@
 use crate::engine::Engine;
 use crate::externs::ExternType;
 use crate::module::Module;
-use crate::{
-    AsContextMut, Caller, Error, ErrorKind, Extern, FuncType, Instance, IntoHostFunc, Result, Trap, Val,
-};
+use crate::{AsContextMut, Caller, Error, ErrorKind, Extern, FuncType, Instance, IntoHostFunc, Result, Trap, Val};
 use epsilon_abi::EntityIndex;
 use epsilon_runtime::HostFunc;
 use std::collections::HashMap;
@@ -143,7 +141,12 @@ impl<T: 'static> Linker<T> {
     ///
     /// # Errors
     /// If a name is defined already.
-    pub fn instance(&mut self, store: impl AsContextMut<Data = T>, module: &str, instance: Instance) -> Result<&mut Self> {
+    pub fn instance(
+        &mut self,
+        store: impl AsContextMut<Data = T>,
+        module: &str,
+        instance: Instance,
+    ) -> Result<&mut Self> {
         for (name, item) in instance.exports(store) {
             self.insert(module, &name, Definition::Item(item))?;
         }

@@ -6,6 +6,8 @@ use crate::cache::CachedModule;
 use crate::config::Compilation;
 use crate::engine::Engine;
 use crate::externs::{ExportType, ExternType, ImportType};
+#[cfg(feature = "cache")]
+use crate::source::Stored;
 use crate::source::{self, ModuleSource, SharedSource};
 use crate::symbols::Symbols;
 use crate::{Error, Result};
@@ -14,7 +16,7 @@ use epsilon_runtime::{Demand, LinkedModule};
 use std::borrow::Cow;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once, OnceLock};
 
 /// A compiled module. Cloning is cheap.
 #[derive(Clone)]
@@ -66,8 +68,7 @@ impl Module {
     /// If the file cannot be read; and as [`Module::new`].
     pub fn from_file(engine: &Engine, path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let bytes =
-            std::fs::read(path).map_err(|error| Error::system(format!("read `{}`", path.display()), error))?;
+        let bytes = std::fs::read(path).map_err(|error| Error::system(format!("read `{}`", path.display()), error))?;
         let wasm = to_binary(&bytes, Some(path))?;
         Self::from_binary(engine, &wasm)
     }
@@ -77,7 +78,13 @@ impl Module {
     /// # Errors
     /// As [`Module::new`].
     pub fn from_binary(engine: &Engine, wasm: &[u8]) -> Result<Self> {
-        let source = Arc::new(open_source(engine, wasm)?);
+        Self::from_source(engine, open_source(engine, wasm)?)
+    }
+
+    /// A module whose functions come from `source`.
+    pub(crate) fn from_source(engine: &Engine, source: ModuleSource) -> Result<Self> {
+        engine.check_target()?;
+        let source = Arc::new(source);
         source.validate().map_err(Error::module)?;
         let bodies: usize = source.parsed.info.bodies.iter().map(|body| body.len()).sum();
         let linked = LinkedModule::new(
@@ -96,7 +103,8 @@ impl Module {
             module.compile_all(|_| {})?;
             module.linked.seal()?;
         } else {
-            engine.workers().add(&module.linked, &module.source.0);
+            let ahead = (engine.workers().shared().clone(), Arc::downgrade(&module.linked));
+            assert!(module.source.ahead.set(ahead).is_ok(), "a source serves one module");
         }
         Ok(module)
     }
@@ -104,10 +112,12 @@ impl Module {
     /// Whether the module came from the cache, and why not.
     #[cfg(feature = "cache")]
     pub fn cache_status(&self) -> crate::CacheStatus {
-        match (&self.source.cached, self.engine.cache()) {
-            (Some(cached), _) => cached.status(),
-            (None, Ok(_)) => crate::CacheStatus::Unused { reason: "the module is too small to gain from it".into() },
-            (None, Err(reason)) => crate::CacheStatus::Unused { reason: reason.to_owned() },
+        let unused = |reason: &str| crate::CacheStatus::Unused { reason: reason.to_owned() };
+        match (&self.source.stored, self.engine.cache()) {
+            (Stored::Cache(cached), _) => cached.status(),
+            (Stored::Artifact(_), _) => unused("the module was loaded from an artifact"),
+            (Stored::Nothing, Ok(_)) => unused("the module is too small to gain from it"),
+            (Stored::Nothing, Err(reason)) => unused(reason),
         }
     }
 
@@ -161,6 +171,11 @@ impl Module {
     /// The engine that it was compiled by.
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// The module's binary.
+    pub fn wasm(&self) -> &[u8] {
+        self.linked.wasm()
     }
 
     /// The module's name, from the `name` section.
@@ -223,22 +238,22 @@ impl AsRef<Arc<LinkedModule>> for Module {
 fn open_source(engine: &Engine, wasm: &[u8]) -> Result<ModuleSource> {
     let parsed = engine.compiler().parse(wasm).map_err(Error::module)?;
     #[cfg(feature = "cache")]
-    let cached = engine
-        .cache()
-        .ok()
-        .and_then(|cache| CachedModule::open(cache, engine.compiler(), wasm, &parsed.info.bodies));
+    let cached =
+        engine.cache().ok().and_then(|cache| CachedModule::open(cache, engine.compiler(), wasm, &parsed.info.bodies));
     Ok(ModuleSource {
         compiler: engine.compiler().clone(),
         parsed,
         wasm: wasm.into(),
         likely: Likely::default(),
+        ahead: OnceLock::new(),
+        asked: Once::new(),
         #[cfg(feature = "cache")]
-        cached,
+        stored: cached.map_or(Stored::Nothing, Stored::Cache),
     })
 }
 
 /// The binary format of a module in either format.
-fn to_binary<'a>(bytes: &'a [u8], path: Option<&Path>) -> Result<Cow<'a, [u8]>> {
+pub(crate) fn to_binary<'a>(bytes: &'a [u8], path: Option<&Path>) -> Result<Cow<'a, [u8]>> {
     if bytes.starts_with(b"\0asm") {
         return Ok(Cow::Borrowed(bytes));
     }

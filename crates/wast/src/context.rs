@@ -4,7 +4,7 @@ use crate::{spectest, values};
 use epsilon::{Engine, Error, Instance, Linker, Module, Store, Trap, Val};
 use std::collections::HashMap;
 use wast::token::Id;
-use wast::{QuoteWat, QuoteWatTest, Wat, WastDirective, WastExecute, WastInvoke, WastRet};
+use wast::{QuoteWat, QuoteWatTest, WastDirective, WastExecute, WastInvoke, WastRet, Wat};
 
 /// A script's state.
 pub struct Context {

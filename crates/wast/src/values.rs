@@ -1,7 +1,7 @@
 //! Arguments of a script to values, and comparing values with what a script expects.
 
 use epsilon::{AsContextMut, ExternRef, Store, Val};
-use wast::core::{HeapType, AbstractHeapType, NanPattern, V128Pattern, WastArgCore, WastRetCore};
+use wast::core::{AbstractHeapType, HeapType, NanPattern, V128Pattern, WastArgCore, WastRetCore};
 use wast::token::{F32, F64};
 use wast::{WastArg, WastRet};
 

@@ -13,7 +13,7 @@ pub mod entry;
 mod module;
 
 pub use module::CacheStatus;
-pub(crate) use module::CachedModule;
+pub(crate) use module::{CachedModule, key_of};
 
 use entry::{Contents, Entry, Key, Secret};
 use std::fs::{self, File};
@@ -116,6 +116,11 @@ impl Cache {
     /// The directory.
     pub fn path(&self) -> &Path {
         &self.directory
+    }
+
+    /// A key for artifacts that only this user can make and load.
+    pub fn artifact_key(&self) -> crate::ArtifactKey {
+        crate::ArtifactKey::new(&self.secret).expect("a secret is long enough")
     }
 
     fn entry_path(&self, key: &Key) -> PathBuf {

@@ -1,7 +1,7 @@
 //! One module's share of the cache: what was loaded, what was compiled since, and when to write.
 
-use super::entry::{Contents, Entry, Key};
 use super::Cache;
+use super::entry::{Contents, Entry, Key};
 use crate::codec;
 use epsilon_abi::{CompiledFunction, DefinedFuncIndex};
 use epsilon_compiler::Compiler;
@@ -30,6 +30,16 @@ pub enum CacheStatus {
     },
 }
 
+/// What an entry for a module is for.
+pub fn key_of(compiler: &Compiler, wasm: &[u8]) -> Key {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(blake3::hash(wasm).as_bytes());
+    for (name, value) in compiler.fingerprint() {
+        hasher.update(format!("{name}: {value}\n").as_bytes());
+    }
+    *hasher.finalize().as_bytes()
+}
+
 /// One module's share of the cache.
 pub struct CachedModule {
     cache: Arc<Cache>,
@@ -49,14 +59,16 @@ struct State {
 
 impl CachedModule {
     /// What the cache has of a module; `None` for modules that are not worth it.
-    pub fn open(cache: &Arc<Cache>, compiler: &Compiler, wasm: &[u8], bodies: &[std::ops::Range<usize>]) -> Option<Self> {
+    pub fn open(
+        cache: &Arc<Cache>,
+        compiler: &Compiler,
+        wasm: &[u8],
+        bodies: &[std::ops::Range<usize>],
+    ) -> Option<Self> {
         if bodies.iter().map(|body| body.len()).sum::<usize>() < MIN_BODY_BYTES {
             return None;
         }
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(blake3::hash(wasm).as_bytes());
-        hasher.update(compiler.fingerprint().as_bytes());
-        let key = *hasher.finalize().as_bytes();
+        let key = key_of(compiler, wasm);
         let entry = cache.load(&key);
         Some(Self { cache: cache.clone(), key, entry, function_count: bodies.len(), state: Mutex::default() })
     }

@@ -559,6 +559,14 @@ pub fn runs_on_wasm_stack(pc: usize) -> bool {
         || is_between(pc, epsilon_enter_window, epsilon_enter_return)
 }
 
+/// How many bytes `pc` lies behind the beginning of fixed code that wasm calls: there its frame is made, by the same
+/// instructions as in compiled functions.
+pub fn fixed_code_offset(pc: usize) -> Option<u32> {
+    let starts = [epsilon_host_start, epsilon_switch_start, epsilon_libcall_start, epsilon_materialise_start];
+    let offset = |start: &Label| pc.checked_sub(*start as *const () as usize).filter(|offset| *offset <= 8);
+    starts.iter().find_map(offset).map(|offset| offset as u32)
+}
+
 /// Whether `pc` is in fixed code behind its last look at the pending flag: an interruption there acts at once.
 pub fn is_past_pending_check(pc: usize) -> bool {
     is_between(pc, epsilon_enter_window, epsilon_enter_return)

@@ -15,7 +15,7 @@ const FLOATS: usize = offset_of!(RegFile, floats);
 const REGS: usize = offset_of!(EntryFrame, regs);
 /// Register images, then the thunk's data, then padding to keep the stack aligned to 16.
 const HOST_FRAME: usize = size_of::<RegFile>() + 16;
-const _: () = assert!(HOST_FRAME % 16 == 0 && FLOATS == 64 && REGS == 0 && INTS == 0);
+const _: () = assert!(HOST_FRAME.is_multiple_of(16) && FLOATS == 64 && REGS == 0 && INTS == 0);
 
 /// Enters wasm: switches to the wasm stack, calls, and comes back with 0; or 1 if the activation was landed.
 ///
@@ -547,6 +547,14 @@ pub fn runs_on_wasm_stack(pc: usize) -> bool {
         || is_between(pc, epsilon_libcall_start, epsilon_libcall_end)
         || is_between(pc, epsilon_materialise_start, epsilon_materialise_end)
         || is_between(pc, epsilon_enter_window, epsilon_enter_return)
+}
+
+/// How many bytes `pc` lies behind the beginning of fixed code that wasm calls: there its frame is made, by the same
+/// instructions as in compiled functions.
+pub fn fixed_code_offset(pc: usize) -> Option<u32> {
+    let starts = [epsilon_host_start, epsilon_switch_start, epsilon_libcall_start, epsilon_materialise_start];
+    let offset = |start: &Label| pc.checked_sub(*start as *const () as usize).filter(|offset| *offset <= 8);
+    starts.iter().find_map(offset).map(|offset| offset as u32)
 }
 
 /// Whether `pc` is in fixed code behind its last look at the pending flag: an interruption there acts at once.

@@ -116,7 +116,8 @@ impl Mapping {
             Access::ReadExecute => MprotectFlags::READ | MprotectFlags::EXEC,
         };
         // SAFETY: the range is inside our own mapping; the caller answers for references.
-        Ok(unsafe { mprotect(self.base.add(offset).cast(), len_bytes, flags)? })
+        unsafe { mprotect(self.base.add(offset).cast(), len_bytes, flags)? };
+        Ok(())
     }
 
     /// Maps a part of a memory file over a part of this mapping, shared with all other mappings of the file.
@@ -180,7 +181,8 @@ pub unsafe fn map_copy_on_write(
 /// The range must belong to a mapping of ours, with nobody holding references into it.
 pub unsafe fn discard(address: *mut u8, len_bytes: usize) -> io::Result<()> {
     // SAFETY: as the caller promises.
-    Ok(unsafe { madvise(address.cast(), len_bytes, Advice::LinuxDontNeed)? })
+    unsafe { madvise(address.cast(), len_bytes, Advice::LinuxDontNeed)? };
+    Ok(())
 }
 
 /// Keeps a mapping out of children made by `fork`.

@@ -183,11 +183,8 @@ unsafe fn install_alternate_stack() -> Mapping {
     // SAFETY: nobody uses the mapping yet; afterwards only signal handlers of this thread do.
     unsafe {
         mapping.protect(0, guard, Access::None).expect("the guard of a signal stack");
-        let stack = libc::stack_t {
-            ss_sp: mapping.base().add(guard).cast(),
-            ss_flags: 0,
-            ss_size: ALTERNATE_STACK_BYTES,
-        };
+        let stack =
+            libc::stack_t { ss_sp: mapping.base().add(guard).cast(), ss_flags: 0, ss_size: ALTERNATE_STACK_BYTES };
         let result = libc::sigaltstack(&stack, std::ptr::null_mut());
         assert_eq!(result, 0, "a thread takes a signal stack");
     }

@@ -1,0 +1,141 @@
+//! `epsilon build-exe`: one native executable with a compiled module in it. It is this command itself, with the artifact
+//! behind it:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | … | this command |
+//! | *a* | the artifact |
+//! | *o* | options of `epsilon run`, each ended by a zero byte |
+//! | 32 | the key of the artifact |
+//! | 8, 8 | lengths *a* and *o*, little-endian |
+//! | 8 | `EPSLEXE1` |
+//!
+//! Who can change the executable can change what it runs, as with any executable: the key guards against damage only.
+
+use crate::input::Input;
+use crate::report::Advice;
+use crate::run::RunCommand;
+use anyhow::{Context as _, Result};
+use clap::{Args, Parser};
+use epsilon::{ArtifactKey, Config, Engine};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+const MAGIC: &[u8; 8] = b"EPSLEXE1";
+const KEY_BYTES: usize = 32;
+const TRAILER_BYTES: usize = KEY_BYTES + 8 + 8 + MAGIC.len();
+
+/// Build a native executable that runs a module
+#[derive(Args)]
+pub struct BuildExeCommand {
+    /// A module in the binary or the text format
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Where to write the executable; FILE without its extension if not given
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Options of `epsilon run` that hold whenever it runs: `-- --dir . --env HOME`
+    #[arg(last = true, value_name = "OPTIONS")]
+    options: Vec<OsString>,
+}
+
+/// The command line of a guest that is part of an executable.
+#[derive(Parser)]
+struct GuestLine {
+    #[command(flatten)]
+    run: RunCommand,
+}
+
+fn guest_line(options: &[OsString], words: impl IntoIterator<Item = OsString>) -> Result<RunCommand, clap::Error> {
+    let first = OsString::from("epsilon");
+    let line = std::iter::once(first).chain(options.iter().cloned()).chain(words);
+    GuestLine::try_parse_from(line).map(|line| line.run)
+}
+
+impl BuildExeCommand {
+    /// Compiles the module, and writes the executable.
+    pub fn execute(self) -> Result<i32> {
+        guest_line(&self.options, ["guest".into()])
+            .map_err(|error| Advice::error(error.to_string(), "after `--` stand options of `epsilon run`"))?;
+        let input = Input::read(&self.file)?;
+        let mut config = Config::default();
+        config.cache(None);
+        let engine = Engine::new(&config)?;
+        let mut key = [0; KEY_BYTES];
+        File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut key)).context("cannot make a key")?;
+        let artifact = engine
+            .precompile_module(&input.wasm, Some(&ArtifactKey::new(&key)?))
+            .map_err(|error| input.refused(error))?;
+        let own = std::env::current_exe().context("cannot find this command")?;
+        let mut bytes = std::fs::read(&own).with_context(|| format!("cannot read `{}`", own.display()))?;
+        let options: Vec<u8> =
+            self.options.iter().flat_map(|option| option.as_bytes().iter().copied().chain([0])).collect();
+        bytes.extend_from_slice(&artifact);
+        bytes.extend_from_slice(&options);
+        bytes.extend_from_slice(&key);
+        bytes.extend_from_slice(&(artifact.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(&(options.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(MAGIC);
+        write(&self.output.unwrap_or_else(|| default_output(&self.file)), &bytes)?;
+        Ok(0)
+    }
+}
+
+fn default_output(input: &Path) -> PathBuf {
+    PathBuf::from(input.file_stem().unwrap_or_else(|| "guest".as_ref()))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let write = || {
+        // Removed first: an executable that runs cannot be written.
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        std::fs::write(path, bytes)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))
+    };
+    write().with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+/// What stands behind the command in an executable that `build-exe` made.
+pub struct Embedded {
+    artifact: Vec<u8>,
+    key: [u8; KEY_BYTES],
+    options: Vec<OsString>,
+}
+
+impl Embedded {
+    /// The module in the executable of this process; `None` in the plain command.
+    pub fn of_this_process() -> Option<Self> {
+        let mut file = File::open(std::env::current_exe().ok()?).ok()?;
+        let end = file.seek(SeekFrom::End(-(TRAILER_BYTES as i64))).ok()?;
+        let mut trailer = [0; TRAILER_BYTES];
+        file.read_exact(&mut trailer).ok()?;
+        let (key, rest) = trailer.split_first_chunk::<KEY_BYTES>()?;
+        let (artifact_len, rest) = rest.split_first_chunk::<8>()?;
+        let (options_len, magic) = rest.split_first_chunk::<8>()?;
+        if magic != MAGIC {
+            return None;
+        }
+        let (artifact_len, options_len) = (u64::from_le_bytes(*artifact_len), u64::from_le_bytes(*options_len));
+        let start = end.checked_sub(artifact_len.checked_add(options_len)?)?;
+        file.seek(SeekFrom::Start(start)).ok()?;
+        let mut artifact = vec![0; usize::try_from(artifact_len).ok()?];
+        file.read_exact(&mut artifact).ok()?;
+        let mut options = vec![0; usize::try_from(options_len).ok()?];
+        file.read_exact(&mut options).ok()?;
+        let options = options.split_inclusive(|byte| *byte == 0).map(|word| word[..word.len() - 1].to_vec());
+        Some(Self { artifact, key: *key, options: options.map(OsString::from_vec).collect() })
+    }
+
+    /// Runs the module with the arguments of this process; returns the exit code.
+    pub fn execute(self) -> Result<i32> {
+        let run = guest_line(&self.options, std::env::args_os())?;
+        run.execute_embedded(self.artifact, &ArtifactKey::new(&self.key)?)
+    }
+}

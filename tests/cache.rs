@@ -1,0 +1,211 @@
+//! The code cache: what is stored is used, and whatever happens to it, results stay right.
+
+mod stored;
+
+use epsilon::{CacheConfig, CacheStatus, Compilation, Config, Engine, Module};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use stored::{Random, damage, fault_count, module_text, result_of};
+
+fn engine_in(directory: &Path) -> Engine {
+    engine_with(directory, |config| config)
+}
+
+fn engine_with(directory: &Path, set: impl FnOnce(&mut Config) -> &mut Config) -> Engine {
+    let mut config = Config::new();
+    config.cache(Some(CacheConfig::new().directory(directory)));
+    set(&mut config);
+    Engine::new(&config).expect("an engine")
+}
+
+/// Loads the module, runs it, and lets it be stored; returns the result and how the cache served.
+fn run_in(directory: &Path, text: &str) -> (i32, CacheStatus) {
+    let engine = engine_in(directory);
+    let module = Module::new(&engine, text).expect("a module");
+    let result = result_of(&engine, &module).expect("a result");
+    (result, module.cache_status())
+}
+
+fn entry_file(directory: &Path) -> PathBuf {
+    let mut entries = fs::read_dir(directory).expect("the cache").map(|entry| entry.expect("an entry").path());
+    entries.find(|path| path.extension().is_some_and(|extension| extension == "code")).expect("an entry")
+}
+
+#[test]
+fn the_second_run_begins_where_the_first_one_ended() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let text = module_text(1);
+    let (first, status) = run_in(directory.path(), &text);
+    assert_eq!(status, CacheStatus::Miss);
+    let engine = engine_in(directory.path());
+    let module = Module::new(&engine, &text).expect("a module");
+    assert!(matches!(module.cache_status(), CacheStatus::Hit { functions: 16.., damaged: 0 }));
+    assert!(module.compiled_count() >= 16, "what was called before is linked before anything runs");
+    assert_eq!(result_of(&engine, &module).expect("a result"), first);
+}
+
+#[test]
+fn settings_that_affect_code_have_entries_of_their_own() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let text = module_text(1);
+    run_in(directory.path(), &text);
+    let settings: [fn(&mut Config) -> &mut Config; 3] = [
+        |config| config.memory_strategy(epsilon::MemoryStrategy::Checked),
+        |config| config.cranelift_opt_level(epsilon::OptLevel::None),
+        |config| config.wasm_simd(false).wasm_relaxed_simd(false),
+    ];
+    for set in settings {
+        let engine = engine_with(directory.path(), set);
+        assert_eq!(Module::new(&engine, &text).expect("a module").cache_status(), CacheStatus::Miss);
+    }
+    let (_, status) = run_in(directory.path(), &text);
+    assert!(matches!(status, CacheStatus::Hit { .. }));
+}
+
+#[test]
+fn eager_and_lazy_engines_share_entries() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let text = module_text(2);
+    let eager = engine_with(directory.path(), |config| config.compilation(Compilation::Eager));
+    let module = Module::new(&eager, &text).expect("a module");
+    assert_eq!(module.compiled_count(), module.function_count());
+    let expected = result_of(&eager, &module).expect("a result");
+    drop((module, eager));
+    assert_eq!(run_in(directory.path(), &text).0, expected);
+}
+
+#[test]
+fn every_fault_is_passed_over_and_repaired() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let text = module_text(3);
+    let (expected, _) = run_in(directory.path(), &text);
+    let path = entry_file(directory.path());
+    let intact = fs::read(&path).expect("the entry");
+    let seed = 0x5eed_cafe_0001;
+    let mut random = Random(seed);
+    for case in 0..fault_count(300) {
+        let mut bytes = intact.clone();
+        let how = damage(&mut bytes, &mut random);
+        fs::write(&path, &bytes).expect("writing the fault");
+        let (result, status) = run_in(directory.path(), &text);
+        assert_eq!(result, expected, "case {case} of seed {seed:#x}: {how}");
+        if bytes == intact {
+            continue;
+        }
+        // What the fault touched may not have been needed; what was is repaired, so that the next load is whole.
+        let engine = engine_in(directory.path());
+        let repaired = Module::new(&engine, &text).expect("a module").cache_status();
+        assert!(
+            matches!(repaired, CacheStatus::Hit { damaged: 0, .. }),
+            "case {case} of seed {seed:#x}: {how}: first {status:?}, then {repaired:?}"
+        );
+    }
+}
+
+#[test]
+fn entries_of_another_module_version_or_user_are_passed_over() {
+    let (ours, theirs) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+    let text = module_text(4);
+    let (expected, _) = run_in(ours.path(), &text);
+    let path = entry_file(ours.path());
+    // The same module, stored under another user's secret.
+    run_in(theirs.path(), &text);
+    fs::copy(entry_file(theirs.path()), &path).expect("copying an entry");
+    assert_eq!(run_in(ours.path(), &text), (expected, CacheStatus::Miss));
+    // Another module of ours, under this one's name.
+    let other = tempfile::tempdir().expect("a directory");
+    fs::copy(ours.path().join("secret"), other.path().join("secret")).expect("copying the secret");
+    run_in(other.path(), &module_text(5));
+    fs::copy(entry_file(other.path()), &path).expect("copying an entry");
+    assert_eq!(run_in(ours.path(), &text), (expected, CacheStatus::Miss));
+    // Another version of the format.
+    let mut bytes = fs::read(&path).expect("the entry");
+    bytes[8] ^= 0xff;
+    fs::write(&path, bytes).expect("writing");
+    assert_eq!(run_in(ours.path(), &text), (expected, CacheStatus::Miss));
+}
+
+#[test]
+fn a_directory_that_others_can_write_is_not_used() {
+    let directory = tempfile::tempdir().expect("a directory");
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).expect("permissions");
+    let (_, status) = run_in(directory.path(), &module_text(6));
+    let CacheStatus::Unused { reason } = status else { panic!("{status:?}") };
+    assert!(reason.contains("can be written by other users"), "{reason}");
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_changes_nothing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("cache");
+    fs::write(&path, "a file where a directory should be").expect("writing");
+    let (_, status) = run_in(&path, &module_text(7));
+    assert!(matches!(status, CacheStatus::Unused { .. }), "{status:?}");
+}
+
+#[test]
+fn the_size_limit_holds_and_the_least_recently_used_go_first() {
+    let directory = tempfile::tempdir().expect("a directory");
+    run_in(directory.path(), &module_text(10));
+    let one = fs::metadata(entry_file(directory.path())).expect("metadata").len();
+    let limit = one * 7 / 2;
+    for salt in 11..20 {
+        let mut config = Config::new();
+        config.cache(Some(CacheConfig::new().directory(directory.path()).size_limit(limit)));
+        let engine = Engine::new(&config).expect("an engine");
+        let module = Module::new(&engine, module_text(salt)).expect("a module");
+        result_of(&engine, &module).expect("a result");
+        module.save_to_cache();
+        let entries = engine.cache().expect("a cache").entries().expect("entries");
+        assert!(entries.iter().map(|entry| entry.size_bytes).sum::<u64>() <= limit);
+    }
+    assert!(matches!(run_in(directory.path(), &module_text(19)).1, CacheStatus::Hit { .. }));
+    assert_eq!(run_in(directory.path(), &module_text(10)).1, CacheStatus::Miss);
+}
+
+#[test]
+fn many_threads_share_one_directory() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let texts: Vec<String> = (30..36).map(module_text).collect();
+    let expected: Vec<i32> = texts.iter().map(|text| run_in(directory.path(), text).0).collect();
+    std::thread::scope(|scope| {
+        for thread in 0..4usize {
+            let (texts, expected, directory) = (&texts, &expected, directory.path());
+            scope.spawn(move || {
+                let mut random = Random(0x7ead + thread as u64);
+                for _ in 0..25 {
+                    let n = random.below(texts.len());
+                    if random.below(4) == 0 {
+                        let path = entry_file(directory);
+                        let mut bytes = fs::read(&path).unwrap_or_default();
+                        if !bytes.is_empty() {
+                            damage(&mut bytes, &mut random);
+                            // Another thread may have removed or replaced it meanwhile: all the better.
+                            let _ = fs::write(&path, bytes);
+                        }
+                    }
+                    assert_eq!(run_in(directory, &texts[n]).0, expected[n]);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn verifying_finds_damage_and_clearing_removes_all() {
+    let directory = tempfile::tempdir().expect("a directory");
+    run_in(directory.path(), &module_text(40));
+    let engine = engine_in(directory.path());
+    let cache = engine.cache().expect("a cache");
+    let entries = cache.entries().expect("entries");
+    assert_eq!(entries.len(), 1);
+    let (functions, damaged) = cache.verify(&entries[0]).expect("an entry");
+    assert!(functions >= 16 && damaged == 0);
+    let mut bytes = fs::read(&entries[0].path).expect("the entry");
+    *bytes.last_mut().expect("bytes") ^= 1;
+    fs::write(&entries[0].path, bytes).expect("writing");
+    assert_eq!(cache.verify(&entries[0]).expect("an entry"), (functions, 1));
+    assert_eq!(cache.clear().expect("clearing"), 1);
+    assert!(cache.entries().expect("entries").is_empty());
+}
