@@ -11,12 +11,13 @@ use crate::value::Val;
 use epsilon_abi::vm::VmGlobal;
 use epsilon_abi::{FuncType, ValType};
 use std::collections::HashSet;
+use std::mem::size_of;
 
-/// Exceptions that a store makes before it first looks for unused ones.
-const FIRST_COLLECTION: usize = 1 << 10;
+/// Words of exceptions that a store makes before it first looks for unused ones.
+const FIRST_COLLECTION_WORDS: usize = 4 << 10;
 
-/// Exceptions that a store holds at once.
-const MAX_EXCEPTIONS: usize = 1 << 20;
+/// Words of exceptions that a store holds at once: 64 MiB.
+const MAX_WORDS: usize = 4 << 20;
 
 /// The number of the first exception: far from what else lies on stacks, so that little else looks like one.
 const FIRST_NUMBER: u32 = 0x5a3c_0001;
@@ -144,21 +145,19 @@ pub struct Exceptions {
     free: Vec<u32>,
     /// Numbers that the host was given.
     kept: HashSet<u32>,
-    /// How many may be in use before the next collection.
-    collect_at: usize,
+    /// Words of all exceptions together.
+    words_in_use: usize,
+    /// How many words may be in use before the next collection.
+    collect_at_words: usize,
 }
 
 impl Default for Exceptions {
     fn default() -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), kept: HashSet::new(), collect_at: FIRST_COLLECTION }
+        Self { slots: Vec::new(), free: Vec::new(), kept: HashSet::new(), words_in_use: 0, collect_at_words: FIRST_COLLECTION_WORDS }
     }
 }
 
 impl Exceptions {
-    fn in_use(&self) -> usize {
-        self.slots.len() - self.free.len()
-    }
-
     fn words(&self, number: u32) -> Option<&Words> {
         self.slots.get(number.checked_sub(FIRST_NUMBER)? as usize)?.as_ref()
     }
@@ -180,6 +179,7 @@ impl Exceptions {
             FIRST_NUMBER + (self.slots.len() - 1) as u32
         });
         let mut words = vec![VmGlobal { bytes: [0; 16] }; 1 + field_count].into_boxed_slice();
+        self.words_in_use += words.len();
         words[0].bytes[..4].copy_from_slice(&number.to_le_bytes());
         words[0].bytes[4..8].copy_from_slice(&tag.to_le_bytes());
         self.slots[(number - FIRST_NUMBER) as usize] = Some(words);
@@ -209,12 +209,13 @@ impl StoreInner {
 
     /// A new exception whose fields are zero.
     pub(crate) fn new_exception(&mut self, tag: u32) -> Result<u32> {
-        if self.exceptions.in_use() >= self.exceptions.collect_at {
+        if self.exceptions.words_in_use >= self.exceptions.collect_at_words {
             self.collect_exceptions();
-            let in_use = self.exceptions.in_use();
-            self.exceptions.collect_at = (2 * in_use).max(FIRST_COLLECTION).min(MAX_EXCEPTIONS);
-            if in_use >= MAX_EXCEPTIONS {
-                return Err(Error::limit(format!("a store holds at most {MAX_EXCEPTIONS} exceptions at once")));
+            let in_use = self.exceptions.words_in_use;
+            self.exceptions.collect_at_words = (2 * in_use).clamp(FIRST_COLLECTION_WORDS, MAX_WORDS);
+            if in_use >= MAX_WORDS {
+                let mib = (MAX_WORDS * size_of::<VmGlobal>()) >> 20;
+                return Err(Error::limit(format!("the exceptions that a store holds at once take at most {mib} MiB")));
             }
         }
         let field_count = self.tags[tag as usize].ty.params.len();
@@ -270,7 +271,9 @@ impl StoreInner {
             todo.extend(inner.map(|(word, _)| half(word, 0)));
         }
         for (at, slot) in self.exceptions.slots.iter_mut().enumerate() {
-            if !marked[at] && slot.take().is_some() {
+            if let (false, Some(words)) = (marked[at], slot.as_ref()) {
+                self.exceptions.words_in_use -= words.len();
+                *slot = None;
                 self.exceptions.free.push(FIRST_NUMBER + at as u32);
             }
         }

@@ -126,3 +126,23 @@ fn stacks_of_any_size_are_errors_at_worst() {
         assert!(result.is_err() || (1..=1 << 46).contains(&bytes), "{bytes}: {result:?}");
     }
 }
+
+#[test]
+fn a_feature_that_is_off_is_named_with_its_switch() {
+    type Switch = fn(&mut Config, bool) -> &mut Config;
+    let cases: [(&str, Switch, &str); 4] = [
+        ("tail-call", Config::wasm_tail_call, "(module (func $f (return_call $f)))"),
+        ("function-references", Config::wasm_function_references, "(module (func (param (ref func))))"),
+        ("gc", Config::wasm_gc, "(module (rec (type (func)) (type (func))))"),
+        ("exceptions", Config::wasm_exceptions, "(module (tag))"),
+    ];
+    for (name, switch, text) in cases {
+        module(&Engine::default(), text);
+        let mut config = Config::new();
+        // The type system of gc needs typed function references.
+        config.wasm_gc(false);
+        switch(&mut config, false);
+        let error = Module::new(&Engine::new(&config).expect("an engine"), text).unwrap_err();
+        assert!(error.to_string().contains(&format!("it needs `{name}` switched on")), "{error}");
+    }
+}

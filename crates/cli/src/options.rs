@@ -86,6 +86,10 @@ const WASM: &[Row] = &[
     feature("multi-memory", "Several memories; on by default", Config::wasm_multi_memory),
     feature("memory64", "64-bit memories and tables; on by default", Config::wasm_memory64),
     feature("extended-const", "Arithmetic in constant expressions; on by default", Config::wasm_extended_const),
+    feature("tail-call", "Calls that replace their caller's frame; on by default", Config::wasm_tail_call),
+    feature("function-references", "Typed function references; on by default", Config::wasm_function_references),
+    feature("gc", "Recursive types and subtypes, without their heap; on by default", Config::wasm_gc),
+    feature("exceptions", "`try_table`, `throw`, `throw_ref`, tags; on by default", Config::wasm_exceptions),
     feature(
         "saturating-float-to-int",
         "Conversions that saturate; on by default",

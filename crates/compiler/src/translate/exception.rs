@@ -27,6 +27,9 @@ pub(super) struct Catch {
     handler: Block,
 }
 
+/// What the edge from a call to a handler counts as, in values passed: it takes more memory than two values.
+const HANDLER_EDGE_VALUES: usize = 8;
+
 /// Distance between the fields of an exception in bytes.
 const FIELD_BYTES: usize = size_of::<VmGlobal>();
 
@@ -138,7 +141,7 @@ impl FuncTranslator<'_> {
             if !tags.insert(tag) {
                 continue;
             }
-            self.charge_edge(2)?;
+            self.charge_edge(HANDLER_EDGE_VALUES)?;
             let call = self.block_call(handler, [BlockArg::TryCallExn(0), BlockArg::TryCallExn(1)]);
             match tag {
                 Some(tag) => items.push(ExceptionTableItem::Tag(ExceptionTag::from_u32(tag.0), call)),

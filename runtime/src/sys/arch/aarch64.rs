@@ -4,7 +4,7 @@
 //! Branches to code of another function are unconditional ones: a linker extends those where the target is far, and it
 //! may use `x16` and `x17` for that.
 
-use super::{EntryFrame, LibcallReturn, RegFile, ThunkData, flag};
+use super::{EntryFrame, LibcallReturn, RegFile, ThunkData, flag, status};
 use crate::libcalls;
 use crate::store::VmStore;
 use epsilon_abi::Libcall;
@@ -194,6 +194,10 @@ unsafe extern "C" fn host_common() {
         "blr x10",
         "sub sp, x29, #{frame}",
         "cbz w0, 3f",
+        "cmp w0, #{CAUGHT}",
+        "b.ne 9f",
+        "b epsilon_catch",
+        "9:",
         "b epsilon_landing_pad",
         "3:",
         // An interruption while the host ran is seen here; one behind this line finds its pc in the window.
@@ -238,6 +242,7 @@ unsafe extern "C" fn host_common() {
         stack_args_bytes = const offset_of!(ThunkData, stack_args_bytes),
         FLOAT_PARAMS = const flag::FLOAT_PARAMS,
         RESULTS = const flag::FLOAT_RESULTS | flag::MANY_RESULTS,
+        CAUGHT = const status::CAUGHT,
     )
 }
 
@@ -251,12 +256,19 @@ unsafe extern "C" fn host_common() {
 /// x29-16   thunk data
 /// sp       copy of the stack arguments, popped by the callee
 /// ```
+///
+/// A callee that tail-calls on into another instance comes here with `epsilon_switch_restore` as its return address:
+/// this frame restores the anchor in any case, and pops what its own caller passed, whatever the last callee took. So
+/// no second frame is made, and tail calls between instances run in constant stack.
 #[unsafe(naked)]
 unsafe extern "C" fn switch_common() {
     naked_asm!(
         ".globl epsilon_switch_start",
         ".hidden epsilon_switch_start",
         "epsilon_switch_start:",
+        "adr x9, epsilon_switch_restore",
+        "cmp x30, x9",
+        "b.eq 4f",
         "stp x29, x30, [sp, #-16]!",
         "mov x29, sp",
         "stp x16, x21, [sp, #-16]!",
@@ -273,12 +285,18 @@ unsafe extern "C" fn switch_common() {
         "3:",
         "ldp x9, x21, [x16, #{target}]",
         "blr x9",
+        ".globl epsilon_switch_restore",
+        ".hidden epsilon_switch_restore",
+        "epsilon_switch_restore:",
         "ldp x16, x21, [x29, #-16]",
         "ldr w9, [x16, #{stack_args_bytes}]",
         "mov sp, x29",
         "ldp x29, x30, [sp], #16",
         "add sp, sp, x9",
         "ret",
+        "4:",
+        "ldp x9, x21, [x16, #{target}]",
+        "br x9",
         ".globl epsilon_switch_end",
         ".hidden epsilon_switch_end",
         "epsilon_switch_end:",
@@ -317,9 +335,7 @@ unsafe extern "C" fn libcall_common() {
         "mov x5, x7",
         "blr x9",
         "mov sp, x29",
-        "cbz x1, 2f",
-        "b epsilon_landing_pad",
-        "2:",
+        "cbnz x1, 9f",
         ".globl epsilon_libcall_window",
         ".hidden epsilon_libcall_window",
         "epsilon_libcall_window:",
@@ -331,6 +347,27 @@ unsafe extern "C" fn libcall_common() {
         "mov x2, x0",
         "ldp x29, x30, [sp], #16",
         "ret",
+        "9:",
+        "cmp w1, #{CAUGHT}",
+        "b.eq epsilon_catch",
+        "b epsilon_landing_pad",
+        // To where an exception is caught: host functions come here as well.
+        ".globl epsilon_catch",
+        ".hidden epsilon_catch",
+        "epsilon_catch:",
+        "ldr x9, [x21, #{store}]",
+        "ldr w10, [x9, #{pending}]",
+        "cbz w10, 4f",
+        "b epsilon_landing_pad",
+        "4:",
+        "ldr x10, [x9, #{landing_sp}]",
+        "mov sp, x10",
+        "ldr x29, [x9, #{landing_fp}]",
+        "ldr x21, [x9, #{landing_anchor}]",
+        "ldr x0, [x9, #{landing_exception}]",
+        "ldr x1, [x9, #{landing_fields}]",
+        "ldr x9, [x9, #{landing_pc}]",
+        "br x9",
         ".globl epsilon_libcall_end",
         ".hidden epsilon_libcall_end",
         "epsilon_libcall_end:",
@@ -341,6 +378,13 @@ unsafe extern "C" fn libcall_common() {
         exit_sp = const offset_of!(VmStore, exit_sp),
         pending = const offset_of!(VmStore, pending),
         table = sym libcalls::TABLE,
+        CAUGHT = const status::CAUGHT,
+        landing_pc = const offset_of!(VmStore, landing.pc),
+        landing_sp = const offset_of!(VmStore, landing.sp),
+        landing_fp = const offset_of!(VmStore, landing.fp),
+        landing_anchor = const offset_of!(VmStore, landing.anchor),
+        landing_exception = const offset_of!(VmStore, landing.exception),
+        landing_fields = const offset_of!(VmStore, landing.fields),
     )
 }
 
@@ -445,6 +489,7 @@ unsafe extern "C" {
     fn epsilon_host_start();
     fn epsilon_switch_start();
     fn epsilon_switch_end();
+    fn epsilon_switch_restore();
     fn epsilon_libcall_start();
     fn epsilon_libcall_window();
     fn epsilon_libcall_end();
@@ -461,6 +506,27 @@ pub fn landing_pad() -> usize {
 /// The return address of an activation's outermost wasm frame.
 pub fn enter_return() -> usize {
     epsilon_enter_return as *const () as usize
+}
+
+/// The return address of whatever a thunk between instances calls: the frame around it is the thunk's.
+pub fn switch_restore() -> usize {
+    epsilon_switch_restore as *const () as usize
+}
+
+/// The words that hold what the caller keeps in registers across calls. Always inlined: the registers are this
+/// function's own.
+#[inline(always)]
+pub fn kept_registers() -> [usize; 10] {
+    let mut kept = [0usize; 10];
+    // SAFETY: it stores registers into an array that is long enough, and changes nothing else.
+    unsafe {
+        std::arch::asm!(
+            "stp x19, x20, [{at}]", "stp x21, x22, [{at}, #16]", "stp x23, x24, [{at}, #32]",
+            "stp x25, x26, [{at}, #48]", "stp x27, x28, [{at}, #64]",
+            at = in(reg) kept.as_mut_ptr(), options(nostack, preserves_flags),
+        );
+    }
+    kept
 }
 
 /// The address of the code behind host-call thunks.
