@@ -55,6 +55,33 @@ fn suites() -> Vec<Suite> {
             files: of_proposal(Proposal::ExtendedConst),
             known_assertions: None,
         },
+        Suite {
+            name: "relaxed-simd",
+            features: WasmFeatures::WASM2 | WasmFeatures::RELAXED_SIMD,
+            files: of_proposal(Proposal::RelaxedSimd),
+            known_assertions: None,
+        },
+        Suite {
+            name: "memory64",
+            features: WasmFeatures::WASM2 | WasmFeatures::MEMORY64,
+            files: of_proposal(Proposal::Memory64),
+            known_assertions: None,
+        },
+        Suite {
+            name: "wide-arithmetic",
+            features: WasmFeatures::WASM2 | WasmFeatures::WIDE_ARITHMETIC,
+            files: of_proposal(Proposal::WideArithmetic),
+            known_assertions: None,
+        },
+        Suite {
+            name: "custom-page-sizes",
+            features: WasmFeatures::WASM2
+                | WasmFeatures::MULTI_MEMORY
+                | WasmFeatures::MEMORY64
+                | WasmFeatures::CUSTOM_PAGE_SIZES,
+            files: of_proposal(Proposal::CustomPageSizes),
+            known_assertions: None,
+        },
     ]
 }
 
@@ -76,6 +103,10 @@ fn configurations() -> Vec<(&'static str, Config)> {
         (
             "anchored, lazy",
             make(|config| config.memory_strategy(MemoryStrategy::Guarded).memory_at_anchor(true)),
+        ),
+        (
+            "checked, deterministic",
+            make(|config| config.memory_strategy(MemoryStrategy::Checked).relaxed_simd_deterministic(true)),
         ),
         ("checked, lazy", make(|config| config.memory_strategy(MemoryStrategy::Checked))),
     ]

@@ -68,13 +68,14 @@ impl Compiler {
 
     /// Everything but the module that decides what code is made: for cache keys (invariant 9).
     pub fn fingerprint(&self) -> String {
-        let Settings { plan, opt_level, target: _, features, deterministic_relaxed_simd, verify_ir } = &self.settings;
+        let Settings { plan, opt_level, target: _, features, deterministic_relaxed_simd, branch_hints, verify_ir } =
+            &self.settings;
         let build = env!("EPSILON_COMPILER_FINGERPRINT");
         let cranelift = cranelift_codegen::VERSION;
         let (triple, flags) = (self.isa.triple(), self.isa.flags().join(" "));
         format!(
             "build {build}; cranelift {cranelift}; {triple}; {flags}; {plan:?}; {opt_level:?}; {:#x?}; \
-             deterministic {deterministic_relaxed_simd}; verify {verify_ir}",
+             deterministic {deterministic_relaxed_simd}; hints {branch_hints}; verify {verify_ir}",
             features.bits()
         )
     }
@@ -84,7 +85,7 @@ impl Compiler {
     /// # Errors
     /// If the module is malformed, invalid, or uses what is not compiled.
     pub fn parse(&self, wasm: &[u8]) -> Result<ParsedModule, CompileError> {
-        parse::parse(wasm, self.settings.features)
+        parse::parse(wasm, self.settings.features, self.settings.branch_hints)
     }
 
     /// Validates all function bodies of the `module` that `wasm` was parsed to.
@@ -194,6 +195,7 @@ impl Compiler {
             layout: &module.layout,
             plan: &self.settings.plan,
             relaxed_simd: self.relaxed_simd,
+            hints: module.hints.of(func),
         };
         let source = FunctionSource { index, reader, validator: &mut validator };
         let config = self.isa.target().frontend_config();

@@ -57,6 +57,7 @@ pub struct Config {
     pub(crate) backtraces: bool,
     pub(crate) verify_ir: bool,
     pub(crate) relaxed_simd_deterministic: bool,
+    pub(crate) branch_hinting: bool,
     pub(crate) compilation: Compilation,
     #[cfg(feature = "cache")]
     pub(crate) cache: Option<crate::CacheConfig>,
@@ -102,6 +103,10 @@ features! {
     wasm_multi_memory => MULTI_MEMORY;
     /// 64-bit memories and tables. On by default.
     wasm_memory64 => MEMORY64;
+    /// Arithmetic on 128-bit integers. Off by default.
+    wasm_wide_arithmetic => WIDE_ARITHMETIC;
+    /// Memories with pages of one byte. Off by default.
+    wasm_custom_page_sizes => CUSTOM_PAGE_SIZES;
     /// Arithmetic in constant expressions. On by default.
     wasm_extended_const => EXTENDED_CONST;
     /// Conversions that saturate instead of trapping. On by default.
@@ -130,6 +135,7 @@ impl Config {
             backtraces: true,
             verify_ir: false,
             relaxed_simd_deterministic: false,
+            branch_hinting: true,
             compilation: Compilation::Lazy,
             #[cfg(feature = "cache")]
             cache: Some(crate::CacheConfig::new()),
@@ -198,6 +204,13 @@ impl Config {
         self
     }
 
+    /// Whether the section `metadata.code.branch_hint` decides which code lies out of the way. On by default. A section
+    /// that is malformed is ignored.
+    pub fn wasm_branch_hinting(&mut self, enable: bool) -> &mut Self {
+        self.branch_hinting = enable;
+        self
+    }
+
     pub(crate) fn compiler_settings(&self, plan: epsilon_abi::MemoryPlan) -> Settings {
         Settings {
             plan,
@@ -208,6 +221,7 @@ impl Config {
             target: Target::Host,
             features: self.features,
             deterministic_relaxed_simd: self.relaxed_simd_deterministic,
+            branch_hints: self.branch_hinting,
             verify_ir: self.verify_ir,
         }
     }

@@ -6,7 +6,7 @@
 
 use super::{FuncTranslator, Translated};
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::types::{F32, F64, I8, I16, I32, I64};
+use cranelift_codegen::ir::types::{F32, F64, I8, I16, I32, I64, I128};
 use cranelift_codegen::ir::{self, InstBuilder};
 use wasmparser::{BlockType, BrTable, HeapType, Ieee32, Ieee64, MemArg, ValType, VisitOperator, VisitSimdOperator};
 
@@ -35,6 +35,12 @@ macro_rules! shape {
     };
     ($t:ident binary ($inst:ident) ()) => {
         Ok($t.binary(|ins, x, y| ins.$inst(x, y)))
+    };
+    ($t:ident wide ($inst:ident) ()) => {
+        Ok($t.wide(|ins, x, y| ins.$inst(x, y)))
+    };
+    ($t:ident multiply_into_wide ($extend:ident) ()) => {
+        Ok($t.multiply_into_wide(|ins, x| ins.$extend(I128, x)))
     };
     ($t:ident is_zero () ()) => {
         Ok($t.is_zero())
@@ -85,7 +91,7 @@ macro_rules! refuse {
     (@function_references $($row:tt)*) => { refuse!(refused "function-references" $($row)*); };
     (@exceptions $($row:tt)*) => { refuse!(refused "exceptions" $($row)*); };
     (@threads $($row:tt)*) => { refuse!(refused "threads" $($row)*); };
-    (@wide_arithmetic $($row:tt)*) => { refuse!(refused "wide-arithmetic" $($row)*); };
+    (@wide_arithmetic $($row:tt)*) => {};
     (@gc $($row:tt)*) => { refuse!(refused "gc" $($row)*); };
     (@custom_descriptors $($row:tt)*) => { refuse!(refused "custom-descriptors" $($row)*); };
     (@legacy_exceptions $($row:tt)*) => { refuse!(refused "legacy-exceptions" $($row)*); };
@@ -309,6 +315,14 @@ impl<'a> VisitOperator<'a> for FuncTranslator<'_> {
         visit_f64_min = binary(fmin);
         visit_f64_max = binary(fmax);
         visit_f64_copysign = binary(fcopysign);
+    }
+
+    // Wide arithmetic: 128 bits as two operands, the low half first.
+    rows! {
+        visit_i64_add128 = wide(iadd);
+        visit_i64_sub128 = wide(isub);
+        visit_i64_mul_wide_s = multiply_into_wide(sextend);
+        visit_i64_mul_wide_u = multiply_into_wide(uextend);
     }
 
     // Conversions. Those to integers trap by themselves, unless they saturate.
