@@ -23,7 +23,7 @@ if command -v rustup >/dev/null && ! rustup target list --installed | grep -qx "
 fi
 
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
-# qemu keeps about 30 bytes for every page that was ever mapped, unmapped or not, and never gives out an address twice
+# qemu keeps about 24 bytes for every page that was ever mapped, unmapped or not, and never gives out an address twice
 # while there is a higher one: reserving memories of 4 GiB again and again takes all memory of the machine. In an
 # address space of its own (-R) it must come back to used addresses.
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64-static -R 512G -L /usr/aarch64-linux-gnu"

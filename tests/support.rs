@@ -4,20 +4,20 @@
 use epsilon::{Config, Engine, Instance, MemoryStrategy, Module, Store};
 
 /// Changes of the default configuration for every memory plan, by name.
-pub const PLANS: [(&str, fn(&mut Config)); 3] = [
-    ("guarded", |config| drop(config.memory_strategy(MemoryStrategy::Guarded).memory_at_anchor(false))),
-    ("anchored", |config| drop(config.memory_strategy(MemoryStrategy::Guarded).memory_at_anchor(true))),
-    ("checked", |config| drop(config.memory_strategy(MemoryStrategy::Checked))),
+pub const PLANS: [(&str, fn(&mut Config) -> &mut Config); 3] = [
+    ("guarded", |config| config.memory_strategy(MemoryStrategy::Guarded).memory_at_anchor(false)),
+    ("anchored", |config| config.memory_strategy(MemoryStrategy::Guarded).memory_at_anchor(true)),
+    ("checked", |config| config.memory_strategy(MemoryStrategy::Checked)),
 ];
 
 /// An engine in each memory plan.
 pub fn engines() -> Vec<(&'static str, Engine)> {
-    engines_with(|_| {})
+    engines_with(|config| config)
 }
 
 /// As [`engines`], with further changes.
-pub fn engines_with(change: impl Fn(&mut Config)) -> Vec<(&'static str, Engine)> {
-    let engine = |(name, plan): &(&'static str, fn(&mut Config))| {
+pub fn engines_with(change: impl Fn(&mut Config) -> &mut Config) -> Vec<(&'static str, Engine)> {
+    let engine = |(name, plan): &(&'static str, fn(&mut Config) -> &mut Config)| {
         let mut config = Config::new();
         plan(&mut config);
         change(&mut config);

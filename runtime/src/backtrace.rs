@@ -179,16 +179,15 @@ impl<'a> Walk<'a> {
     /// Walks from a frame pointer outwards, through all activations.
     fn run(mut self, mut fp: usize) -> WasmBacktrace {
         let mut activation = self.store.activation;
-        if !self.store.runtime.settings().backtraces {
-            activation = std::ptr::null();
-        }
         while !activation.is_null() {
-            if !self.ended {
+            // SAFETY: activations are records on the host's stack of calls that have not returned.
+            let (outer_fp, previous) = unsafe { ((*activation).exit_fp, (*activation).previous) };
+            // An activation that ends before it has run anything leaves the exit record of the one further out.
+            if !self.ended && fp != outer_fp {
                 self.walk_activation(fp);
             }
             self.ended = false;
-            // SAFETY: activations are records on the host's stack of calls that have not returned.
-            (fp, activation) = unsafe { ((*activation).exit_fp, (*activation).previous) };
+            (fp, activation) = (outer_fp, previous);
         }
         let kept = self.inner.len() + self.outer.len();
         let omitted_at = self.inner.len();

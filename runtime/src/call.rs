@@ -90,13 +90,12 @@ fn finish_landed(store: &mut StoreInner, activation: &Activation) -> Result<()> 
     // First, while the frames are still there to be walked.
     let outcome = trap::outcome(store);
     end(store, activation);
+    // Whatever host functions further out made of the interruption: here it ends.
+    if !store.is_running() && std::mem::take(&mut store.interrupted) {
+        store.vm.pending.store(0, Ordering::Release);
+    }
     match outcome {
-        Ok(error) => {
-            if error.trap() == Some(Trap::Interrupt) && !store.is_running() {
-                store.vm.pending.store(0, Ordering::Release);
-            }
-            Err(error)
-        }
+        Ok(error) => Err(error),
         Err(payload) => std::panic::resume_unwind(payload),
     }
 }

@@ -128,9 +128,11 @@ impl Error {
         }
     }
 
+    /// With the guest's frames, unless it has them from an activation further in: walking the same frames once more
+    /// at every level would take time that grows with the square of their number.
     #[cold]
-    pub(crate) fn with_backtrace(mut self, backtrace: WasmBacktrace) -> Self {
-        self.0.backtrace.get_or_insert(backtrace);
+    pub(crate) fn with_backtrace(mut self, walk: impl FnOnce() -> Option<WasmBacktrace>) -> Self {
+        self.0.backtrace = self.0.backtrace.take().or_else(walk);
         self
     }
 

@@ -13,6 +13,9 @@ use std::cell::RefCell;
 /// Frames up to this size are not probed, so the guard must be at least as large.
 pub const GUARD_BYTES: usize = 64 << 10;
 
+/// A larger stack is asked of the system at this size, and refused by it: no address space for users is larger.
+const MAX_BYTES: usize = 1 << 47;
+
 /// A stack for wasm code.
 #[derive(Debug)]
 pub struct WasmStack {
@@ -40,6 +43,7 @@ impl WasmStack {
     /// This thread's spare stack if it has the right size, else a new one.
     #[inline]
     pub fn take(usable_bytes: usize) -> Result<Self> {
+        let usable_bytes = usable_bytes.min(MAX_BYTES);
         let spare = SPARE.try_with(|spare| spare.borrow_mut().take()).ok().flatten();
         match spare {
             Some(stack) if stack.usable_bytes() == round_to_pages(usable_bytes) => Ok(stack),

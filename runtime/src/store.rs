@@ -85,6 +85,8 @@ pub struct StoreInner {
     pub(crate) extern_refs: Vec<Arc<dyn Any + Send + Sync>>,
     /// What ended an activation, until `call` picks it up.
     pub(crate) unwind: Option<Unwind>,
+    /// Whether an interruption has ended an activation, and is to be forgotten when the outermost one has ended.
+    pub(crate) interrupted: bool,
     /// The wasm stack, while any activation runs.
     pub(crate) stack: Option<WasmStack>,
     /// The innermost activation's record.
@@ -194,6 +196,7 @@ impl StoreInner {
             functions: Functions::default(),
             extern_refs: Vec::new(),
             unwind: None,
+            interrupted: false,
             stack: None,
             activation: std::ptr::null(),
             host_anchor: Box::new(VmContext {

@@ -49,14 +49,24 @@ pub fn outcome(store: &mut StoreInner) -> Result<Error, Box<dyn Any + Send>> {
     let unwind = store.unwind.take();
     if fault.signal != 0 {
         let code = classify(store, &fault);
-        return Ok(Error::from(code).with_backtrace(WasmBacktrace::of_fault(store, &fault)));
+        store.interrupted |= code == Trap::Interrupt;
+        return Ok(Error::from(code).with_backtrace(|| wanted(store, |store| WasmBacktrace::of_fault(store, &fault))));
     }
-    match unwind {
-        Some(Unwind::Trap(code)) => Ok(Error::from(code).with_backtrace(WasmBacktrace::of_exit(store))),
-        Some(Unwind::Host(source)) => Ok(Error::host(source).with_backtrace(WasmBacktrace::of_exit(store))),
-        Some(Unwind::Panic(payload)) => Err(payload),
-        None => Ok(Error::from(Trap::Interrupt).with_backtrace(WasmBacktrace::of_exit(store))),
-    }
+    let error = match unwind {
+        Some(Unwind::Trap(code)) => Error::from(code),
+        Some(Unwind::Host(source)) => Error::host(source),
+        Some(Unwind::Panic(payload)) => return Err(payload),
+        None => {
+            store.interrupted = true;
+            Trap::Interrupt.into()
+        }
+    };
+    Ok(error.with_backtrace(|| wanted(store, WasmBacktrace::of_exit)))
+}
+
+/// The guest's frames, if the engine wants them with errors.
+fn wanted(store: &StoreInner, walk: impl FnOnce(&StoreInner) -> WasmBacktrace) -> Option<WasmBacktrace> {
+    store.runtime.settings().backtraces.then(|| walk(store))
 }
 
 /// What a fault means. A fault that no trap site explains is a bug of ours; going on would be worse than ending.

@@ -241,12 +241,12 @@ fn items_of_another_store_are_refused_or_panic() {
         assert!(matches!(error.kind(), ErrorKind::WrongStore { .. }), "{error}");
     }
     let panics: [fn(&mut Store<()>, Memory, Table, Global, Instance); 6] = [
-        |store, memory, _, _, _| drop(memory.data(&*store).len()),
-        |store, memory, _, _, _| drop(memory.size(&*store)),
-        |store, _, table, _, _| drop(table.get(store, 0)),
-        |store, _, table, _, _| drop(table.size(&*store)),
-        |store, _, _, global, _| drop(global.get(store)),
-        |store, _, _, _, instance| drop(instance.get_export(store, "m")),
+        |store, memory, _, _, _| _ = memory.data(&*store).len(),
+        |store, memory, _, _, _| _ = memory.size(&*store),
+        |store, _, table, _, _| _ = table.get(store, 0),
+        |store, _, table, _, _| _ = table.size(&*store),
+        |store, _, _, global, _| _ = global.get(store),
+        |store, _, _, _, instance| _ = instance.get_export(store, "m"),
     ];
     for panics in panics {
         let call = std::panic::AssertUnwindSafe(|| panics(&mut here, memory, table, global, other));

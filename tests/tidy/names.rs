@@ -17,7 +17,8 @@ const BORDERS: [Border; 4] = [
     Border {
         names: &["anyhow"],
         around: &[""],
-        inside: &["crates/cli/"],
+        // The benchmarks are a program, and a package outside of the workspace.
+        inside: &["crates/cli/", "benches/"],
         mend: "anyhow is for crates/cli alone; make an error enum with thiserror",
     },
     Border {

@@ -42,10 +42,9 @@ impl Directory {
     fn parse(text: OsString) -> Self {
         let bytes = text.as_bytes();
         match bytes.windows(2).position(|pair| pair == b"::") {
-            Some(at) => Self {
-                host: OsStr::from_bytes(&bytes[..at]).into(),
-                guest: OsStr::from_bytes(&bytes[at + 2..]).into(),
-            },
+            Some(at) => {
+                Self { host: OsStr::from_bytes(&bytes[..at]).into(), guest: OsStr::from_bytes(&bytes[at + 2..]).into() }
+            }
             None => Self { host: text.clone().into(), guest: text },
         }
     }

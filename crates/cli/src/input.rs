@@ -3,6 +3,7 @@
 use crate::options;
 use crate::report::Advice;
 use anyhow::{Context as _, Result};
+use clap::CommandFactory as _;
 use epsilon::{CompileError, Engine, ErrorKind, Module};
 use std::borrow::Cow;
 use std::io::{self, Read as _};
@@ -34,7 +35,7 @@ impl Input {
             false => bytes,
         };
         if wasm.starts_with(b"\0asm") && wasm.get(6..8) == Some(&[1, 0]) {
-            return Err(Advice::new(
+            return Err(Advice::error(
                 format!("cannot load `{name}`: this is a component; Epsilon runs core modules"),
                 "build the program for WASI preview 1 (with Rust: `--target wasm32-wasip1`), or take the core module \
                  out of the component",
@@ -58,19 +59,20 @@ impl Input {
         let what = format!("cannot load `{}`", self.name);
         let ErrorKind::Module(source) = error.kind() else { return anyhow::Error::new(error).context(what) };
         match source.downcast_ref::<CompileError>() {
-            Some(CompileError::NotWasm) => Advice::new(
+            Some(CompileError::NotWasm) => Advice::error(
                 format!("{what}: {error}"),
                 "modules are files in the binary format (.wasm) or in the text format (.wat)",
             ),
-            Some(CompileError::Invalid { .. }) if self.is_text => {
-                Advice::new(format!("{what}: {error}"), "the offset is into the binary format that the text stands for")
-            }
-            Some(CompileError::Invalid { .. }) => Advice::new(
+            Some(CompileError::Invalid { .. }) if self.is_text => Advice::error(
+                format!("{what}: {error}"),
+                "the offset is into the binary format that the text stands for",
+            ),
+            Some(CompileError::Invalid { .. }) => Advice::error(
                 format!("{what}: {error}"),
                 "the file is damaged or incomplete, or what wrote it did it wrong; build it or fetch it again",
             ),
             Some(CompileError::Unsupported { what: used, offset, switch: Some(switch) }) => {
-                Advice::new(format!("{what}: {used} (at offset {offset:#x})"), help_with_switch(switch))
+                Advice::error(format!("{what}: {used} (at offset {offset:#x})"), help_with_switch(switch))
             }
             _ => anyhow::anyhow!("{what}: {error}"),
         }
@@ -99,11 +101,18 @@ fn cannot_read(name: &str, path: &Path, error: &io::Error) -> anyhow::Error {
     let message = format!("cannot read `{name}`: {error}");
     let looks_like_a_command = path.extension().is_none() && path.components().count() == 1;
     match error.kind() {
-        io::ErrorKind::NotFound if looks_like_a_command => {
-            Advice::new(message, "it is no command either; `epsilon --help` lists the commands")
+        io::ErrorKind::NotFound if crate::Cli::command().find_subcommand(name).is_some() => {
+            Advice::error(message, format!("commands come before options: `epsilon {name} [OPTIONS] …`"))
         }
-        io::ErrorKind::NotFound => Advice::new(message, "check the spelling; names are relative to the current directory"),
-        io::ErrorKind::IsADirectory => Advice::new(message, "name the module in it; `--dir` gives directories to a guest"),
+        io::ErrorKind::NotFound if looks_like_a_command => {
+            Advice::error(message, "it is no command either; `epsilon --help` lists the commands")
+        }
+        io::ErrorKind::NotFound => {
+            Advice::error(message, "check the spelling; names are relative to the current directory")
+        }
+        io::ErrorKind::IsADirectory => {
+            Advice::error(message, "name the module in it; `--dir` gives directories to a guest")
+        }
         _ => anyhow::anyhow!(message),
     }
 }

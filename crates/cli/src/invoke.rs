@@ -5,6 +5,7 @@ use anyhow::Result;
 use epsilon::{ExternType, FuncType, HeapType, Module, Val, ValType};
 use std::ffi::OsString;
 use std::fmt::Write as _;
+use std::ops::RangeInclusive;
 
 /// A function to call, with its arguments.
 #[derive(Debug)]
@@ -24,11 +25,11 @@ impl Call {
             Some(ExternType::Func(ty)) => ty,
             Some(other) => {
                 let message = format!("`{name}` of `{module_name}` is no function, but a {other}");
-                return Err(Advice::new(message, functions(module)));
+                return Err(Advice::error(message, functions(module)));
             }
             None => {
                 let message = format!("`{module_name}` exports no function `{name}`");
-                return Err(Advice::new(message, functions(module)));
+                return Err(Advice::error(message, functions(module)));
             }
         };
         if words.len() != ty.params.len() {
@@ -38,7 +39,10 @@ impl Call {
         for (n, (ty_wanted, word)) in ty.params.iter().zip(words).enumerate() {
             let Some(value) = word.to_str().and_then(|word| parse(word, *ty_wanted)) else {
                 let message = format!("argument {} of `{name}`: {word:?} is no {ty_wanted}", n + 1);
-                return Err(Advice::new(message, format!("{}; the function is {name} {ty}", how_to_write(*ty_wanted))));
+                return Err(Advice::error(
+                    message,
+                    format!("{}; the function is {name} {ty}", how_to_write(*ty_wanted)),
+                ));
             };
             arguments.push(value);
         }
@@ -80,19 +84,18 @@ pub fn functions(module: &Module) -> String {
 }
 
 fn wrong_count(name: &str, ty: &FuncType, count: usize) -> anyhow::Error {
-    let wanted = ty.params.len();
     let message = match ty.params.get(count) {
-        Some(missing) => format!("argument {} of `{name}` is missing: the function takes {wanted}, the next is an {missing}", count + 1),
-        None => format!("argument {} of `{name}` is one too many: the function takes {wanted}", wanted + 1),
+        Some(missing) => format!("argument {} of `{name}` is missing; it is of type {missing}", count + 1),
+        None => format!("argument {} of `{name}` is one too many", ty.params.len() + 1),
     };
-    Advice::new(message.replace("is an v128", "is a v128"), format!("the function is {name} {ty}"))
+    Advice::error(message, format!("the function is {name} {ty}"))
 }
 
 /// The value that a word stands for.
 fn parse(word: &str, ty: ValType) -> Option<Val> {
     match ty {
-        ValType::I32 => integer(word).filter(|n| (i128::from(i32::MIN)..=i128::from(u32::MAX)).contains(n)).map(|n| Val::I32(n as i32)),
-        ValType::I64 => integer(word).filter(|n| (i128::from(i64::MIN)..=i128::from(u64::MAX)).contains(n)).map(|n| Val::I64(n as i64)),
+        ValType::I32 => integer(word, i32::MIN.into()..=u32::MAX.into()).map(|n| Val::I32(n as i32)),
+        ValType::I64 => integer(word, i64::MIN.into()..=u64::MAX.into()).map(|n| Val::I64(n as i64)),
         ValType::F32 => word.parse().ok().map(|n: f32| Val::F32(n.to_bits())),
         ValType::F64 => word.parse().ok().map(|n: f64| Val::F64(n.to_bits())),
         ValType::V128 => vector(word).map(Val::V128),
@@ -114,13 +117,14 @@ fn how_to_write(ty: ValType) -> String {
     }
 }
 
-fn integer(word: &str) -> Option<i128> {
+/// An integer in this range: signed and unsigned numbers are both accepted.
+fn integer(word: &str, range: RangeInclusive<i128>) -> Option<i128> {
     let (negative, digits) = match word.strip_prefix('-') {
         Some(digits) => (true, digits),
         None => (false, word.strip_prefix('+').unwrap_or(word)),
     };
-    let magnitude = vector(digits).and_then(|n| i128::try_from(n).ok())?;
-    Some(if negative { -magnitude } else { magnitude })
+    let magnitude = i128::try_from(vector(digits)?).ok()?;
+    Some(if negative { -magnitude } else { magnitude }).filter(|n| range.contains(n))
 }
 
 /// 128 bits: decimal or hexadecimal, with underscores between digits as in the text format.
@@ -156,7 +160,14 @@ mod tests {
 
     #[test]
     fn integers_may_be_signed_or_not_and_must_fit() {
-        let cases = [("0", 0), ("-1", 0xffff_ffff), ("4294967295", 0xffff_ffff), ("0xFF", 255), ("-0x10", 0xffff_fff0), ("1_000", 1000)];
+        let cases = [
+            ("0", 0),
+            ("-1", 0xffff_ffff),
+            ("4294967295", 0xffff_ffff),
+            ("0xFF", 255),
+            ("-0x10", 0xffff_fff0),
+            ("1_000", 1000),
+        ];
         for (word, value) in cases {
             assert_eq!(bits(word, ValType::I32), Some(value), "{word}");
         }
@@ -181,7 +192,14 @@ mod tests {
 
     #[test]
     fn results_are_lines() {
-        let results = vec![Val::I32(-1), Val::I64(i64::MIN), Val::from(0.1f32), Val::from(-0.0f64), Val::V128(255), Val::FuncRef(None)];
+        let results = vec![
+            Val::I32(-1),
+            Val::I64(i64::MIN),
+            Val::from(0.1f32),
+            Val::from(-0.0f64),
+            Val::V128(255),
+            Val::FuncRef(None),
+        ];
         let call = Call { name: "f".into(), arguments: Vec::new(), results };
         let vector = "0x000000000000000000000000000000ff";
         assert_eq!(call.results_text(), format!("-1\n-9223372036854775808\n0.1\n-0\n{vector}\nnull\n"));

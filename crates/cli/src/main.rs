@@ -61,13 +61,14 @@ enum Command {
 
 fn main() {
     let cli = Cli::parse();
-    let result = report::end_quietly_on_broken_pipe().and_then(|()| match cli.command.unwrap_or(Command::Run(cli.run)) {
-        Command::Run(command) => command.execute(),
-        Command::Wast(command) => command.execute(),
-        Command::Validate(command) => command.execute(),
-        Command::Inspect(command) => command.execute(),
-        Command::Completions(command) => command.execute(),
-    });
+    let result =
+        report::end_quietly_on_broken_pipe().and_then(|()| match cli.command.unwrap_or(Command::Run(cli.run)) {
+            Command::Run(command) => command.execute(),
+            Command::Wast(command) => command.execute(),
+            Command::Validate(command) => command.execute(),
+            Command::Inspect(command) => command.execute(),
+            Command::Completions(command) => command.execute(),
+        });
     // Without running destructors: the system takes back memory faster than we give it.
     std::process::exit(result.unwrap_or_else(|error| {
         report::error(&error);

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, anyhow};
 use clap::Args;
-use epsilon::{Config, MemoryStrategy, OptLevel};
+use epsilon::{CacheConfig, Compilation, Config, MemoryStrategy, OptLevel};
 use std::time::Duration;
 
 /// All that the two flags set.
@@ -118,6 +118,23 @@ const OPTIMIZE: &[Row] = &[
     }),
     row("memory-at-anchor", "y|n", "Whether code knows where its memory is without looking", |o, v| {
         o.config.memory_at_anchor(switch(v)?);
+        Ok(())
+    }),
+    row(
+        "compilation",
+        "lazy|eager",
+        "When functions are compiled: when first called, or all before the start",
+        |o, v| {
+            o.config.compilation(match v {
+                "lazy" => Compilation::Lazy,
+                "eager" => Compilation::Eager,
+                _ => return Err(format!("`{v}` is neither lazy nor eager")),
+            });
+            Ok(())
+        },
+    ),
+    row("cache", "y|n", "Whether compiled code is kept for the next run; y by default", |o, v| {
+        o.config.cache(switch(v)?.then(CacheConfig::default));
         Ok(())
     }),
 ];
@@ -253,7 +270,7 @@ fn size_bytes(value: &str) -> Result<usize, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Options, Setting, WASM, OPTIMIZE, size_bytes, time};
+    use super::{OPTIMIZE, Options, Setting, WASM, size_bytes, time};
     use std::time::Duration;
 
     #[test]
@@ -283,7 +300,8 @@ mod tests {
         for rows in [WASM, OPTIMIZE] {
             for (n, row) in rows.iter().enumerate() {
                 assert!(rows[..n].iter().all(|other| other.key != row.key), "{}", row.key);
-                let values: Vec<&str> = row.value.split('|').filter(|v| v.starts_with(|c: char| !c.is_uppercase())).collect();
+                let values: Vec<&str> =
+                    row.value.split('|').filter(|v| v.starts_with(|c: char| !c.is_uppercase())).collect();
                 for value in values {
                     assert!(row.set(&mut Options::default(), value).is_ok(), "{}={value}", row.key);
                 }

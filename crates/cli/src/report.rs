@@ -24,7 +24,7 @@ pub struct Advice {
 
 impl Advice {
     /// An error that says what happened, and what to do.
-    pub fn new(message: impl Into<String>, help: impl Into<String>) -> anyhow::Error {
+    pub fn error(message: impl Into<String>, help: impl Into<String>) -> anyhow::Error {
         anyhow::Error::new(Self { message: message.into(), help: help.into() })
     }
 }
@@ -56,7 +56,9 @@ pub fn guest_end(name: &str, error: &Error) {
     };
     push_backtrace(&mut text, error);
     let help = match error.trap() {
-        Some(Trap::StackOverflow) => Some("if the recursion is meant to be this deep, `-W max-wasm-stack=64M` gives room"),
+        Some(Trap::StackOverflow) => {
+            Some("if the recursion is meant to be this deep, `-W max-wasm-stack=64M` gives room")
+        }
         _ => None,
     };
     print(&text, help);

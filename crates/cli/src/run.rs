@@ -9,7 +9,7 @@ use crate::stop::{Cause, Stop};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use epsilon::{Engine, ErrorKind, ImportType, Instance, Linker, Module, Store};
+use epsilon::{Engine, ErrorKind, ExternType, FuncType, ImportType, Instance, Linker, Module, Store};
 use epsilon_wasi::Exit;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 pub struct RunCommand {
     /// A module in the binary or the text format, `-` for the standard input; then the guest's arguments
     // One list, so that what follows the file is never taken for an option of ours.
-    #[arg(value_name = "FILE [ARGS]", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(value_name = "FILE [ARGS]", required = true, trailing_var_arg = true)]
     words: Vec<OsString>,
     /// Call this function with the arguments, instead of running the program, and print its results
     #[arg(long, value_name = "FUNCTION")]
@@ -83,7 +83,7 @@ impl RunCommand {
             None if can_start(&module, &input.wasm) => None,
             None => {
                 let message = format!("`{}` is no program: it does not export `_start`", input.name);
-                return Err(Advice::new(message, invoke::functions(&module)));
+                return Err(Advice::error(message, invoke::functions(&module)));
             }
         };
         // The arguments of a call are not those of the program around it.
@@ -149,9 +149,12 @@ impl Session {
 
     /// Calls a function without parameters and results, if the module exports it.
     fn call_if_there(&mut self, module: &Module, instance: Instance, name: &str) -> Result<()> {
-        if module.get_export(name).is_some_and(|ty| ty.func().is_some()) {
-            instance.get_typed_func::<(), ()>(&mut self.store, name)?.call(&mut self.store, ())?;
+        let Some(ExternType::Func(ty)) = module.get_export(name) else { return Ok(()) };
+        if ty != FuncType::default() {
+            let message = format!("`{name}` has the type {ty}, where it must have {}", FuncType::default());
+            return Err(Advice::error(message, format!("`--invoke {name}` calls it with arguments")));
         }
+        instance.get_typed_func::<(), ()>(&mut self.store, name)?.call(&mut self.store, ())?;
         Ok(())
     }
 
@@ -175,7 +178,7 @@ impl Session {
         match error.kind() {
             ErrorKind::Import { .. } => Err(self.unknown_imports(module, name).unwrap_or(error.into())),
             ErrorKind::Limit(message) if error.backtrace().is_none() => {
-                Err(Advice::new(format!("cannot instantiate `{name}`: {message}"), "the limits are set with `-W`"))
+                Err(Advice::error(format!("cannot instantiate `{name}`: {message}"), "the limits are set with `-W`"))
             }
             _ => Err(error.into()),
         }
@@ -183,9 +186,8 @@ impl Session {
 
     /// The error for a module with imports that nothing here provides.
     fn unknown_imports(&mut self, module: &Module, name: &str) -> Option<anyhow::Error> {
-        let is_unknown = |import: &ImportType<'_>| {
-            self.linker.get(&mut self.store, import.module(), import.name()).is_none()
-        };
+        let is_unknown =
+            |import: &ImportType<'_>| self.linker.get(&mut self.store, import.module(), import.name()).is_none();
         let unknown: Vec<_> = module.imports().filter(is_unknown).collect();
         let first = unknown.first()?;
         let mut message = format!("`{name}` imports what is not there:");
@@ -196,15 +198,12 @@ impl Session {
         if unknown.iter().all(|import| import.ty().func().is_some()) {
             help += "; with `--unknown-imports-trap` they trap when they are called";
         }
-        Some(Advice::new(message, help))
+        Some(Advice::error(message, help))
     }
 
     /// The exit code of a guest that did not return.
     fn end_code(&self, error: anyhow::Error) -> Result<i32> {
-        let error = match error.downcast::<epsilon::Error>() {
-            Ok(error) => error,
-            Err(error) => return Err(error),
-        };
+        let error = error.downcast::<epsilon::Error>()?;
         if let Some(Exit(code)) = error.downcast_ref::<Exit>() {
             return Ok(*code);
         }
@@ -226,7 +225,9 @@ impl Session {
 fn help_for_import(module: &str, name: &str) -> String {
     let reason = match (module, name) {
         ("wasi", "thread-spawn") => "the module uses threads of WASI, which Epsilon does not have; build it without",
-        ("wasi_snapshot_preview1" | "wasi_unstable", _) => "this is no call of WASI preview 1, but of an extension of it",
+        ("wasi_snapshot_preview1" | "wasi_unstable", _) => {
+            "this is no call of WASI preview 1, but of an extension of it"
+        }
         _ if module.starts_with("wasix_") => "the module is built for WASIX; build it for WASI preview 1",
         _ if module.starts_with("wasi:") => "the module is made for a component; build it for WASI preview 1",
         _ if module.starts_with("__wbindgen") || module == "wbg" => {

@@ -25,8 +25,8 @@ impl ValidateCommand {
         let engine = Engine::new(&options.config)?;
         let mut code = 0;
         for path in &self.files {
-            match Input::read(path).and_then(|input| input.validate(&engine)) {
-                Ok(()) => println!("{}: valid", path.display()),
+            match Input::read(path).and_then(|input| input.validate(&engine).map(|()| input.name)) {
+                Ok(name) => println!("{name}: valid"),
                 Err(error) => {
                     report::error(&error);
                     code = report::EXIT_ERROR;

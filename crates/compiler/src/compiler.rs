@@ -66,18 +66,23 @@ impl Compiler {
         &self.settings
     }
 
-    /// Everything but the module that decides what code is made: for cache keys (invariant 9).
-    pub fn fingerprint(&self) -> String {
+    /// Everything but the module that decides what code is made, by name: for cache keys (invariant 9), and to say what
+    /// differs. `processor` lists features; code runs on a processor that has more of them.
+    pub fn fingerprint(&self) -> Vec<(&'static str, String)> {
         let Settings { plan, opt_level, target: _, features, deterministic_relaxed_simd, branch_hints, verify_ir } =
             &self.settings;
-        let build = env!("EPSILON_COMPILER_FINGERPRINT");
-        let cranelift = cranelift_codegen::VERSION;
-        let (triple, flags) = (self.isa.triple(), self.isa.flags().join(" "));
-        format!(
-            "build {build}; cranelift {cranelift}; {triple}; {flags}; {plan:?}; {opt_level:?}; {:#x?}; \
-             deterministic {deterministic_relaxed_simd}; hints {branch_hints}; verify {verify_ir}",
-            features.bits()
-        )
+        let (processor, flags): (Vec<String>, Vec<String>) =
+            self.isa.flags().into_iter().partition(|flag| flag.starts_with("has_") || flag.starts_with("use_"));
+        let present = processor.into_iter().filter(|flag| flag.ends_with("=true")).collect::<Vec<_>>();
+        vec![
+            ("version", concat!(env!("CARGO_PKG_VERSION"), " ", env!("EPSILON_COMPILER_FINGERPRINT")).into()),
+            ("code generator", cranelift_codegen::VERSION.into()),
+            ("target", self.isa.triple()),
+            ("processor", present.join(" ")),
+            ("memory plan", format!("{plan:?}")),
+            ("features", format!("{:#x}, deterministic {deterministic_relaxed_simd}", features.bits())),
+            ("settings", format!("{opt_level:?}, hints {branch_hints}, verify {verify_ir}, {}", flags.join(" "))),
+        ]
     }
 
     /// Parses a module, and validates everything but its function bodies.

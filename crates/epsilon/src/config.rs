@@ -59,6 +59,8 @@ pub struct Config {
     pub(crate) relaxed_simd_deterministic: bool,
     pub(crate) branch_hinting: bool,
     pub(crate) compilation: Compilation,
+    /// Another machine: its triple, and features of its processor.
+    pub(crate) target: Option<(String, Vec<String>)>,
     #[cfg(feature = "cache")]
     pub(crate) cache: Option<crate::CacheConfig>,
 }
@@ -137,6 +139,7 @@ impl Config {
             relaxed_simd_deterministic: false,
             branch_hinting: true,
             compilation: Compilation::Lazy,
+            target: None,
             #[cfg(feature = "cache")]
             cache: Some(crate::CacheConfig::new()),
         }
@@ -158,6 +161,14 @@ impl Config {
     #[cfg(feature = "cache")]
     pub fn cache(&mut self, cache: Option<crate::CacheConfig>) -> &mut Self {
         self.cache = cache;
+        self
+    }
+
+    /// Compiles for another machine, such as `aarch64-unknown-linux-gnu`: modules can then be precompiled, not run. Code
+    /// uses the least that Epsilon requires of such a processor, and the `cpu_features` given, by Cranelift's names,
+    /// such as `has_avx2`.
+    pub fn target(&mut self, triple: impl Into<String>, cpu_features: &[&str]) -> &mut Self {
+        self.target = Some((triple.into(), cpu_features.iter().map(|feature| (*feature).to_owned()).collect()));
         self
     }
 
@@ -218,7 +229,12 @@ impl Config {
                 OptLevel::None => epsilon_compiler::OptLevel::None,
                 OptLevel::Speed => epsilon_compiler::OptLevel::Speed,
             },
-            target: Target::Host,
+            target: match &self.target {
+                None => Target::Host,
+                Some((triple, cpu_features)) => {
+                    Target::Named { triple: triple.clone(), cpu_features: cpu_features.clone() }
+                }
+            },
             features: self.features,
             deterministic_relaxed_simd: self.relaxed_simd_deterministic,
             branch_hints: self.branch_hinting,

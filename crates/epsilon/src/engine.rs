@@ -19,6 +19,8 @@ struct Inner {
     compiler: Arc<Compiler>,
     runtime: Arc<Runtime>,
     compilation: Compilation,
+    /// The machine that code is made for, if it is not this one.
+    target: Option<String>,
     workers: Workers,
     #[cfg(feature = "cache")]
     cache: Result<Arc<Cache>, String>,
@@ -48,6 +50,7 @@ impl Engine {
             compiler: Arc::new(compiler),
             runtime: Arc::new(Runtime::new(settings)),
             compilation: config.compilation,
+            target: config.target.as_ref().map(|(triple, _)| triple.clone()),
             workers: Workers::default(),
             #[cfg(feature = "cache")]
             cache: open_cache(config),
@@ -61,6 +64,16 @@ impl Engine {
 
     pub(crate) fn compiler(&self) -> &Arc<Compiler> {
         &self.0.compiler
+    }
+
+    /// Refuses to run what is compiled for another machine.
+    pub(crate) fn check_target(&self) -> Result<()> {
+        match &self.0.target {
+            None => Ok(()),
+            Some(target) => Err(Error::misuse(format!(
+                "this engine compiles for {target}; its modules can be precompiled, and run by an engine there"
+            ))),
+        }
     }
 
     pub(crate) fn compilation(&self) -> Compilation {

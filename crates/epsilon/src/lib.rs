@@ -25,6 +25,8 @@
 //! one, such as [`Memory::data`], panic and say so.
 #![deny(unsafe_code)]
 
+#[cfg(feature = "cache")]
+mod artifact;
 #[cfg(feature = "compiler")]
 mod background;
 #[cfg(feature = "cache")]
@@ -43,6 +45,8 @@ mod module;
 mod source;
 mod symbols;
 
+#[cfg(feature = "cache")]
+pub use artifact::{ArtifactKey, Precompiled};
 #[cfg(feature = "cache")]
 pub use cache::{Cache, CacheConfig, CacheEntryInfo, CacheStatus};
 #[cfg(feature = "compiler")]

@@ -3,6 +3,8 @@
 use crate::background::Likely;
 #[cfg(feature = "cache")]
 use crate::cache::CachedModule;
+#[cfg(feature = "cache")]
+use crate::source::Stored;
 use crate::config::Compilation;
 use crate::engine::Engine;
 use crate::externs::{ExportType, ExternType, ImportType};
@@ -77,7 +79,13 @@ impl Module {
     /// # Errors
     /// As [`Module::new`].
     pub fn from_binary(engine: &Engine, wasm: &[u8]) -> Result<Self> {
-        let source = Arc::new(open_source(engine, wasm)?);
+        Self::from_source(engine, open_source(engine, wasm)?)
+    }
+
+    /// A module whose functions come from `source`.
+    pub(crate) fn from_source(engine: &Engine, source: ModuleSource) -> Result<Self> {
+        engine.check_target()?;
+        let source = Arc::new(source);
         source.validate().map_err(Error::module)?;
         let bodies: usize = source.parsed.info.bodies.iter().map(|body| body.len()).sum();
         let linked = LinkedModule::new(
@@ -104,10 +112,12 @@ impl Module {
     /// Whether the module came from the cache, and why not.
     #[cfg(feature = "cache")]
     pub fn cache_status(&self) -> crate::CacheStatus {
-        match (&self.source.cached, self.engine.cache()) {
-            (Some(cached), _) => cached.status(),
-            (None, Ok(_)) => crate::CacheStatus::Unused { reason: "the module is too small to gain from it".into() },
-            (None, Err(reason)) => crate::CacheStatus::Unused { reason: reason.to_owned() },
+        let unused = |reason: &str| crate::CacheStatus::Unused { reason: reason.to_owned() };
+        match (&self.source.stored, self.engine.cache()) {
+            (Stored::Cache(cached), _) => cached.status(),
+            (Stored::Artifact(_), _) => unused("the module was loaded from an artifact"),
+            (Stored::Nothing, Ok(_)) => unused("the module is too small to gain from it"),
+            (Stored::Nothing, Err(reason)) => unused(reason),
         }
     }
 
@@ -161,6 +171,11 @@ impl Module {
     /// The engine that it was compiled by.
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// The module's binary.
+    pub fn wasm(&self) -> &[u8] {
+        self.linked.wasm()
     }
 
     /// The module's name, from the `name` section.
@@ -233,12 +248,12 @@ fn open_source(engine: &Engine, wasm: &[u8]) -> Result<ModuleSource> {
         wasm: wasm.into(),
         likely: Likely::default(),
         #[cfg(feature = "cache")]
-        cached,
+        stored: cached.map_or(Stored::Nothing, Stored::Cache),
     })
 }
 
 /// The binary format of a module in either format.
-fn to_binary<'a>(bytes: &'a [u8], path: Option<&Path>) -> Result<Cow<'a, [u8]>> {
+pub(crate) fn to_binary<'a>(bytes: &'a [u8], path: Option<&Path>) -> Result<Cow<'a, [u8]>> {
     if bytes.starts_with(b"\0asm") {
         return Ok(Cow::Borrowed(bytes));
     }

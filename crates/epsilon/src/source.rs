@@ -4,6 +4,8 @@ use crate::HostError;
 use crate::background::Likely;
 #[cfg(feature = "cache")]
 use crate::cache::CachedModule;
+#[cfg(feature = "cache")]
+use crate::cache::entry::Entry;
 use epsilon_abi::{CompiledFunction, DefinedFuncIndex};
 use epsilon_compiler::{Compiler, ParsedModule, Scratch};
 use epsilon_runtime::{Demand, FunctionSource, host_stack_left_bytes};
@@ -35,19 +37,41 @@ pub struct ModuleSource {
     pub wasm: Arc<[u8]>,
     pub likely: Likely,
     #[cfg(feature = "cache")]
-    pub cached: Option<CachedModule>,
+    pub stored: Stored,
+}
+
+/// Code of a module that was compiled before.
+#[cfg(feature = "cache")]
+pub enum Stored {
+    /// There is none, and none will be kept.
+    Nothing,
+    /// An entry of the cache, or the place for one.
+    Cache(CachedModule),
+    /// An artifact: all of the module's functions.
+    Artifact(Entry),
+}
+
+#[cfg(feature = "cache")]
+impl Stored {
+    /// The module's share of the cache, if it has one.
+    pub fn cached(&self) -> Option<&CachedModule> {
+        if let Self::Cache(cached) = self { Some(cached) } else { None }
+    }
 }
 
 impl ModuleSource {
     /// Validates all bodies, unless the cache knows that they are valid.
     pub fn validate(&self) -> Result<(), epsilon_compiler::CompileError> {
         #[cfg(feature = "cache")]
-        if self.cached.as_ref().is_some_and(|cached| cached.is_hit()) {
-            return Ok(());
+        match &self.stored {
+            Stored::Cache(cached) if cached.is_hit() => return Ok(()),
+            // Made from a module that was compiled as a whole.
+            Stored::Artifact(_) => return Ok(()),
+            _ => {}
         }
         self.compiler.validate(&self.parsed, &self.wasm)?;
         #[cfg(feature = "cache")]
-        if let Some(cached) = &self.cached {
+        if let Some(cached) = self.stored.cached() {
             cached.validated();
         }
         Ok(())
@@ -56,7 +80,7 @@ impl ModuleSource {
     /// The functions that are worth linking before anything runs.
     pub fn called_before(&self) -> Vec<(DefinedFuncIndex, CompiledFunction)> {
         #[cfg(feature = "cache")]
-        if let Some(cached) = &self.cached {
+        if let Some(cached) = self.stored.cached() {
             return cached.called();
         }
         Vec::new()
@@ -65,18 +89,24 @@ impl ModuleSource {
     /// Writes what is new to the cache.
     pub fn save(&self) {
         #[cfg(feature = "cache")]
-        if let Some(cached) = &self.cached {
+        if let Some(cached) = self.stored.cached() {
             cached.save();
         }
     }
 
-    fn from_cache(&self, index: DefinedFuncIndex) -> Option<CompiledFunction> {
+    /// The function as it was compiled before, if it is there.
+    fn stored(&self, index: DefinedFuncIndex) -> Result<Option<CompiledFunction>, HostError> {
         #[cfg(feature = "cache")]
-        if let Some(cached) = &self.cached {
-            return cached.function(index);
+        match &self.stored {
+            Stored::Nothing => {}
+            Stored::Cache(cached) => return Ok(cached.function(index)),
+            Stored::Artifact(entry) => {
+                let damaged = || format!("the artifact is damaged: function {} in its section `code`", index.0);
+                return entry.function(index).map(Some).ok_or_else(|| damaged().into());
+            }
         }
         let _ = index;
-        None
+        Ok(None)
     }
 
     fn compile(&self, index: DefinedFuncIndex) -> Result<CompiledFunction, HostError> {
@@ -104,7 +134,7 @@ pub struct SharedSource(pub Arc<ModuleSource>);
 
 impl FunctionSource for SharedSource {
     fn function(&self, index: DefinedFuncIndex, demand: Demand) -> Result<CompiledFunction, HostError> {
-        if let Some(function) = self.0.from_cache(index) {
+        if let Some(function) = self.0.stored(index)? {
             self.note(index, &function, demand, false);
             return Ok(function);
         }
@@ -121,7 +151,7 @@ impl SharedSource {
             self.0.likely.add(function.relocations.iter().map(|relocation| relocation.target));
         }
         #[cfg(feature = "cache")]
-        if let Some(cached) = &self.0.cached {
+        if let Some(cached) = self.0.stored.cached() {
             cached.linked(index, function, fresh, demand);
         }
         let _ = (index, fresh);

@@ -24,8 +24,15 @@ pub fn contents(wasm: &[u8]) -> Result<Contents, CompileError> {
         let payload = payload?;
         if let Some((id, range)) = payload.as_section() {
             let (kind, count) = describe(&payload, id);
-            let name = if let Payload::CustomSection(custom) = &payload { Some(custom.name().to_owned()) } else { None };
-            contents.sections.push(Section { kind, name, offset: range.start, size_bytes: range.end - range.start, count });
+            let name =
+                if let Payload::CustomSection(custom) = &payload { Some(custom.name().to_owned()) } else { None };
+            contents.sections.push(Section {
+                kind,
+                name,
+                offset: range.start,
+                size_bytes: range.end - range.start,
+                count,
+            });
         }
         match &payload {
             Payload::CustomSection(section) => contents.custom(section),
@@ -161,7 +168,11 @@ fn read_producers(section: ProducersSectionReader<'_>) -> wasmparser::Result<Vec
         let field = field?;
         for value in field.values {
             let value = value?;
-            producers.push(Producer { field: field.name.into(), name: value.name.into(), version: value.version.into() });
+            producers.push(Producer {
+                field: field.name.into(),
+                name: value.name.into(),
+                version: value.version.into(),
+            });
         }
     }
     Ok(producers)

@@ -47,7 +47,10 @@ fn overview(out: &mut String, contents: &Contents) {
     }
     line("Kind", &kind);
     line("WASI", &wasi);
-    line("Functions", &format_args!("{} defined, {} imported", contents.functions.defined, contents.functions.imported));
+    line(
+        "Functions",
+        &format_args!("{} defined, {} imported", contents.functions.defined, contents.functions.imported),
+    );
     if let Some(start) = contents.start {
         line("Start", &format_args!("function {start}"));
     }

@@ -22,6 +22,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 
 const MAGIC: &[u8; 8] = b"EPSLCODE";
 const VERSION: u32 = 1;
@@ -42,7 +43,7 @@ pub type Key = [u8; 32];
 
 /// An entry whose header and records have been checked. Functions are read and checked as they are asked for.
 pub struct Entry {
-    file: File,
+    bytes: Bytes,
     secret: Secret,
     function_count: usize,
     records: Vec<Record>,
@@ -58,6 +59,50 @@ struct Record {
     hash: [u8; 32],
 }
 
+/// Where an entry is read from.
+pub struct Bytes {
+    from: From,
+    /// Where the entry begins: inside an artifact it is the last section.
+    start: u64,
+}
+
+enum From {
+    File(File),
+    Memory(Arc<[u8]>),
+}
+
+impl Bytes {
+    /// An entry that begins at `start` in a file.
+    pub fn file(file: File, start: u64) -> Self {
+        Self { from: From::File(file), start }
+    }
+
+    /// An entry that begins at `start` in memory.
+    pub fn memory(bytes: Arc<[u8]>, start: u64) -> Self {
+        Self { from: From::Memory(bytes), start }
+    }
+
+    fn len(&self) -> Option<u64> {
+        let len = match &self.from {
+            From::File(file) => file.metadata().ok()?.len(),
+            From::Memory(bytes) => bytes.len() as u64,
+        };
+        len.checked_sub(self.start)
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> Option<()> {
+        let offset = self.start.checked_add(offset)?;
+        match &self.from {
+            From::File(file) => file.read_exact_at(buffer, offset).ok(),
+            From::Memory(bytes) => {
+                let start = usize::try_from(offset).ok()?;
+                buffer.copy_from_slice(bytes.get(start..start.checked_add(buffer.len())?)?);
+                Some(())
+            }
+        }
+    }
+}
+
 /// What a file that is no entry, or a damaged one, is refused with.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Damaged;
@@ -70,12 +115,13 @@ impl Entry {
     /// else.
     pub fn open(path: &Path, key: &Key, secret: &Secret) -> io::Result<Self> {
         let file = File::open(path)?;
-        Self::read(file, key, secret).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))
+        Self::read(Bytes::file(file, 0), key, secret).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))
     }
 
-    fn read(file: File, key: &Key, secret: &Secret) -> Result<Self, Damaged> {
+    /// Reads an entry's header and records.
+    pub fn read(bytes: Bytes, key: &Key, secret: &Secret) -> Result<Self, Damaged> {
         let mut header = vec![0; HEADER_BYTES];
-        file.read_exact_at(&mut header, 0).map_err(|_| Damaged)?;
+        bytes.read_exact_at(&mut header, 0).ok_or(Damaged)?;
         let mut reader = Reader(&header);
         let magic = reader.take(8).ok_or(Damaged)?;
         let mut number = || reader.u32().ok_or(Damaged);
@@ -84,8 +130,11 @@ impl Entry {
             return Err(Damaged);
         }
         let table_bytes = count * RECORD_BYTES;
+        if bytes.len().is_none_or(|len| len < (HEADER_BYTES + table_bytes + HASH_BYTES) as u64) {
+            return Err(Damaged);
+        }
         header.resize(HEADER_BYTES + table_bytes + HASH_BYTES, 0);
-        file.read_exact_at(&mut header[HEADER_BYTES..], HEADER_BYTES as u64).map_err(|_| Damaged)?;
+        bytes.read_exact_at(&mut header[HEADER_BYTES..], HEADER_BYTES as u64).ok_or(Damaged)?;
         let (checked, hash) = header.split_at(HEADER_BYTES + table_bytes);
         if blake3::keyed_hash(secret, checked) != <[u8; 32]>::try_from(hash).map_err(|_| Damaged)? {
             return Err(Damaged);
@@ -98,7 +147,7 @@ impl Entry {
         if records.len() != count || !records.iter().all(valid) {
             return Err(Damaged);
         }
-        Ok(Self { file, secret: *secret, function_count, records, by_function, called })
+        Ok(Self { bytes, secret: *secret, function_count, records, by_function, called })
     }
 
     /// Number of functions in the entry.
@@ -133,11 +182,11 @@ impl Entry {
         let Some(first) = records.first() else { return Some(Vec::new()) };
         let len: u64 = records.iter().map(|record| u64::from(record.len_bytes)).sum();
         let end = first.offset.checked_add(len)?;
-        if end > self.file.metadata().ok()?.len() {
+        if end > self.bytes.len()? {
             return None;
         }
         let mut bytes = vec![0; usize::try_from(len).ok()?];
-        self.file.read_exact_at(&mut bytes, first.offset).ok()?;
+        self.bytes.read_exact_at(&mut bytes, first.offset)?;
         Some(bytes)
     }
 

@@ -13,7 +13,7 @@ pub mod entry;
 mod module;
 
 pub use module::CacheStatus;
-pub(crate) use module::CachedModule;
+pub(crate) use module::{CachedModule, key_of};
 
 use entry::{Contents, Entry, Key, Secret};
 use std::fs::{self, File};
@@ -116,6 +116,11 @@ impl Cache {
     /// The directory.
     pub fn path(&self) -> &Path {
         &self.directory
+    }
+
+    /// The secret of the user whose cache this is.
+    pub(crate) fn secret(&self) -> &Secret {
+        &self.secret
     }
 
     fn entry_path(&self, key: &Key) -> PathBuf {

@@ -30,6 +30,16 @@ pub enum CacheStatus {
     },
 }
 
+/// What an entry for a module is for.
+pub fn key_of(compiler: &Compiler, wasm: &[u8]) -> Key {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(blake3::hash(wasm).as_bytes());
+    for (name, value) in compiler.fingerprint() {
+        hasher.update(format!("{name}: {value}\n").as_bytes());
+    }
+    *hasher.finalize().as_bytes()
+}
+
 /// One module's share of the cache.
 pub struct CachedModule {
     cache: Arc<Cache>,
@@ -53,10 +63,7 @@ impl CachedModule {
         if bodies.iter().map(|body| body.len()).sum::<usize>() < MIN_BODY_BYTES {
             return None;
         }
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(blake3::hash(wasm).as_bytes());
-        hasher.update(compiler.fingerprint().as_bytes());
-        let key = *hasher.finalize().as_bytes();
+        let key = key_of(compiler, wasm);
         let entry = cache.load(&key);
         Some(Self { cache: cache.clone(), key, entry, function_count: bodies.len(), state: Mutex::default() })
     }

@@ -1,0 +1,10 @@
+//! The command, driven as a process: exit codes, messages, and what reaches the guest.
+
+mod command;
+mod errors;
+mod guests;
+mod invoke;
+mod limits;
+mod run;
+mod stop;
+mod tools;
