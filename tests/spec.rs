@@ -82,6 +82,12 @@ fn suites() -> Vec<Suite> {
             files: of_proposal(Proposal::CustomPageSizes),
             known_assertions: None,
         },
+        Suite {
+            name: "threads",
+            features: WasmFeatures::WASM1 | WasmFeatures::THREADS,
+            files: of_proposal(Proposal::Threads),
+            known_assertions: None,
+        },
     ]
 }
 

@@ -4,13 +4,16 @@
 use crate::error::{ErrorKind, Result};
 use crate::instance::InstanceData;
 use crate::module::Demand;
+use crate::shared::{StoreMemory, copy_racing};
 use crate::store::StoreInner;
 use crate::sys::arch::{self, LibcallReturn};
 use crate::table::checked_range;
 use crate::trap::{Trap, Unwind};
+use crate::waiting::Expected;
 use epsilon_abi::vm::VmContext;
 use epsilon_abi::{DataIndex, DefinedFuncIndex, ElemIndex, FuncIndex, Libcall};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 /// An address of the table that fixed code indexes.
 #[repr(transparent)]
@@ -107,9 +110,12 @@ mod body {
 
     pub fn memory_fill(site: Site<'_>, memory: u32, dst: u64, value: u32, len: u64) -> Result<u64> {
         let memory = site.memory(memory);
-        let bytes = site.store.memories[memory as usize].bytes_mut();
-        let range = memory_range(dst, len, bytes.len())?;
-        bytes[range].fill(value as u8);
+        let memory = &mut site.store.memories[memory as usize];
+        let range = memory_range(dst, len, memory.len_bytes())?;
+        match memory {
+            StoreMemory::Own(memory) => memory.bytes_mut()[range].fill(value as u8),
+            StoreMemory::Shared(memory) => memory.fill(range, value as u8)?,
+        }
         Ok(0)
     }
 
@@ -118,12 +124,20 @@ mod body {
         let memories = &mut site.store.memories;
         let source = memory_range(src, len, memories[src_memory].len_bytes())?;
         let target = memory_range(dst, len, memories[dst_memory].len_bytes())?;
+        if memories[dst_memory].as_shared().or(memories[src_memory].as_shared()).is_some() {
+            // SAFETY: the ranges were checked, and memories never shrink while wasm runs; no reference leads into them.
+            unsafe {
+                let (to, from) = (memories[dst_memory].base(), memories[src_memory].base());
+                copy_racing(to.add(target.start), from.add(source.start), target.len());
+            }
+            return Ok(0);
+        }
         if dst_memory == src_memory {
-            memories[dst_memory].bytes_mut().copy_within(source, target.start);
+            memories[dst_memory].own_mut().bytes_mut().copy_within(source, target.start);
             return Ok(0);
         }
         let [to, from] = memories.get_disjoint_mut([dst_memory, src_memory]).expect("two memories of the store");
-        to.bytes_mut()[target].copy_from_slice(&from.bytes()[source]);
+        to.own_mut().bytes_mut()[target].copy_from_slice(&from.own().bytes()[source]);
         Ok(0)
     }
 
@@ -185,6 +199,36 @@ mod body {
     pub fn ref_func(site: Site<'_>, func: u32) -> Result<u64> {
         let entry = site.instance().entry_of(FuncIndex(func));
         Ok(site.store.func_ref(entry)? as u64)
+    }
+
+    pub fn atomic_wait32(site: Site<'_>, memory: u32, address: u64, expected: u32, timeout_ns: u64) -> Result<u64> {
+        wait(site, memory, address, Expected::I32(expected), timeout_ns)
+    }
+
+    pub fn atomic_wait64(site: Site<'_>, memory: u32, address: u64, expected: u64, timeout_ns: u64) -> Result<u64> {
+        wait(site, memory, address, Expected::I64(expected), timeout_ns)
+    }
+
+    fn wait(site: Site<'_>, memory: u32, address: u64, expected: Expected, timeout_ns: u64) -> Result<u64> {
+        let memory = &site.store.memories[site.memory(memory) as usize];
+        let Some(shared) = memory.as_shared() else {
+            memory_range(address, expected.width_bytes() as u64, memory.len_bytes())?;
+            return Err(Trap::AtomicWaitNonSharedMemory.into());
+        };
+        // Negative: without end.
+        let timeout = u64::try_from(timeout_ns.cast_signed()).ok().map(Duration::from_nanos);
+        Ok(shared.wait(address, expected, timeout, Some(&site.store.vm))? as u64)
+    }
+
+    pub fn atomic_notify(site: Site<'_>, memory: u32, address: u64, count: u32) -> Result<u64> {
+        let memory = &site.store.memories[site.memory(memory) as usize];
+        match memory.as_shared() {
+            Some(shared) => Ok(shared.atomic_notify(address, count)?.into()),
+            None => {
+                memory_range(address, 4, memory.len_bytes())?;
+                Ok(0)
+            }
+        }
     }
 }
 

@@ -10,11 +10,12 @@ use crate::global::HostGlobal;
 use crate::instance::InstanceData;
 use crate::limits::ResourceLimiter;
 use crate::link::LinkedCode;
-use crate::memory::MemoryData;
 use crate::module::Runtime;
+use crate::shared::StoreMemory;
 use crate::stack::WasmStack;
 use crate::table::TableData;
 use crate::trap::{FaultRecord, Trap, Unwind};
+use crate::waiting::WaitSlot;
 use epsilon_abi::vm::{VM_MAGIC, VmContext};
 use std::any::Any;
 use std::cell::Cell;
@@ -44,9 +45,12 @@ pub struct VmStore {
     pub fault: Cell<FaultRecord>,
     /// The store itself, as last entered.
     pub owner: Cell<*mut StoreInner>,
+    /// What the thread that runs the store waits for on a shared memory.
+    pub waiting: WaitSlot,
 }
 
-// SAFETY: other threads hold `VmStore` only behind interrupt handles, which use nothing but the atomics.
+// SAFETY: other threads hold `VmStore` only behind interrupt handles, which use nothing but the atomics and
+// the wait slot.
 unsafe impl Send for VmStore {}
 // SAFETY: as above.
 unsafe impl Sync for VmStore {}
@@ -63,6 +67,7 @@ impl VmStore {
             stack_low: Cell::new(0),
             fault: Cell::new(FaultRecord::default()),
             owner: Cell::new(std::ptr::null_mut()),
+            waiting: WaitSlot::default(),
         }
     }
 
@@ -78,7 +83,7 @@ pub struct StoreInner {
     pub(crate) id: StoreId,
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) instances: Vec<Box<InstanceData>>,
-    pub(crate) memories: Vec<MemoryData>,
+    pub(crate) memories: Vec<StoreMemory>,
     pub(crate) tables: Vec<TableData>,
     pub(crate) host_globals: Vec<HostGlobal>,
     pub(crate) functions: Functions,

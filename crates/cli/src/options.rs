@@ -85,6 +85,7 @@ const WASM: &[Row] = &[
     feature("multi-value", "Several results of functions; on by default", Config::wasm_multi_value),
     feature("multi-memory", "Several memories; on by default", Config::wasm_multi_memory),
     feature("memory64", "64-bit memories and tables; on by default", Config::wasm_memory64),
+    feature("threads", "Shared memories and atomic accesses; on by default", Config::wasm_threads),
     feature("wide-arithmetic", "Arithmetic on 128-bit integers; off by default", Config::wasm_wide_arithmetic),
     feature("custom-page-sizes", "Memories with pages of one byte; off by default", Config::wasm_custom_page_sizes),
     feature("branch-hinting", "Hints which branches are likely; on by default", Config::wasm_branch_hinting),

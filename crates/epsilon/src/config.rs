@@ -105,6 +105,8 @@ features! {
     wasm_multi_memory => MULTI_MEMORY;
     /// 64-bit memories and tables. On by default.
     wasm_memory64 => MEMORY64;
+    /// Shared memories and atomic accesses. On by default.
+    wasm_threads => THREADS;
     /// Arithmetic on 128-bit integers. Off by default.
     wasm_wide_arithmetic => WIDE_ARITHMETIC;
     /// Memories with pages of one byte. Off by default.
@@ -121,13 +123,14 @@ features! {
 
 #[cfg(feature = "compiler")]
 impl Config {
-    /// The defaults: WebAssembly 2.0 with multiple memories, 64-bit memories and extended constant expressions; guard
-    /// pages; optimised code.
+    /// The defaults: WebAssembly 2.0 with multiple memories, 64-bit memories, extended constant expressions and
+    /// threads; guard pages; optimised code.
     pub fn new() -> Self {
         let features = WasmFeatures::WASM2
             .union(WasmFeatures::MULTI_MEMORY)
             .union(WasmFeatures::MEMORY64)
-            .union(WasmFeatures::EXTENDED_CONST);
+            .union(WasmFeatures::EXTENDED_CONST)
+            .union(WasmFeatures::THREADS);
         Self {
             features,
             opt_level: OptLevel::Speed,

@@ -59,8 +59,8 @@ pub use epsilon_compiler::CompileError;
 pub use epsilon_abi::{FuncType, GlobalType, HeapType, Limits, MemoryType, RefType, TableType, ValType};
 pub use epsilon_runtime::{
     AsContext, AsContextMut, Caller, Error, ErrorKind, Extern, ExternRef, Frame, Func, Global, HostError, HostResult,
-    Instance, InterruptHandle, IntoHostFunc, Memory, Ref, ResourceLimiter, Result, Store, StoreContext,
-    StoreContextMut, StoreLimits, StoreLimitsBuilder, Symbol, Table, Trap, TypedFunc, Val, WasmBacktrace, WasmParams,
+    Instance, InterruptHandle, IntoHostFunc, Memory, Ref, ResourceLimiter, Result, SharedMemory, Store, StoreContext,
+    StoreContextMut, StoreLimits, StoreLimitsBuilder, Symbol, Table, Trap, TypedFunc, Val, WaitResult, WasmBacktrace, WasmParams,
     WasmResults, WasmTy,
 };
 pub use externs::{ExportType, ExternType, ImportType};

@@ -11,6 +11,7 @@
 //! | `call` | calls, direct, imported and through tables |
 //! | `libcall` | calls into the runtime |
 //! | `variable` | locals and globals |
+//! | `atomic` | atomic accesses, waiting and waking |
 //! | `memory` | loads, stores, bounds |
 //! | `table_ops` | tables |
 //! | `reference` | references |
@@ -19,6 +20,7 @@
 //!
 //! It knows nothing of target machines, linking, or how the runtime does what a libcall asks for.
 
+mod atomic;
 mod body;
 mod budget;
 mod call;
