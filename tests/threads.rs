@@ -329,6 +329,51 @@ fn what_is_not_shared_cannot_be_waited_on() {
 }
 
 #[test]
+fn atomics_outside_trap_whatever_becomes_of_their_results() {
+    let mut text = String::new();
+    for (op, operands) in [
+        ("i32.atomic.load", ""),
+        ("i64.atomic.load16_u", ""),
+        ("i32.atomic.rmw.add", "(i32.const 1)"),
+        ("i64.atomic.rmw32.sub_u", "(i64.const 1)"),
+        ("i32.atomic.rmw8.or_u", "(i32.const 1)"),
+        ("i64.atomic.rmw.xchg", "(i64.const 1)"),
+        ("i32.atomic.rmw16.and_u", "(i32.const 1)"),
+        ("i64.atomic.rmw.cmpxchg", "(i64.const 1) (i64.const 1)"),
+        ("i32.atomic.rmw8.cmpxchg_u", "(i32.const 1) (i32.const 1)"),
+    ] {
+        let wide = if op.starts_with("i64") { "i64" } else { "i32" };
+        text += &format!(r#"
+            (func (export "{op}") (param i32) (drop ({op} (local.get 0) {operands})))
+            (func (export "{op} used") (param i32) (result {wide}) ({op} (local.get 0) {operands}))"#);
+    }
+    text += r#"
+        (func (export "store") (param i32) (i32.atomic.store (local.get 0) (i32.const 1)))
+        (func (export "store8") (param i32) (i64.atomic.store8 (local.get 0) (i64.const 1)))
+        (func (export "far") (param i32) (i64.atomic.store offset=0xfffffff8 (local.get 0) (i64.const 1)))"#;
+    for engine in engines() {
+        let shared = SharedMemory::new(&engine, shared_type(64)).expect("a memory");
+        let imported = module(&engine, &text);
+        let own = Module::new(&engine, format!("(module (memory 1) {text})")).expect("valid");
+        for (module, imports) in [(&imported, vec![shared.into()]), (&own, Vec::new())] {
+            let mut store = Store::new(&engine, ());
+            let instance = Instance::new(&mut store, module, &imports).expect("instantiates");
+            for (name, item) in instance.exports(&mut store) {
+                let func = item.into_func().expect("a function");
+                let mut results = vec![epsilon::Val::I32(0); func.ty(&store).results.len()];
+                for at in [65536u32, 0x8000_0000, 0xffff_fff8] {
+                    let end = func.call(&mut store, &[epsilon::Val::I32(at.cast_signed())], &mut results);
+                    assert_eq!(end.expect_err("a trap").trap(), Some(Trap::MemoryOutOfBounds), "{name} at {at:#x}");
+                }
+                if name != "far" {
+                    func.call(&mut store, &[epsilon::Val::I32(65528)], &mut results).expect("inside");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn a_shared_memory_is_an_item_of_its_engine() {
     let (engine, other) = (Engine::default(), Engine::default());
     let text = r#"(module (memory (export "memory") 1 2 shared) (data (i32.const 8) "shared"))"#;

@@ -184,10 +184,12 @@ impl SharedMemory {
         store: Option<&crate::store::VmStore>,
     ) -> Result<WaitResult> {
         let at = self.checked(address, expected.width_bytes())?;
-        // SAFETY: checked for alignment and bounds; memories never shrink, and `self` holds this one.
-        let differs = || match expected {
-            Expected::I32(value) => unsafe { AtomicU32::from_ptr(at.cast()) }.load(Ordering::SeqCst).to_le() != value,
-            Expected::I64(value) => unsafe { AtomicU64::from_ptr(at.cast()) }.load(Ordering::SeqCst).to_le() != value,
+        // SAFETY: checked for alignment and bounds; memories never shrink, and `self` holds this one (invariant 7).
+        let differs = || unsafe {
+            match expected {
+                Expected::I32(value) => AtomicU32::from_ptr(at.cast()).load(Ordering::SeqCst).to_le() != value,
+                Expected::I64(value) => AtomicU64::from_ptr(at.cast()).load(Ordering::SeqCst).to_le() != value,
+            }
         };
         Ok(self.0.waiters.wait(address, differs, timeout, store))
     }

@@ -74,7 +74,7 @@ const WASM: &[Row] = &[
         Ok(())
     }),
     feature("simd", "Vectors of 128 bits; on by default", Config::wasm_simd),
-    feature("relaxed-simd", "Relaxed vector operators; off by default", Config::wasm_relaxed_simd),
+    feature("relaxed-simd", "Relaxed vector operators; on by default", Config::wasm_relaxed_simd),
     feature(
         "relaxed-simd-deterministic",
         "Relaxed vector operators give the same results on every machine",

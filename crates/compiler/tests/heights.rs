@@ -30,6 +30,7 @@ fn features() -> WasmFeatures {
         | WasmFeatures::MEMORY64
         | WasmFeatures::EXTENDED_CONST
         | WasmFeatures::WIDE_ARITHMETIC
+        | WasmFeatures::THREADS
 }
 
 fn plan(text: &str) -> MemoryPlan {

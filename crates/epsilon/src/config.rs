@@ -93,7 +93,7 @@ macro_rules! features {
 features! {
     /// Vectors of 128 bits. On by default.
     wasm_simd => SIMD;
-    /// Relaxed vector operators. Off by default.
+    /// Relaxed vector operators. On by default.
     wasm_relaxed_simd => RELAXED_SIMD;
     /// `memory.copy`, `memory.fill`, and passive segments. On by default.
     wasm_bulk_memory => BULK_MEMORY;
@@ -123,13 +123,14 @@ features! {
 
 #[cfg(feature = "compiler")]
 impl Config {
-    /// The defaults: WebAssembly 2.0 with multiple memories, 64-bit memories, extended constant expressions and
-    /// threads; guard pages; optimised code.
+    /// The defaults: WebAssembly 2.0 with multiple memories, 64-bit memories, extended constant expressions,
+    /// relaxed vector operators and threads; guard pages; optimised code.
     pub fn new() -> Self {
         let features = WasmFeatures::WASM2
             .union(WasmFeatures::MULTI_MEMORY)
             .union(WasmFeatures::MEMORY64)
             .union(WasmFeatures::EXTENDED_CONST)
+            .union(WasmFeatures::RELAXED_SIMD)
             .union(WasmFeatures::THREADS);
         Self {
             features,
