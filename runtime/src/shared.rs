@@ -1,7 +1,7 @@
 //! Shared memories: linear memories that several stores, on several threads, use at once; and waiting on them.
 //!
-//! Rust code never holds a reference into a shared memory, because guests write there whenever they like. It copies,
-//! byte by byte, with atomic accesses ([`copy_racing`]); what guests make of races is theirs.
+//! Rust code never holds a reference into a shared memory, because guests write there whenever they like. It copies, as
+//! if byte by byte with atomic accesses ([`copy_racing`]); what guests make of races is theirs.
 //!
 //! ```text
 //! SharedMemory ── Arc ─► SharedData ─┬─ def, base      never change place or value
@@ -13,11 +13,12 @@ use crate::error::{Error, Result};
 use crate::image::MemoryImage;
 use crate::memory::MemoryData;
 use crate::module::Runtime;
+use crate::sys::arch::bytes;
 use crate::waiting::{Expected, WaitList};
 use epsilon_abi::vm::VmMemory;
 use epsilon_abi::{MemoryPlan, MemoryType};
 use std::ops::Range;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -143,10 +144,8 @@ impl SharedMemory {
     /// Sets every byte of a range that lies in the memory.
     pub(crate) fn fill(&self, range: Range<usize>, value: u8) -> Result<()> {
         let start = self.at(range.start, range.len())?;
-        for n in 0..range.len() {
-            // SAFETY: the range was checked, and memories never shrink.
-            unsafe { AtomicU8::from_ptr(start.add(n)) }.store(value, Ordering::Relaxed);
-        }
+        // SAFETY: the range was checked, and memories never shrink.
+        unsafe { bytes::fill(start, value, range.len()) };
         Ok(())
     }
 
@@ -306,19 +305,19 @@ impl StoreMemory {
     }
 }
 
-/// Copies bytes that other threads, and guests, may access at the same time: each one by itself, atomically. The ranges
-/// may overlap.
+/// Copies bytes that other threads, and guests, may access at the same time: as if each one by itself, atomically. The
+/// ranges may overlap.
 ///
 /// # Safety
 /// Both ranges must be accessible for the whole time. No reference may lead into either, but for the one that the
 /// caller made its pointer from.
 pub unsafe fn copy_racing(to: *mut u8, from: *const u8, len_bytes: usize) {
-    let copy = |n: usize| {
-        // SAFETY: inside the ranges, as the caller promises; bytes are always aligned. The source is only loaded.
-        unsafe {
-            let byte = AtomicU8::from_ptr(from.cast_mut().add(n)).load(Ordering::Relaxed);
-            AtomicU8::from_ptr(to.add(n)).store(byte, Ordering::Relaxed);
+    // SAFETY: as the caller promises. What overlaps is copied from the end that the other range does not cover.
+    unsafe {
+        if (to as usize) <= from as usize || to as usize - from as usize >= len_bytes {
+            bytes::copy_up(to, from, len_bytes);
+        } else {
+            bytes::copy_down(to, from, len_bytes);
         }
-    };
-    if (to as usize) <= from as usize { (0..len_bytes).for_each(copy) } else { (0..len_bytes).rev().for_each(copy) }
+    }
 }
