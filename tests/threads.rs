@@ -343,9 +343,11 @@ fn atomics_outside_trap_whatever_becomes_of_their_results() {
         ("i32.atomic.rmw8.cmpxchg_u", "(i32.const 1) (i32.const 1)"),
     ] {
         let wide = if op.starts_with("i64") { "i64" } else { "i32" };
-        text += &format!(r#"
+        text += &format!(
+            r#"
             (func (export "{op}") (param i32) (drop ({op} (local.get 0) {operands})))
-            (func (export "{op} used") (param i32) (result {wide}) ({op} (local.get 0) {operands}))"#);
+            (func (export "{op} used") (param i32) (result {wide}) ({op} (local.get 0) {operands}))"#
+        );
     }
     text += r#"
         (func (export "store") (param i32) (i32.atomic.store (local.get 0) (i32.const 1)))

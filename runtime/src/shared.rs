@@ -53,7 +53,9 @@ impl SharedMemory {
     /// If the type is not that of a shared memory with a maximum, or the system refuses.
     pub fn new(engine: &impl AsRef<Arc<Runtime>>, ty: MemoryType) -> Result<Self> {
         if !ty.shared || ty.limits.max.is_none_or(|max| max < ty.limits.min) {
-            return Err(Error::misuse(format!("{ty} is no type of a shared memory: it must be shared, with a maximum")));
+            return Err(Error::misuse(format!(
+                "{ty} is no type of a shared memory: it must be shared, with a maximum"
+            )));
         }
         let runtime = engine.as_ref();
         Self::with_image(runtime, ty, &runtime.settings().plan, None)

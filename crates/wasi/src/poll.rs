@@ -126,12 +126,7 @@ pub(crate) enum Look {
 
 impl Poll {
     /// Reads the subscriptions; writes what the guest has printed.
-    pub fn begin(
-        ctx: &mut WasiCtx,
-        memory: &GuestMemory<'_>,
-        version: Version,
-        list: List,
-    ) -> Result<Poll, Errno> {
+    pub fn begin(ctx: &mut WasiCtx, memory: &GuestMemory<'_>, version: Version, list: List) -> Result<Poll, Errno> {
         if list.count == 0 || list.count > ctx.limits.subscriptions {
             return Err(Errno::Inval);
         }

@@ -2,8 +2,7 @@
 
 use epsilon::{Engine, ExternType, Limits, Linker, MemoryType, Module, SharedMemory, Store, Trap};
 use epsilon_wasi::{
-    Captured, Exit, OutputStream, SharedCtx, Threads, WasiCtx, WasiCtxBuilder, add_threads_to_linker,
-    add_to_linker,
+    Captured, Exit, OutputStream, SharedCtx, Threads, WasiCtx, WasiCtxBuilder, add_threads_to_linker, add_to_linker,
 };
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
