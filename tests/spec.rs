@@ -89,6 +89,12 @@ fn suites() -> Vec<Suite> {
             known_assertions: None,
         },
         Suite {
+            name: "relaxed-simd",
+            features: WasmFeatures::WASM2 | WasmFeatures::RELAXED_SIMD,
+            files: of_proposal(Proposal::RelaxedSimd),
+            known_assertions: None,
+        },
+        Suite {
             name: "memory64",
             features: WasmFeatures::WASM2 | WasmFeatures::MEMORY64,
             files: of_proposal(Proposal::Memory64),
@@ -107,10 +113,26 @@ fn suites() -> Vec<Suite> {
             files: of_proposal(Proposal::ExceptionHandling),
             known_assertions: None,
         },
+        Suite { name: "gc", features: WasmFeatures::WASM3, files: of_proposal(Proposal::GC), known_assertions: None },
         Suite {
-            name: "gc",
-            features: WasmFeatures::WASM3,
-            files: of_proposal(Proposal::GC),
+            name: "wide-arithmetic",
+            features: WasmFeatures::WASM2 | WasmFeatures::WIDE_ARITHMETIC,
+            files: of_proposal(Proposal::WideArithmetic),
+            known_assertions: None,
+        },
+        Suite {
+            name: "custom-page-sizes",
+            features: WasmFeatures::WASM2
+                | WasmFeatures::MULTI_MEMORY
+                | WasmFeatures::MEMORY64
+                | WasmFeatures::CUSTOM_PAGE_SIZES,
+            files: of_proposal(Proposal::CustomPageSizes),
+            known_assertions: None,
+        },
+        Suite {
+            name: "threads",
+            features: WasmFeatures::WASM1 | WasmFeatures::THREADS,
+            files: of_proposal(Proposal::Threads),
             known_assertions: None,
         },
     ]
@@ -132,6 +154,10 @@ fn configurations() -> Vec<(&'static str, Config)> {
             }),
         ),
         ("anchored, lazy", make(|config| config.memory_strategy(MemoryStrategy::Guarded).memory_at_anchor(true))),
+        (
+            "checked, deterministic",
+            make(|config| config.memory_strategy(MemoryStrategy::Checked).relaxed_simd_deterministic(true)),
+        ),
         ("checked, lazy", make(|config| config.memory_strategy(MemoryStrategy::Checked))),
     ]
 }

@@ -153,7 +153,13 @@ pub struct Exceptions {
 
 impl Default for Exceptions {
     fn default() -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), kept: HashSet::new(), words_in_use: 0, collect_at_words: FIRST_COLLECTION_WORDS }
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            kept: HashSet::new(),
+            words_in_use: 0,
+            collect_at_words: FIRST_COLLECTION_WORDS,
+        }
     }
 }
 
@@ -251,7 +257,8 @@ impl StoreInner {
         let tag = half(&words[0], 4);
         let types = self.tags[tag as usize].ty.params.clone();
         // SAFETY: the fields were written as these types, by validated code or by `add_exception`.
-        let field = |(word, ty): (&VmGlobal, &ValType)| unsafe { self.val_from_bits(u128::from_le_bytes(word.bytes), *ty) };
+        let field =
+            |(word, ty): (&VmGlobal, &ValType)| unsafe { self.val_from_bits(u128::from_le_bytes(word.bytes), *ty) };
         let fields: Box<[Val]> = words[1..].iter().zip(&types).map(field).collect();
         Exception { tag: Tag { store: self.id, index: tag }, fields }
     }
@@ -282,7 +289,11 @@ impl StoreInner {
     fn for_each_exception_root(&self, found: &mut dyn FnMut(u32)) {
         for table in &self.tables {
             if table.element().is_exception() {
-                table.references_ref().iter().flat_map(|references| references.iter()).for_each(|number| found(*number));
+                table
+                    .references_ref()
+                    .iter()
+                    .flat_map(|references| references.iter())
+                    .for_each(|number| found(*number));
             }
         }
         for key in self.global_keys() {

@@ -138,14 +138,16 @@ impl<T: 'static> Caller<'_, T> {
     /// If the memory is of another store.
     pub fn data_and_memory(&mut self, memory: &Memory) -> (&mut T, &mut [u8]) {
         self.store.inner.assert_owns(memory.store, "memory");
-        (&mut self.store.data, self.store.inner.memories[memory.index as usize].bytes_mut())
+        (&mut self.store.data, self.store.inner.memories[memory.index as usize].own_mut().bytes_mut())
     }
 
-    /// The caller's exported memory `memory` and the embedder's data at once; `None` if there is no such export.
+    /// The caller's exported memory `memory` and the embedder's data at once; `None` if there is no such export, or if
+    /// the memory is shared: nobody can lend what other threads write. [`Caller::get_export`] gives it then.
     pub fn memory_and_data(&mut self) -> Option<(&mut [u8], &mut T)> {
         let instance = self.instance?;
         let index = self.store.inner.instances[instance as usize].exported_memory()?;
-        Some((self.store.inner.memories[index as usize].bytes_mut(), &mut self.store.data))
+        let memory = self.store.inner.memories[index as usize].as_own()?;
+        Some((memory.bytes_mut(), &mut self.store.data))
     }
 }
 

@@ -7,6 +7,7 @@ use crate::global::{Global, GlobalKey};
 use crate::libcalls::memory_range;
 use crate::memory::Memory;
 use crate::module::LinkedModule;
+use crate::shared::{SharedMemory, StoreMemory};
 use crate::store::{AsContextMut, StoreId, StoreInner};
 use crate::sys::arch::{self, EntryFrame, RegFile};
 use crate::table::{Table, checked_range};
@@ -138,7 +139,7 @@ impl InstanceData {
 }
 
 /// An item that can be imported or exported.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Extern {
     /// A function.
     Func(Func),
@@ -146,6 +147,8 @@ pub enum Extern {
     Table(Table),
     /// A linear memory.
     Memory(Memory),
+    /// A linear memory that threads share.
+    SharedMemory(SharedMemory),
     /// A global.
     Global(Global),
     /// An exception tag.
@@ -168,6 +171,11 @@ impl Extern {
         if let Self::Memory(memory) = self { Some(memory) } else { None }
     }
 
+    /// The memory, if it is a shared one.
+    pub fn into_shared_memory(self) -> Option<SharedMemory> {
+        if let Self::SharedMemory(memory) = self { Some(memory) } else { None }
+    }
+
     /// The global, if it is one.
     pub fn into_global(self) -> Option<Global> {
         if let Self::Global(global) = self { Some(global) } else { None }
@@ -184,18 +192,21 @@ impl Extern {
             Self::Func(_) => "a function",
             Self::Table(_) => "a table",
             Self::Memory(_) => "a memory",
+            Self::SharedMemory(_) => "a shared memory",
             Self::Global(_) => "a global",
             Self::Tag(_) => "a tag",
         }
     }
 
-    fn store(&self) -> StoreId {
+    /// The store that the item belongs to; `None` if it belongs to none.
+    fn store(&self) -> Option<StoreId> {
         match self {
-            Self::Func(func) => func.store,
-            Self::Table(table) => table.store,
-            Self::Memory(memory) => memory.store,
-            Self::Global(global) => global.store,
-            Self::Tag(tag) => tag.store,
+            Self::Func(func) => Some(func.store),
+            Self::Table(table) => Some(table.store),
+            Self::Memory(memory) => Some(memory.store),
+            Self::SharedMemory(_) => None,
+            Self::Global(global) => Some(global.store),
+            Self::Tag(tag) => Some(tag.store),
         }
     }
 }
@@ -209,7 +220,7 @@ macro_rules! extern_from {
         }
     )*};
 }
-extern_from!(Func Table Memory Global Tag);
+extern_from!(Func Table Memory SharedMemory Global Tag);
 
 /// An instance of a module in a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -363,7 +374,13 @@ impl StoreInner {
         match entity {
             EntityIndex::Func(index) => Extern::Func(Func { store, entry: data.entry_of(index) }),
             EntityIndex::Table(index) => Extern::Table(Table { store, index: data.tables[index.index()] }),
-            EntityIndex::Memory(index) => Extern::Memory(Memory { store, index: data.memories[index.index()] }),
+            EntityIndex::Memory(index) => {
+                let index = data.memories[index.index()];
+                match self.memories[index as usize].as_shared() {
+                    Some(shared) => Extern::SharedMemory(shared.clone()),
+                    None => Extern::Memory(Memory { store, index }),
+                }
+            }
             EntityIndex::Global(index) => Extern::Global(Global { store, key: data.global_key(index) }),
             EntityIndex::Tag(index) => Extern::Tag(Tag { store, index: data.tags[index.index()] }),
         }
@@ -376,7 +393,9 @@ impl StoreInner {
             return Err(Error::mismatch("imports of a module", format!("{} items", expected.len()), found));
         }
         for (import, item) in expected.iter().zip(imports) {
-            self.check(item.store(), "import")?;
+            if let Some(store) = item.store() {
+                self.check(store, "import")?;
+            }
             self.check_import(module, import, item)?;
         }
         Ok(())
@@ -408,6 +427,17 @@ impl StoreInner {
             }
             (EntityIndex::Memory(index), Extern::Memory(memory)) => {
                 let (want, have) = (info.memories[index.index()], self.memories[memory.index as usize].ty());
+                if !memory_matches(&want, &have) {
+                    return mismatch(format!("a {want}"), format!("a {have}"));
+                }
+            }
+            (EntityIndex::Memory(index), Extern::SharedMemory(memory)) => {
+                if !memory.is_of(&self.runtime) {
+                    return Err(Error::misuse(
+                        "the shared memory is of another engine than the store; use one for both",
+                    ));
+                }
+                let (want, have) = (info.memories[index.index()], memory.ty());
                 if !memory_matches(&want, &have) {
                     return mismatch(format!("a {want}"), format!("a {have}"));
                 }
@@ -451,6 +481,7 @@ impl StoreInner {
                 Extern::Func(func) => functions.push(func.entry),
                 Extern::Table(table) => tables.push(table.index),
                 Extern::Memory(memory) => memories.push(memory.index),
+                Extern::SharedMemory(memory) => memories.push(self.add_shared_memory(memory)),
                 Extern::Global(global) => globals.push(global.key),
                 Extern::Tag(tag) => tags.push(tag.index),
             }
@@ -460,14 +491,14 @@ impl StoreInner {
             tags.push(self.new_tag(tag).index);
         }
         for (n, ty) in info.memories.iter().enumerate().skip(info.imported_memories) {
-            memories.push(self.new_memory(*ty, module.image(MemoryIndex::new(n)).cloned())?.index);
+            memories.push(self.new_memory(*ty, module.image(MemoryIndex::new(n)).cloned())?);
         }
         for ty in info.tables.iter().skip(info.imported_tables) {
             tables.push(self.new_table(ty.map_types(&|ty| module.canonical(ty)))?.index);
         }
         let plan = self.runtime.settings().plan;
         let words = if plan.memory_at_anchor(&info, module.layout()) {
-            let head = self.memories[memories[0] as usize].make_head(module.layout().size_bytes())?;
+            let head = self.memories[memories[0] as usize].own_mut().make_head(module.layout().size_bytes())?;
             Words { anchor: head, layout: None }
         } else {
             Words::allocate(module.layout().size_bytes())
@@ -622,10 +653,15 @@ impl StoreInner {
         let data = &self.instances[instance as usize];
         let range = data.module.info().data[segment.index()].bytes.clone();
         let bytes = if data.dropped_data[segment.index()] { &[] } else { &data.module.wasm()[range] };
-        let target = self.memories[memory as usize].bytes_mut();
+        let target = &mut self.memories[memory as usize];
         let source = memory_range(src, len, bytes.len())?;
-        let range = memory_range(dst, len, target.len())?;
-        target[range].copy_from_slice(&bytes[source]);
+        let range = memory_range(dst, len, target.len_bytes())?;
+        match target {
+            StoreMemory::Own(target) => target.bytes_mut()[range].copy_from_slice(&bytes[source]),
+            StoreMemory::Shared(target) => {
+                target.write(range.start, &bytes[source]).map_err(|_| Trap::MemoryOutOfBounds)?;
+            }
+        }
         Ok(())
     }
 
@@ -667,9 +703,12 @@ impl StoreInner {
     fn reset_instance(&mut self, index: u32) -> Result<()> {
         let module = self.instances[index as usize].module.clone();
         let info = module.info();
+        if info.memories[info.imported_memories..].iter().any(|ty| ty.shared) {
+            return Err(Error::misuse("an instance that defines a shared memory cannot be reset: others may use it"));
+        }
         for (n, ty) in info.memories.iter().enumerate().skip(info.imported_memories) {
             let memory = self.instances[index as usize].memories[n];
-            self.memories[memory as usize].reset(ty.limits.min)?;
+            self.memories[memory as usize].own_mut().reset(ty.limits.min)?;
         }
         for (n, ty) in info.tables.iter().enumerate().skip(info.imported_tables) {
             let table = self.instances[index as usize].tables[n];

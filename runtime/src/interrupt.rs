@@ -2,7 +2,7 @@
 //!
 //! The sender sets the store's pending flag, makes that visible to every thread, and signals the thread that runs the
 //! store, if one does. The signal handler lands the activation if it finds the thread in wasm; elsewhere the flag is
-//! looked at on the way back into wasm. The flag is sticky: activations further out end as well, up to the outermost,
+//! looked at on the way back into wasm; a thread that waits on a shared memory is woken for that. The flag is sticky: activations further out end as well, up to the outermost,
 //! where it is cleared.
 
 use crate::store::VmStore;
@@ -24,6 +24,7 @@ impl InterruptHandle {
     /// Interrupts the store. Does nothing if it has been dropped.
     pub fn interrupt(&self) {
         self.0.pending.store(1, Ordering::SeqCst);
+        self.0.waiting.interrupt();
         // The runner publishes its thread with a plain store before it looks at the flag; the barrier stands in for
         // the fence that it saves.
         let fenced = thread::fence_all_threads();

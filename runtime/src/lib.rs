@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `code`, `link`, `thunk` | where machine code lies and how it gets there |
 //! | `memory`, `image`, `table`, `global` | what guests store in |
+//! | `shared`, `waiting` | memories that threads share, and threads that wait on them |
 //! | `module`, `instance`, `store` | linked modules, their instances, and who owns those |
 //! | `stack`, `call`, `hostcall`, `libcalls` | into wasm, out of it, and the stacks for that |
 //! | `exception`, `throw` | tags, exceptions, and the way to their handlers |
@@ -33,6 +34,7 @@ mod limits;
 mod link;
 mod memory;
 mod module;
+mod shared;
 mod signature;
 mod stack;
 mod store;
@@ -43,6 +45,7 @@ mod thunk;
 mod trap;
 mod typed;
 mod value;
+mod waiting;
 
 pub use backtrace::{Frame, Symbol, Symbolicate, WasmBacktrace};
 pub use error::{Error, ErrorKind, HostError, Result};
@@ -56,6 +59,7 @@ pub use limits::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
 pub use link::{LinkError, needed_bytes};
 pub use memory::{Memory, MemoryError};
 pub use module::{Demand, FunctionSource, LinkedModule, Runtime, RuntimeSettings};
+pub use shared::{SharedMemory, WaitResult};
 pub use store::{AsContext, AsContextMut, Store, StoreContext, StoreContextMut};
 pub use sys::thread::host_stack_left_bytes;
 pub use table::Table;

@@ -5,13 +5,16 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::exception::number_of_fields;
 use crate::instance::InstanceData;
 use crate::module::Demand;
+use crate::shared::{StoreMemory, copy_racing};
 use crate::store::StoreInner;
 use crate::sys::arch::{self, LibcallReturn, status};
 use crate::table::checked_range;
 use crate::trap::{Trap, Unwind};
+use crate::waiting::Expected;
 use epsilon_abi::vm::{VmContext, VmGlobal};
 use epsilon_abi::{DataIndex, DefinedFuncIndex, ElemIndex, FuncIndex, Libcall};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 /// An address of the table that fixed code indexes.
 #[repr(transparent)]
@@ -42,10 +45,7 @@ impl Site<'_> {
 
 /// # Safety
 /// `vmctx` must be the anchor under which the libcall was made.
-unsafe fn run<E: Into<Stop>>(
-    vmctx: *mut VmContext,
-    body: impl FnOnce(Site<'_>) -> Result<u64, E>,
-) -> LibcallReturn {
+unsafe fn run<E: Into<Stop>>(vmctx: *mut VmContext, body: impl FnOnce(Site<'_>) -> Result<u64, E>) -> LibcallReturn {
     // SAFETY: the anchor is live; `owner` was set when this store was entered, and the store is borrowed exclusively
     // by that call, which waits for us.
     let (store, instance) = unsafe {
@@ -132,9 +132,12 @@ mod body {
 
     pub fn memory_fill(site: Site<'_>, memory: u32, dst: u64, value: u32, len: u64) -> Result<u64> {
         let memory = site.memory(memory);
-        let bytes = site.store.memories[memory as usize].bytes_mut();
-        let range = memory_range(dst, len, bytes.len())?;
-        bytes[range].fill(value as u8);
+        let memory = &mut site.store.memories[memory as usize];
+        let range = memory_range(dst, len, memory.len_bytes())?;
+        match memory {
+            StoreMemory::Own(memory) => memory.bytes_mut()[range].fill(value as u8),
+            StoreMemory::Shared(memory) => memory.fill(range, value as u8)?,
+        }
         Ok(0)
     }
 
@@ -143,12 +146,20 @@ mod body {
         let memories = &mut site.store.memories;
         let source = memory_range(src, len, memories[src_memory].len_bytes())?;
         let target = memory_range(dst, len, memories[dst_memory].len_bytes())?;
+        if memories[dst_memory].as_shared().or(memories[src_memory].as_shared()).is_some() {
+            // SAFETY: the ranges were checked, and memories never shrink while wasm runs; no reference leads into them.
+            unsafe {
+                let (to, from) = (memories[dst_memory].base(), memories[src_memory].base());
+                copy_racing(to.add(target.start), from.add(source.start), target.len());
+            }
+            return Ok(0);
+        }
         if dst_memory == src_memory {
-            memories[dst_memory].bytes_mut().copy_within(source, target.start);
+            memories[dst_memory].own_mut().bytes_mut().copy_within(source, target.start);
             return Ok(0);
         }
         let [to, from] = memories.get_disjoint_mut([dst_memory, src_memory]).expect("two memories of the store");
-        to.bytes_mut()[target].copy_from_slice(&from.bytes()[source]);
+        to.own_mut().bytes_mut()[target].copy_from_slice(&from.own().bytes()[source]);
         Ok(0)
     }
 
@@ -233,6 +244,36 @@ mod body {
 
     pub fn is_subtype(site: Site<'_>, ty: u32, of: u32) -> Result<u64> {
         Ok(u64::from(site.store.runtime.signatures().is_subtype(ty, of)))
+    }
+
+    pub fn atomic_wait32(site: Site<'_>, memory: u32, address: u64, expected: u32, timeout_ns: u64) -> Result<u64> {
+        wait(site, memory, address, Expected::I32(expected), timeout_ns)
+    }
+
+    pub fn atomic_wait64(site: Site<'_>, memory: u32, address: u64, expected: u64, timeout_ns: u64) -> Result<u64> {
+        wait(site, memory, address, Expected::I64(expected), timeout_ns)
+    }
+
+    fn wait(site: Site<'_>, memory: u32, address: u64, expected: Expected, timeout_ns: u64) -> Result<u64> {
+        let memory = &site.store.memories[site.memory(memory) as usize];
+        let Some(shared) = memory.as_shared() else {
+            memory_range(address, expected.width_bytes() as u64, memory.len_bytes())?;
+            return Err(Trap::AtomicWaitNonSharedMemory.into());
+        };
+        // Negative: without end.
+        let timeout = u64::try_from(timeout_ns.cast_signed()).ok().map(Duration::from_nanos);
+        Ok(shared.wait(address, expected, timeout, Some(&site.store.vm))? as u64)
+    }
+
+    pub fn atomic_notify(site: Site<'_>, memory: u32, address: u64, count: u32) -> Result<u64> {
+        let memory = &site.store.memories[site.memory(memory) as usize];
+        match memory.as_shared() {
+            Some(shared) => Ok(shared.atomic_notify(address, count)?.into()),
+            None => {
+                memory_range(address, 4, memory.len_bytes())?;
+                Ok(0)
+            }
+        }
     }
 }
 

@@ -9,13 +9,17 @@
 
 use crate::error::{Error, Result};
 use crate::image::MemoryImage;
+use crate::shared::{SharedMemory, StoreMemory};
 use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
 use crate::sys::mapping::{self, page_size, round_to_pages};
 use epsilon_abi::plan::ANCHOR_TO_MEMORY_BYTES;
 use epsilon_abi::vm::VmMemory;
 use epsilon_abi::{MemoryPlan, MemoryStyle, MemoryType};
 use region::{Allocation, Protection};
+use std::ops::Range;
+use std::ptr::NonNull;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Bytes below a memory's base.
 const HEAD_BYTES: usize = ANCHOR_TO_MEMORY_BYTES as usize;
@@ -31,7 +35,7 @@ pub struct MemoryData {
     ty: MemoryType,
     guarded: bool,
     /// The words that machine code reads; they stay where they are while the memory moves.
-    def: Box<VmMemory>,
+    def: NonNull<VmMemory>,
     reservation: Allocation,
     /// Bytes above the base that may become accessible without moving.
     capacity_bytes: usize,
@@ -61,7 +65,7 @@ impl MemoryData {
         };
         let reservation = reserve(total_bytes)?;
         let base = base_of(&reservation);
-        let def = Box::new(VmMemory { base, len_bytes });
+        let def = NonNull::from(Box::leak(Box::new(VmMemory { base, len_bytes })));
         let mut memory = Self { ty, guarded, def, reservation, capacity_bytes, accessible_bytes: 0, image };
         memory.make_accessible(len_bytes)?;
         memory.apply_image()?;
@@ -77,39 +81,55 @@ impl MemoryData {
 
     /// The words that machine code reads.
     pub fn def(&self) -> *mut VmMemory {
-        (&raw const *self.def).cast_mut()
+        self.def.as_ptr()
     }
 
     /// Address of byte 0.
     pub fn base(&self) -> *mut u8 {
-        self.def.base
+        // SAFETY: the words live as long as the memory, and a base changes under `&mut self` alone.
+        unsafe { (*self.def.as_ptr()).base }
     }
 
     /// Size in bytes.
     pub fn len_bytes(&self) -> usize {
-        self.def.len_bytes
+        // SAFETY: the words live as long as the memory.
+        unsafe { Self::len_of(self.def.as_ptr()) }
+    }
+
+    /// The size in bytes that the words of a memory name. Machine code of other threads may read it meanwhile.
+    ///
+    /// # Safety
+    /// The memory must be alive.
+    pub unsafe fn len_of(def: *mut VmMemory) -> usize {
+        // SAFETY: as the caller promises; the size is never written but atomically.
+        unsafe { AtomicUsize::from_ptr(&raw mut (*def).len_bytes) }.load(Ordering::SeqCst)
+    }
+
+    fn set_len(&mut self, len_bytes: usize) {
+        // SAFETY: the words live as long as the memory.
+        unsafe { AtomicUsize::from_ptr(&raw mut (*self.def.as_ptr()).len_bytes) }.store(len_bytes, Ordering::SeqCst);
     }
 
     /// Size in pages of the memory's type.
     pub fn len_pages(&self) -> u64 {
-        (self.def.len_bytes >> self.ty.page_size_log2) as u64
+        (self.len_bytes() >> self.ty.page_size_log2) as u64
     }
 
     /// The contents.
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: the first `len_bytes` are accessible; machine code writes only under `&mut` of the store.
-        unsafe { std::slice::from_raw_parts(self.def.base, self.def.len_bytes) }
+        unsafe { std::slice::from_raw_parts(self.base(), self.len_bytes()) }
     }
 
     /// The contents.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: as for `bytes`, and the store is borrowed exclusively.
-        unsafe { std::slice::from_raw_parts_mut(self.def.base, self.def.len_bytes) }
+        unsafe { std::slice::from_raw_parts_mut(self.base(), self.len_bytes()) }
     }
 
-    /// Whether an address lies in this memory's reservation, guards included.
-    pub fn reserves(&self, address: usize) -> bool {
-        self.reservation.as_range().contains(&address)
+    /// The address range of this memory's reservation, guards included.
+    pub fn reserved(&self) -> Range<usize> {
+        self.reservation.as_range()
     }
 
     /// Makes the whole pages below the base, where an anchored instance keeps its words, accessible; returns the
@@ -118,7 +138,7 @@ impl MemoryData {
         assert!(len_bytes <= HEAD_BYTES, "MemoryPlan allows only instances whose words fit");
         // SAFETY: the head belongs to this memory's reservation, and nothing refers into it yet.
         unsafe {
-            let anchor = self.def.base.sub(HEAD_BYTES);
+            let anchor = self.base().sub(HEAD_BYTES);
             region::protect(anchor, round_to_pages(len_bytes), Protection::READ_WRITE).map_err(reservation_error)?;
             Ok(anchor)
         }
@@ -144,7 +164,7 @@ impl MemoryData {
             self.move_to(len_bytes)?;
         }
         self.make_accessible(len_bytes)?;
-        self.def.len_bytes = len_bytes;
+        self.set_len(len_bytes);
         Ok(())
     }
 
@@ -154,15 +174,15 @@ impl MemoryData {
         let keep_bytes = round_to_pages(len_bytes);
         // SAFETY: the ranges are accessible parts of the reservation, and nobody refers into them: `&mut self`.
         unsafe {
-            mapping::discard(self.def.base, self.accessible_bytes)
+            mapping::discard(self.base(), self.accessible_bytes)
                 .map_err(|error| Error::system("reset a memory", error))?;
             if keep_bytes < self.accessible_bytes {
-                let (start, len) = (self.def.base.add(keep_bytes), self.accessible_bytes - keep_bytes);
+                let (start, len) = (self.base().add(keep_bytes), self.accessible_bytes - keep_bytes);
                 region::protect(start, len, Protection::NONE).map_err(reservation_error)?;
             }
         }
         self.accessible_bytes = keep_bytes;
-        self.def.len_bytes = len_bytes;
+        self.set_len(len_bytes);
         if self.image.as_ref().is_some_and(|image| image.is_mapped()) {
             return Ok(()); // discarded pages read as the image again
         }
@@ -172,7 +192,7 @@ impl MemoryData {
     fn apply_image(&mut self) -> Result<()> {
         let Some(image) = &self.image else { return Ok(()) };
         // SAFETY: the memory has its minimum size, and nobody refers into it: `&mut self`.
-        unsafe { image.apply(self.def.base) }.map_err(|error| Error::system("map a memory's initial contents", error))
+        unsafe { image.apply(self.base()) }.map_err(|error| Error::system("map a memory's initial contents", error))
     }
 
     fn make_accessible(&mut self, len_bytes: usize) -> Result<()> {
@@ -180,7 +200,7 @@ impl MemoryData {
         if wanted > self.accessible_bytes {
             // SAFETY: the range lies above what is accessible and inside the capacity of our own reservation.
             unsafe {
-                let start = self.def.base.add(self.accessible_bytes);
+                let start = self.base().add(self.accessible_bytes);
                 region::protect(start, wanted - self.accessible_bytes, Protection::READ_WRITE)
                     .map_err(reservation_error)?;
             }
@@ -195,19 +215,27 @@ impl MemoryData {
         let limit = self.max_bytes().unwrap_or(usize::MAX).max(len_bytes);
         let capacity = round_to_pages(len_bytes.saturating_mul(GROWTH_FACTOR).min(limit));
         let reservation = reserve(HEAD_BYTES + capacity)?;
-        let (from, accessible) = (self.def.base, self.accessible_bytes);
+        let (from, accessible) = (self.base(), self.accessible_bytes);
         let old = std::mem::replace(&mut self.reservation, reservation);
-        self.def.base = base_of(&self.reservation);
+        // SAFETY: the words live as long as the memory; a memory that moves is not shared, and its store is borrowed.
+        unsafe { (*self.def.as_ptr()).base = base_of(&self.reservation) };
         (self.capacity_bytes, self.accessible_bytes) = (capacity, 0);
         self.make_accessible(accessible.max(len_bytes))?;
         // SAFETY: both ranges are accessible, and in different reservations.
-        unsafe { self.def.base.copy_from_nonoverlapping(from, self.def.len_bytes) };
+        unsafe { self.base().copy_from_nonoverlapping(from, self.len_bytes()) };
         drop(old);
         // A copy is not a mapping of the image: resetting writes the image anew.
         if let Some(image) = &mut self.image {
             *image = Arc::new(image.unmapped());
         }
         Ok(())
+    }
+}
+
+impl Drop for MemoryData {
+    fn drop(&mut self) {
+        // SAFETY: made by leaking a box, and freed here alone; nothing reaches a memory that is dropped (invariant 7).
+        drop(unsafe { Box::from_raw(self.def.as_ptr()) });
     }
 }
 
@@ -259,8 +287,16 @@ pub struct Memory {
 
 impl Memory {
     /// A new memory, made by the host.
+    ///
+    /// # Errors
+    /// If the type is that of a shared memory, or limits are reached.
     pub fn new(mut store: impl AsContextMut, ty: MemoryType) -> Result<Self> {
-        store.as_context_mut().inner().new_memory(ty, None)
+        if ty.shared {
+            return Err(Error::misuse("a shared memory belongs to no store; make it with `SharedMemory::new`"));
+        }
+        let mut context = store.as_context_mut();
+        let inner = context.inner();
+        Ok(Self { index: inner.new_memory(ty, None)?, store: inner.id })
     }
 
     /// The type, with the present size as the minimum.
@@ -327,7 +363,7 @@ impl Memory {
     ) -> (&'a mut [u8], &'a mut T) {
         let store = store.into().0;
         store.inner.assert_owns(self.store, "memory");
-        (store.inner.memories[self.index as usize].bytes_mut(), &mut store.data)
+        (store.inner.memories[self.index as usize].own_mut().bytes_mut(), &mut store.data)
     }
 
     /// Copies from `offset` into `buffer`.
@@ -347,7 +383,7 @@ impl Memory {
         let mut context = store.as_context_mut();
         let inner = context.inner();
         inner.check(self.store, "memory")?;
-        let bytes = inner.memories[self.index as usize].bytes_mut();
+        let bytes = inner.memories[self.index as usize].own_mut().bytes_mut();
         let (len, range) = (bytes.len(), offset..offset.saturating_add(buffer.len()));
         let target = bytes.get_mut(range).ok_or_else(|| outside(offset, buffer.len(), len))?;
         target.copy_from_slice(buffer);
@@ -356,17 +392,18 @@ impl Memory {
 
     fn get<'a>(&self, inner: &'a StoreInner) -> &'a MemoryData {
         inner.assert_owns(self.store, "memory");
-        &inner.memories[self.index as usize]
+        inner.memories[self.index as usize].own()
     }
 }
 
 #[cold]
-fn outside(offset: usize, len: usize, size: usize) -> Error {
+pub fn outside(offset: usize, len: usize, size: usize) -> Error {
     Error::misuse(format!("{len} bytes at offset {offset} do not lie in a memory of {size} bytes"))
 }
 
 impl StoreInner {
-    pub(crate) fn new_memory(&mut self, ty: MemoryType, image: Option<Arc<MemoryImage>>) -> Result<Memory> {
+    /// Makes a memory; returns its number in the store.
+    pub(crate) fn new_memory(&mut self, ty: MemoryType, image: Option<Arc<MemoryImage>>) -> Result<u32> {
         let desired = size_in_bytes(&ty, ty.limits.min).ok_or_else(|| too_large(&ty))?;
         let (count, max) = (self.memories.len(), ty.limits.max.and_then(|pages| size_in_bytes(&ty, pages)));
         if let Some(limiter) = self.limiter() {
@@ -377,13 +414,34 @@ impl StoreInner {
                 return Err(Error::limit(format!("the store's limiter refuses {ty}")));
             }
         }
-        self.memories.push(MemoryData::new(ty, &self.runtime.settings().plan, image)?);
-        Ok(Memory { store: self.id, index: count as u32 })
+        let plan = &self.runtime.settings().plan;
+        self.memories.push(match ty.shared {
+            true => StoreMemory::Shared(SharedMemory::with_image(&self.runtime, ty, plan, image)?),
+            false => StoreMemory::Own(MemoryData::new(ty, plan, image)?),
+        });
+        Ok(count as u32)
+    }
+
+    /// The number that a shared memory has in this store; it gets one if it has none yet.
+    pub(crate) fn add_shared_memory(&mut self, memory: &SharedMemory) -> u32 {
+        let known = self.memories.iter().position(|other| other.as_shared().is_some_and(|other| other.is_same(memory)));
+        let index = known.unwrap_or(self.memories.len());
+        if known.is_none() {
+            self.memories.push(StoreMemory::Shared(memory.clone()));
+        }
+        index as u32
     }
 
     /// Grows a memory; `None` if its type, the limiter or the system refuses.
     pub(crate) fn grow_memory(&mut self, index: u32, delta_pages: u64) -> Result<Option<u64>> {
-        let memory = &self.memories[index as usize];
+        if let Some(memory) = self.memories[index as usize].as_shared() {
+            let memory = memory.clone();
+            return memory.grow_if(delta_pages, |current, desired, max| match self.limiter() {
+                Some(limiter) => limiter.memory_growing(current, desired, max),
+                None => Ok(true),
+            });
+        }
+        let memory = self.memories[index as usize].own();
         let (old_pages, current, max) = (memory.len_pages(), memory.len_bytes(), memory.max_bytes());
         let Some(desired) = memory.grown_bytes(delta_pages) else { return Ok(None) };
         if let Some(limiter) = self.limiter()
@@ -391,7 +449,7 @@ impl StoreInner {
         {
             return Ok(None);
         }
-        let grown = self.memories[index as usize].grow_to(desired);
+        let grown = self.memories[index as usize].own_mut().grow_to(desired);
         Ok(grown.is_ok().then_some(old_pages))
     }
 }

@@ -149,7 +149,8 @@ impl LinkedModule {
     ) -> Result<Arc<Self>> {
         let code = LinkedCode::new(info.defined_functions(), code_bytes)?;
         let type_ids = runtime.signatures().of_module(&info.types);
-        let types = (0..info.types.len()).map(|n| link_type(&type_ids, &info.types[n].composite, type_ids[n])).collect();
+        let types =
+            (0..info.types.len()).map(|n| link_type(&type_ids, &info.types[n].composite, type_ids[n])).collect();
         let image = |n| MemoryImage::new(&info, &wasm, MemoryIndex::new(n)).map(Arc::new);
         Ok(Arc::new(Self {
             runtime: runtime.clone(),

@@ -28,7 +28,8 @@ impl Registry {
         if let Some(first) = self.groups.get(&group) {
             return *first;
         }
-        let first = u32::try_from(self.supertypes.len() + 1).ok().filter(|first| *first < IN_GROUP - group.len() as u32);
+        let first =
+            u32::try_from(self.supertypes.len() + 1).ok().filter(|first| *first < IN_GROUP - group.len() as u32);
         let first = first.expect("fewer than 2^31 types");
         let absolute = |index: TypeIndex| match index.0 & IN_GROUP {
             0 => index.0,
@@ -141,7 +142,9 @@ mod tests {
     #[test]
     fn recursion_groups_are_compared_as_a_whole() {
         let signatures = Signatures::default();
-        let pair = |first: u32| [func(&[reference(first + 1)], None, first..first + 2), func(&[reference(first)], None, first..first + 2)];
+        let pair = |first: u32| {
+            [func(&[reference(first + 1)], None, first..first + 2), func(&[reference(first)], None, first..first + 2)]
+        };
         let one = signatures.of_module(&pair(0));
         let shifted: Vec<_> = [func(&[ValType::I64], None, 0..1)].into_iter().chain(pair(1)).collect();
         assert_eq!(signatures.of_module(&shifted)[1..], one[..]);

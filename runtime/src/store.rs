@@ -11,12 +11,13 @@ use crate::global::HostGlobal;
 use crate::instance::InstanceData;
 use crate::limits::ResourceLimiter;
 use crate::link::LinkedCode;
-use crate::memory::MemoryData;
 use crate::module::Runtime;
+use crate::shared::StoreMemory;
 use crate::stack::WasmStack;
 use crate::table::TableData;
 use crate::throw::Landing;
 use crate::trap::{FaultRecord, Trap, Unwind};
+use crate::waiting::WaitSlot;
 use epsilon_abi::vm::{VM_MAGIC, VmContext};
 use std::any::Any;
 use std::cell::Cell;
@@ -48,9 +49,12 @@ pub struct VmStore {
     pub owner: Cell<*mut StoreInner>,
     /// Where a thrown exception goes on.
     pub landing: Landing,
+    /// What the thread that runs the store waits for on a shared memory.
+    pub waiting: WaitSlot,
 }
 
-// SAFETY: other threads hold `VmStore` only behind interrupt handles, which use nothing but the atomics.
+// SAFETY: other threads hold `VmStore` only behind interrupt handles, which use nothing but the atomics and
+// the wait slot.
 unsafe impl Send for VmStore {}
 // SAFETY: as above.
 unsafe impl Sync for VmStore {}
@@ -68,6 +72,7 @@ impl VmStore {
             fault: Cell::new(FaultRecord::default()),
             owner: Cell::new(std::ptr::null_mut()),
             landing: Landing::default(),
+            waiting: WaitSlot::default(),
         }
     }
 
@@ -85,7 +90,7 @@ pub struct StoreInner {
     /// Boxed: machine code and thunks hold their addresses.
     #[allow(clippy::vec_box)]
     pub(crate) instances: Vec<Box<InstanceData>>,
-    pub(crate) memories: Vec<MemoryData>,
+    pub(crate) memories: Vec<StoreMemory>,
     pub(crate) tables: Vec<TableData>,
     pub(crate) host_globals: Vec<HostGlobal>,
     pub(crate) tags: Vec<TagData>,

@@ -18,7 +18,10 @@ fn what_nobody_catches_is_an_error_with_tag_fields_and_frames() {
             let exception = error.exception().unwrap_or_else(|| panic!("{name}: {error:?}"));
             assert_eq!(exception.tag(), tag);
             let fields = exception.fields();
-            assert!(matches!(fields, [Val::I32(7), Val::F64(bits), Val::I64(-1)] if *bits == 2.5f64.to_bits()), "{fields:?}");
+            assert!(
+                matches!(fields, [Val::I32(7), Val::F64(bits), Val::I64(-1)] if *bits == 2.5f64.to_bits()),
+                "{fields:?}"
+            );
             let frames = error.backtrace().expect("switched on").frames();
             let names: Vec<_> = frames.iter().map(|frame| frame.func_name()).collect();
             assert_eq!(names, [Some("inner"), Some("middle"), Some("outer")], "{name}");

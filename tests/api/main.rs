@@ -8,6 +8,6 @@ mod modules;
 mod references;
 mod reset;
 mod stores;
-mod tail_calls;
 #[path = "../support.rs"]
 mod support;
+mod tail_calls;

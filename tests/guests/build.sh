@@ -3,8 +3,8 @@
 #
 #   build.sh [NAME...]
 #
-# Needs a Rust toolchain with the target wasm32-wasip1, Python 3, and a C
-# compiler for WASI: the Python package `ziglang`, or `zig` on the PATH. Build
+# Needs a Rust toolchain with the targets wasm32-wasip1 and wasm32-wasip1-threads,
+# Python 3, and a C compiler for WASI: the Python package `ziglang`, or `zig` on the PATH. Build
 # trees go below `target/guests`. The same tools give the same bytes anywhere:
 # no guest names the folders of the machine that built it (`publish` checks).
 
@@ -41,19 +41,20 @@ publish() {
     printf '%-12s %9d bytes\n' "$2" "$(wc -c <"$guests_dir/prebuilt/$2.wasm")"
 }
 
-# rust_guest NAME
+# rust_guest NAME [TARGET]
 rust_guest() {
-    [[ -d $(rustc --print target-libdir --target wasm32-wasip1) ]] ||
-        fail "the Rust target is needed: 'rustup target add wasm32-wasip1'"
+    local target=${2:-wasm32-wasip1}
+    [[ -d $(rustc --print target-libdir --target "$target") ]] ||
+        fail "the Rust target is needed: 'rustup target add $target'"
     local remap="--remap-path-prefix=$guests_dir=. --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
     local registry
-    cargo fetch --quiet --locked --target wasm32-wasip1 --manifest-path "$guests_dir/$1/Cargo.toml"
+    cargo fetch --quiet --locked --target "$target" --manifest-path "$guests_dir/$1/Cargo.toml"
     for registry in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*; do # the last that fits counts
         remap+=" --remap-path-prefix=$registry=crates"
     done
-    RUSTFLAGS=$remap cargo build --quiet --release --target wasm32-wasip1 \
+    RUSTFLAGS=$remap cargo build --quiet --release --target "$target" \
         --manifest-path "$guests_dir/$1/Cargo.toml" --target-dir "$work_dir/cargo"
-    publish "$work_dir/cargo/wasm32-wasip1/release/$1.wasm" "$1"
+    publish "$work_dir/cargo/$target/release/$1.wasm" "$1"
 }
 
 # c_guest NAME: `sources`, `flags` and `origin` come from `sources_of`. Zig turns
@@ -75,6 +76,7 @@ build_csv() { rust_guest csv; }
 build_search() { rust_guest search; }
 build_walk() { rust_guest walk; }
 build_flate() { rust_guest flate; }
+build_threads_rust() { rust_guest threads-rust wasm32-wasip1-threads; }
 build_c_stdio() { c_guest c-stdio; }
 build_sqlite() { c_guest sqlite; }
 build_quickjs() { c_guest quickjs; }
@@ -97,7 +99,7 @@ build_trap_dwarf() {
 need cargo "see https://rustup.rs"
 need python3 "it locates sources and makes headers"
 mkdir -p "$work_dir"
-[[ $# -gt 0 ]] || set -- "${RUST_GUESTS[@]}" "${C_GUESTS[@]}" "${WASI_GUESTS[@]}" trap-dwarf
+[[ $# -gt 0 ]] || set -- "${RUST_GUESTS[@]}" threads-rust "${C_GUESTS[@]}" "${WASI_GUESTS[@]}" trap-dwarf
 for name; do
     step=build_${name//-/_}
     declare -F "$step" >/dev/null || fail "there is no guest '$name'"

@@ -87,4 +87,10 @@ libcalls! {
     Throw, throw(fields: I64);
     /// `throw_ref`. Does not come back to where it was called.
     ThrowRef, throw_ref(exception: I32);
+    /// `memory.atomic.wait32`: 0 if woken, 1 if the value was another one, 2 if the time is up.
+    AtomicWait32, atomic_wait32(memory: I32, address: I64, expected: I32, timeout_ns: I64) -> I64;
+    /// `memory.atomic.wait64`: as for 32 bits.
+    AtomicWait64, atomic_wait64(memory: I32, address: I64, expected: I64, timeout_ns: I64) -> I64;
+    /// `memory.atomic.notify`: how many were woken.
+    AtomicNotify, atomic_notify(memory: I32, address: I64, count: I32) -> I64;
 }

@@ -4,8 +4,8 @@ use crate::options::Options;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use epsilon::{Error, ResourceLimiter};
-use epsilon_wasi::{Access, Interrupt, WasiCtx};
+use epsilon::{Error, ResourceLimiter, Store};
+use epsilon_wasi::{Access, Interrupt, SharedCtx, Threads, WasiCtx};
 use std::ffi::{OsStr, OsString};
 use std::net::TcpListener;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -95,17 +95,29 @@ impl GuestOptions {
     }
 }
 
-/// The data of the store that the guest runs in.
-#[derive(Debug)]
+/// The data of the store that the guest runs in; of several, if it has threads.
+#[derive(Clone, Debug)]
 pub struct Host {
     /// The guest's world.
-    pub wasi: WasiCtx,
+    pub wasi: SharedCtx,
     /// How much memory it may have.
     pub limits: Limits,
+    /// Its threads.
+    pub threads: Threads<Host>,
+}
+
+impl Host {
+    /// For a guest without threads yet.
+    pub fn new(wasi: WasiCtx, options: &Options) -> Self {
+        let threads = Threads::new(wasi.interrupt().clone(), |store: &mut Store<Self>| {
+            store.limiter(|host| &mut host.limits);
+        });
+        Self { wasi: SharedCtx::new(wasi), limits: Limits::new(options), threads }
+    }
 }
 
 /// Limits on what the guest may allocate.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Limits {
     memory_size_bytes: Option<usize>,
     table_elements: Option<usize>,

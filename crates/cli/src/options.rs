@@ -74,7 +74,7 @@ const WASM: &[Row] = &[
         Ok(())
     }),
     feature("simd", "Vectors of 128 bits; on by default", Config::wasm_simd),
-    feature("relaxed-simd", "Relaxed vector operators; off by default", Config::wasm_relaxed_simd),
+    feature("relaxed-simd", "Relaxed vector operators; on by default", Config::wasm_relaxed_simd),
     feature(
         "relaxed-simd-deterministic",
         "Relaxed vector operators give the same results on every machine",
@@ -85,6 +85,10 @@ const WASM: &[Row] = &[
     feature("multi-value", "Several results of functions; on by default", Config::wasm_multi_value),
     feature("multi-memory", "Several memories; on by default", Config::wasm_multi_memory),
     feature("memory64", "64-bit memories and tables; on by default", Config::wasm_memory64),
+    feature("threads", "Shared memories and atomic accesses; on by default", Config::wasm_threads),
+    feature("wide-arithmetic", "Arithmetic on 128-bit integers; off by default", Config::wasm_wide_arithmetic),
+    feature("custom-page-sizes", "Memories with pages of one byte; off by default", Config::wasm_custom_page_sizes),
+    feature("branch-hinting", "Hints which branches are likely; on by default", Config::wasm_branch_hinting),
     feature("extended-const", "Arithmetic in constant expressions; on by default", Config::wasm_extended_const),
     feature("tail-call", "Calls that replace their caller's frame; on by default", Config::wasm_tail_call),
     feature("function-references", "Typed function references; on by default", Config::wasm_function_references),

@@ -1,7 +1,7 @@
 //! `epsilon run`: loads a module, gives it what it imports, runs it, and ends as it ended.
 
 use crate::compile::KeyOption;
-use crate::host::{GuestOptions, Host, Limits};
+use crate::host::{GuestOptions, Host};
 use crate::input::Input;
 use crate::invoke::{self, Call};
 use crate::options::{EngineOptions, OptimizeOptions, Options};
@@ -10,7 +10,9 @@ use crate::stop::{Cause, Stop};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use epsilon::{ArtifactKey, Engine, ErrorKind, ExternType, FuncType, ImportType, Instance, Linker, Module, Store};
+use epsilon::{
+    ArtifactKey, Engine, ErrorKind, ExternType, FuncType, ImportType, Instance, Linker, Module, SharedMemory, Store,
+};
 use epsilon_wasi::Exit;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -111,7 +113,7 @@ impl RunCommand {
         // The arguments of a call are not those of the program around it.
         let wasi = self.guest.wasi(path, if call.is_some() { &[] } else { args })?;
         let interrupt = wasi.interrupt().clone();
-        let mut store = Store::new(&engine, Host { wasi, limits: Limits::new(&options) });
+        let mut store = Store::new(&engine, Host::new(wasi, &options));
         store.limiter(|host| &mut host.limits);
         let mut linker = Linker::new(&engine);
         epsilon_wasi::add_to_linker(&mut linker, |host: &mut Host| &mut host.wasi)?;
@@ -140,7 +142,7 @@ impl Session {
     fn run(&mut self, preloads: &[Preload], options: &Options, mut call: Option<Call>) -> Result<i32> {
         let outcome = self.run_guest(preloads, options, call.as_mut());
         // What the guest has written comes before anything that is said about it.
-        let flushed = self.store.data().wasi.flush();
+        let flushed = self.store.data().wasi.lock().flush();
         let code = match outcome {
             Ok(()) => 0,
             Err(error) => self.end_code(error)?,
@@ -157,14 +159,47 @@ impl Session {
             self.preload(preload, options)?;
         }
         let module = self.module.clone();
+        let has_threads = self.prepare_threads(&module)?;
         let instance = self.instantiate(&module, &self.name.clone(), options)?;
-        self.call_if_there(&module, instance, "_initialize")?;
+        if !has_threads {
+            return self.call_guest(&module, instance, call);
+        }
+        let threads = self.store.data().threads.clone();
+        threads.begin(self.linker.instantiate_pre(&module)?, &self.store);
+        let end = self.call_guest(&module, instance, call).map_err(|error| match error.downcast() {
+            Ok(error) => error,
+            Err(error) => epsilon::Error::host(error.into()),
+        });
+        Ok(threads.finish(end)?)
+    }
+
+    /// Defines what a program with threads imports: how to start one, and the memory that they share. Says whether the
+    /// module is one.
+    fn prepare_threads(&mut self, module: &Module) -> Result<bool> {
+        if !module.imports().any(|import| (import.module(), import.name()) == ("wasi", "thread-spawn")) {
+            return Ok(false);
+        }
+        epsilon_wasi::add_threads_to_linker(&mut self.linker, |host: &Host| &host.threads)?;
+        for import in module.imports() {
+            if let ExternType::Memory(ty) = import.ty()
+                && ty.shared
+                && self.linker.get(&mut self.store, import.module(), import.name()).is_none()
+            {
+                let memory = SharedMemory::new(self.linker.engine(), *ty)?;
+                self.linker.define(import.module(), import.name(), memory)?;
+            }
+        }
+        Ok(true)
+    }
+
+    fn call_guest(&mut self, module: &Module, instance: Instance, call: Option<&mut Call>) -> Result<()> {
+        self.call_if_there(module, instance, "_initialize")?;
         match call {
             Some(call) => {
                 let func = instance.get_func(&mut self.store, &call.name).context("the function is exported")?;
                 func.call(&mut self.store, &call.arguments, &mut call.results)?;
             }
-            None => self.call_if_there(&module, instance, "_start")?,
+            None => self.call_if_there(module, instance, "_start")?,
         }
         Ok(())
     }
@@ -246,7 +281,7 @@ impl Session {
 /// What to do about an import that nothing here provides.
 fn help_for_import(module: &str, name: &str) -> String {
     let reason = match (module, name) {
-        ("wasi", "thread-spawn") => "the module uses threads of WASI, which Epsilon does not have; build it without",
+        ("wasi", "thread-spawn") => "only the program that runs may start threads, no module that is loaded before it",
         ("wasi_snapshot_preview1" | "wasi_unstable", _) => {
             "this is no call of WASI preview 1, but of an extension of it"
         }

@@ -69,7 +69,8 @@ impl Compiler {
     /// Everything but the module that decides what code is made, by name: for cache keys (invariant 9), and to say what
     /// differs. `processor` lists features; code runs on a processor that has more of them.
     pub fn fingerprint(&self) -> Vec<(&'static str, String)> {
-        let Settings { plan, opt_level, target: _, features, deterministic_relaxed_simd, verify_ir } = &self.settings;
+        let Settings { plan, opt_level, target: _, features, deterministic_relaxed_simd, branch_hints, verify_ir } =
+            &self.settings;
         let (processor, flags): (Vec<String>, Vec<String>) =
             self.isa.flags().into_iter().partition(|flag| flag.starts_with("has_") || flag.starts_with("use_"));
         let present = processor.into_iter().filter(|flag| flag.ends_with("=true")).collect::<Vec<_>>();
@@ -80,7 +81,7 @@ impl Compiler {
             ("processor", present.join(" ")),
             ("memory plan", format!("{plan:?}")),
             ("features", format!("{:#x}, deterministic {deterministic_relaxed_simd}", features.bits())),
-            ("settings", format!("{opt_level:?}, verify {verify_ir}, {}", flags.join(" "))),
+            ("settings", format!("{opt_level:?}, hints {branch_hints}, verify {verify_ir}, {}", flags.join(" "))),
         ]
     }
 
@@ -89,7 +90,7 @@ impl Compiler {
     /// # Errors
     /// If the module is malformed, invalid, or uses what is not compiled.
     pub fn parse(&self, wasm: &[u8]) -> Result<ParsedModule, CompileError> {
-        parse::parse(wasm, self.settings.features)
+        parse::parse(wasm, self.settings.features, self.settings.branch_hints)
     }
 
     /// Validates all function bodies of the `module` that `wasm` was parsed to.
@@ -199,6 +200,7 @@ impl Compiler {
             layout: &module.layout,
             plan: &self.settings.plan,
             relaxed_simd: self.relaxed_simd,
+            hints: module.hints.of(func),
         };
         let source = FunctionSource { index, reader, validator: &mut validator };
         let config = self.isa.target().frontend_config();

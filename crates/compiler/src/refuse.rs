@@ -30,12 +30,6 @@ macro_rules! refused {
     (gc) => {
         Some("gc")
     };
-    (threads) => {
-        Some("threads")
-    };
-    (wide_arithmetic) => {
-        Some("wide-arithmetic")
-    };
     ($other:ident) => {
         None
     };

@@ -17,6 +17,8 @@ pub struct Settings {
     pub features: WasmFeatures,
     /// Whether the relaxed vector operators give the same results on every machine, rather than what is fastest here.
     pub deterministic_relaxed_simd: bool,
+    /// Whether the section `metadata.code.branch_hint` decides which blocks are cold.
+    pub branch_hints: bool,
     /// Whether the code generator checks its input: for tests, at a third of the speed.
     pub verify_ir: bool,
 }
@@ -30,6 +32,7 @@ impl Default for Settings {
             target: Target::Host,
             features: WasmFeatures::WASM2,
             deterministic_relaxed_simd: false,
+            branch_hints: true,
             verify_ir: false,
         }
     }

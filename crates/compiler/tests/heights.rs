@@ -25,7 +25,12 @@ fn cases() -> Vec<PathBuf> {
 
 /// All that the compiler translates.
 fn features() -> WasmFeatures {
-    WasmFeatures::WASM2 | WasmFeatures::MULTI_MEMORY | WasmFeatures::MEMORY64 | WasmFeatures::EXTENDED_CONST
+    WasmFeatures::WASM2
+        | WasmFeatures::MULTI_MEMORY
+        | WasmFeatures::MEMORY64
+        | WasmFeatures::EXTENDED_CONST
+        | WasmFeatures::WIDE_ARITHMETIC
+        | WasmFeatures::THREADS
 }
 
 fn plan(text: &str) -> MemoryPlan {

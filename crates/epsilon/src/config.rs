@@ -57,6 +57,7 @@ pub struct Config {
     pub(crate) backtraces: bool,
     pub(crate) verify_ir: bool,
     pub(crate) relaxed_simd_deterministic: bool,
+    pub(crate) branch_hinting: bool,
     pub(crate) compilation: Compilation,
     /// Another machine: its triple, and features of its processor.
     pub(crate) target: Option<(String, Vec<String>)>,
@@ -92,7 +93,7 @@ macro_rules! features {
 features! {
     /// Vectors of 128 bits. On by default.
     wasm_simd => SIMD;
-    /// Relaxed vector operators. Off by default.
+    /// Relaxed vector operators. On by default.
     wasm_relaxed_simd => RELAXED_SIMD;
     /// `memory.copy`, `memory.fill`, and passive segments. On by default.
     wasm_bulk_memory => BULK_MEMORY;
@@ -104,6 +105,12 @@ features! {
     wasm_multi_memory => MULTI_MEMORY;
     /// 64-bit memories and tables. On by default.
     wasm_memory64 => MEMORY64;
+    /// Shared memories and atomic accesses. On by default.
+    wasm_threads => THREADS;
+    /// Arithmetic on 128-bit integers. Off by default.
+    wasm_wide_arithmetic => WIDE_ARITHMETIC;
+    /// Memories with pages of one byte. Off by default.
+    wasm_custom_page_sizes => CUSTOM_PAGE_SIZES;
     /// Arithmetic in constant expressions. On by default.
     wasm_extended_const => EXTENDED_CONST;
     /// Calls that replace their caller's frame. On by default.
@@ -124,7 +131,8 @@ features! {
 
 #[cfg(feature = "compiler")]
 impl Config {
-    /// The defaults: WebAssembly 2.0 with what 3.0 adds to it, as far as it is there; guard pages; optimised code.
+    /// The defaults: WebAssembly 3.0 without the heap of its garbage collection, and threads; guard pages; optimised
+    /// code.
     pub fn new() -> Self {
         let features = WasmFeatures::WASM2
             .union(WasmFeatures::MULTI_MEMORY)
@@ -133,7 +141,9 @@ impl Config {
             .union(WasmFeatures::TAIL_CALL)
             .union(WasmFeatures::FUNCTION_REFERENCES)
             .union(WasmFeatures::GC)
-            .union(WasmFeatures::EXCEPTIONS);
+            .union(WasmFeatures::EXCEPTIONS)
+            .union(WasmFeatures::RELAXED_SIMD)
+            .union(WasmFeatures::THREADS);
         Self {
             features,
             opt_level: OptLevel::Speed,
@@ -143,6 +153,7 @@ impl Config {
             backtraces: true,
             verify_ir: false,
             relaxed_simd_deterministic: false,
+            branch_hinting: true,
             compilation: Compilation::Lazy,
             target: None,
             #[cfg(feature = "cache")]
@@ -220,6 +231,13 @@ impl Config {
         self
     }
 
+    /// Whether the section `metadata.code.branch_hint` decides which code lies out of the way. On by default. A section
+    /// that is malformed is ignored.
+    pub fn wasm_branch_hinting(&mut self, enable: bool) -> &mut Self {
+        self.branch_hinting = enable;
+        self
+    }
+
     pub(crate) fn compiler_settings(&self, plan: epsilon_abi::MemoryPlan) -> Settings {
         Settings {
             plan,
@@ -235,6 +253,7 @@ impl Config {
             },
             features: self.features,
             deterministic_relaxed_simd: self.relaxed_simd_deterministic,
+            branch_hints: self.branch_hinting,
             verify_ir: self.verify_ir,
         }
     }

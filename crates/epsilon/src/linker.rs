@@ -44,7 +44,7 @@ enum Definition<T: 'static> {
 impl<T: 'static> Clone for Definition<T> {
     fn clone(&self) -> Self {
         match self {
-            Self::Item(item) => Self::Item(*item),
+            Self::Item(item) => Self::Item(item.clone()),
             Self::Host(func) => Self::Host(func.clone()),
         }
     }
@@ -108,7 +108,7 @@ impl<T: 'static> Linker<T> {
         self.insert(module, name, Definition::Host(func))
     }
 
-    /// Defines an item of a store. Only that store can use it.
+    /// Defines an item of a store. Only that store can use it; a [`SharedMemory`](crate::SharedMemory), all of its engine.
     ///
     /// # Errors
     /// If the name is defined already.
@@ -286,7 +286,7 @@ fn instantiate<T: 'static>(
 
 fn to_item<T: 'static>(store: &mut impl AsContextMut<Data = T>, definition: &Definition<T>) -> Result<Extern> {
     match definition {
-        Definition::Item(item) => Ok(*item),
+        Definition::Item(item) => Ok(item.clone()),
         Definition::Host(func) => func.insert(store).map(Extern::Func),
     }
 }

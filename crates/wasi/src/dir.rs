@@ -126,7 +126,7 @@ pub(crate) fn fd_readdir(
     };
     granted?;
     memory.check(bufused, 4)?;
-    let room = memory.slice_mut(buf, buf_len)?;
+    let range = memory.check(buf, buf_len.into())?;
     let mut listing = match directory.listing.take() {
         Some(listing) => listing,
         None => Listing::open(directory)?,
@@ -139,22 +139,25 @@ pub(crate) fn fd_readdir(
         Some(_) => Some(rustix::fs::fstat(directory.dir.as_fd())?.st_ino),
         None => None,
     };
-    let mut used = 0;
-    while used < room.len() {
-        let Some(mut entry) = listing.next()? else {
-            break;
-        };
-        if let (Some(ino), b"..") = (parent_ino, &entry.name[..]) {
-            entry.ino = ino;
+    let used = memory.fill(range, |room| {
+        let mut used = 0;
+        while used < room.len() {
+            let Some(mut entry) = listing.next()? else {
+                break;
+            };
+            if let (Some(ino), b"..") = (parent_ino, &entry.name[..]) {
+                entry.ino = ino;
+            }
+            let (count, whole) = encode(&entry, &mut room[used..]);
+            used += count;
+            if whole {
+                listing.position = entry.next;
+            } else {
+                listing.pending = Some(entry);
+            }
         }
-        let (count, whole) = encode(&entry, &mut room[used..]);
-        used += count;
-        if whole {
-            listing.position = entry.next;
-        } else {
-            listing.pending = Some(entry);
-        }
-    }
+        Ok::<_, Errno>(used)
+    })?;
     directory.listing = Some(listing);
     Ok(memory.write_u32(bufused, used as u32)?)
 }

@@ -13,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::ctx::WasiCtx;
 use crate::errno::{Errno, Outcome};
 use crate::input::Input;
-use crate::memory::GuestMemory;
+use crate::memory::{GuestMemory, io_slices};
 use crate::sock::send_all;
 use crate::table::{Descriptor, Kind};
 use crate::types::{FdFlags, FileType, Rights};
@@ -110,7 +110,8 @@ pub(crate) fn fd_write(
     }
     let buffers = memory.buffers(iovs, iovs_len)?;
     memory.check(nwritten, 4)?;
-    let slices = memory.io_slices(&buffers);
+    let contents = memory.contents_of(&buffers);
+    let slices = io_slices(&contents);
     let count = match &descriptor.kind {
         Kind::Output(output) => {
             if !output.is_buffered() {
@@ -203,7 +204,7 @@ fn read_buffers(
 ) -> Result<u32, Errno> {
     let mut total = 0;
     for range in buffers {
-        match read(memory.at(range.clone())) {
+        match memory.fill(range.clone(), &mut read) {
             Ok(count) => {
                 total += count;
                 if count < range.len() || waits {

@@ -45,9 +45,11 @@ mod path;
 mod poll;
 mod proc;
 mod random;
+mod shared;
 mod sock;
 mod table;
 mod terminal;
+mod threads;
 mod types;
 
 pub use calls::{Call, NOT_YET, Param, calls, errno_of};
@@ -56,10 +58,12 @@ pub use ctx::{BuildError, InputStream, Limits, OutputStream, TerminalOutput, Was
 pub use errno::{Errno, Exit, Outcome, Stop};
 pub use interrupt::Interrupt;
 pub use linker::add_to_linker;
-pub use memory::GuestMemory;
+pub use memory::{GuestMemory, SharedBytes};
 pub use output::Captured;
 pub use random::{Random, SeededRandom, SystemRandom};
+pub use shared::{LendCtx, SharedCtx};
 pub use table::Access;
+pub use threads::{Threads, add_threads_to_linker};
 pub use types::{
     CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME, CLOCK_REALTIME, CLOCK_THREAD_CPUTIME, FdFlags, FileType, LookupFlags,
     OpenFlags, Rights, TimeFlags, Version,

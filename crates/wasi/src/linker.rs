@@ -3,13 +3,15 @@
 //! A guest's memory is what it exports as `memory`. A guest that exports none has a memory of no size: calls that
 //! take an address return `fault`, the others work.
 
-use epsilon::{Caller, HostError, Linker};
+use epsilon::{Caller, Extern, HostError, Linker, SharedMemory};
 
 use crate::calls::{Argument, perform, preview1_calls, shared_calls, versioned_calls};
 use crate::clock::{clock_res_get, clock_time_get};
 use crate::ctx::WasiCtx;
 use crate::errno::Outcome;
-use crate::memory::GuestMemory;
+use crate::memory::{GuestMemory, SharedBytes};
+use crate::poll::{List, Poll};
+use crate::shared::{LendCtx, SharedCtx};
 use crate::types::Version;
 use crate::{
     args_env::*, dir::*, errno_of, fd::*, fd_io::*, path::*, poll::poll_oneoff, proc::*, random::random_get, sock::*,
@@ -49,9 +51,9 @@ use crate::{
 ///
 /// # Errors
 /// If a name is defined already.
-pub fn add_to_linker<T: 'static>(
+pub fn add_to_linker<T: 'static, C: LendCtx + 'static>(
     linker: &mut Linker<T>,
-    get: impl Fn(&mut T) -> &mut WasiCtx + Copy + Send + Sync + 'static,
+    get: impl Fn(&mut T) -> &mut C + Copy + Send + Sync + 'static,
 ) -> epsilon::Result<()> {
     add_version(linker, Version::Preview1, get)?;
     add_version(linker, Version::Unstable, get)
@@ -63,6 +65,12 @@ macro_rules! bind {
             $version.module(),
             stringify!($name),
             move |mut caller: Caller<'_, T>, $($arg: <$ty as Argument>::Wasm),*| {
+                if may_wait(stringify!($name))
+                    && let Some(ctx) = $get(caller.data_mut()).shared()
+                    && let Some(errno) = wait_apart(&mut caller, ctx, $version, stringify!($name), &[$($arg as u32),*])
+                {
+                    return Ok(errno);
+                }
                 call(&mut caller, $get, |ctx, memory| {
                     $(let $arg = <$ty as Argument>::from_wasm($arg);)*
                     perform!($name $pass ctx memory $($arg)*)
@@ -72,10 +80,10 @@ macro_rules! bind {
     };
 }
 
-fn add_version<T: 'static>(
+fn add_version<T: 'static, C: LendCtx + 'static>(
     linker: &mut Linker<T>,
     version: Version,
-    get: impl Fn(&mut T) -> &mut WasiCtx + Copy + Send + Sync + 'static,
+    get: impl Fn(&mut T) -> &mut C + Copy + Send + Sync + 'static,
 ) -> epsilon::Result<()> {
     shared_calls!(bind linker get |version| []);
     versioned_calls!(bind linker get |version| [version]);
@@ -89,14 +97,88 @@ fn add_version<T: 'static>(
 }
 
 /// Lends a call its context and the caller's memory.
-fn call<T: 'static>(
+fn call<T: 'static, C: LendCtx>(
     caller: &mut Caller<'_, T>,
-    get: impl Fn(&mut T) -> &mut WasiCtx,
+    get: impl Fn(&mut T) -> &mut C,
     body: impl FnOnce(&mut WasiCtx, GuestMemory<'_>) -> Outcome,
 ) -> Result<i32, HostError> {
     let outcome = match caller.memory_and_data() {
-        Some((bytes, data)) => body(get(data), GuestMemory::new(bytes)),
-        None => body(get(caller.data_mut()), GuestMemory::new(&mut [])),
+        Some((bytes, data)) => get(data).with(|ctx| body(ctx, GuestMemory::new(bytes))),
+        None => {
+            let memory = shared_memory(caller);
+            get(caller.data_mut()).with(|ctx| body(ctx, shared_or_none(memory.as_ref())))
+        }
     };
     Ok(errno_of(outcome)?)
+}
+
+/// Whether a call waits for others, and must not keep them from their calls meanwhile.
+fn may_wait(name: &str) -> bool {
+    matches!(name, "fd_read" | "sock_recv" | "sock_accept" | "poll_oneoff")
+}
+
+/// In a context that threads share: does the waiting of a call without holding the context. Gives the result of a call
+/// that is done with that.
+fn wait_apart<T: 'static>(
+    caller: &mut Caller<'_, T>,
+    mut ctx: SharedCtx,
+    version: Version,
+    name: &str,
+    args: &[u32],
+) -> Option<i32> {
+    match (name, args) {
+        ("fd_read" | "sock_recv" | "sock_accept", [fd, ..]) => {
+            ctx.await_input(*fd);
+            None
+        }
+        ("poll_oneoff", &[subscriptions, events, count, nevents]) => {
+            let list = List { subscriptions, events, count, nevents };
+            let poll = with_memory(caller, |memory| ctx.with(|ctx| Poll::begin(ctx, &memory, version, list)));
+            let events = poll.and_then(|poll| Ok((ctx.await_events(&poll)?, poll)));
+            let finish = |(events, poll): (Vec<_>, Poll)| {
+                with_memory(caller, |mut memory| errno_of(poll.finish(&mut memory, &events)).unwrap_or_default())
+            };
+            Some(events.map_or_else(|errno| errno as i32, finish))
+        }
+        _ => None,
+    }
+}
+
+fn with_memory<T: 'static, R>(caller: &mut Caller<'_, T>, body: impl FnOnce(GuestMemory<'_>) -> R) -> R {
+    match caller.memory_and_data() {
+        Some((bytes, _)) => body(GuestMemory::new(bytes)),
+        None => {
+            let memory = shared_memory(caller);
+            body(shared_or_none(memory.as_ref()))
+        }
+    }
+}
+
+/// The memory that the caller exports, if threads share it.
+fn shared_memory<T: 'static>(caller: &mut Caller<'_, T>) -> Option<Shared> {
+    caller.get_export("memory").and_then(Extern::into_shared_memory).map(Shared)
+}
+
+fn shared_or_none(memory: Option<&Shared>) -> GuestMemory<'_> {
+    match memory {
+        Some(memory) => GuestMemory::shared(memory),
+        None => GuestMemory::new(&mut []),
+    }
+}
+
+#[derive(Debug)]
+struct Shared(SharedMemory);
+
+impl SharedBytes for Shared {
+    fn len_bytes(&self) -> usize {
+        self.0.data_size()
+    }
+
+    fn read(&self, offset: usize, buffer: &mut [u8]) {
+        self.0.read(offset, buffer).expect("a checked range, and memories never shrink");
+    }
+
+    fn write(&self, offset: usize, bytes: &[u8]) {
+        self.0.write(offset, bytes).expect("a checked range, and memories never shrink");
+    }
 }

@@ -276,9 +276,8 @@ pub(crate) fn path_readlink(
     let directory = ctx.table.directory(fd, Rights::PATH_READLINK)?;
     let target = directory.dir.read_link(path)?;
     let target = target.as_os_str().as_bytes();
-    let room = memory.slice_mut(buf, buf_len)?;
-    let used = room.len().min(target.len());
-    room[..used].copy_from_slice(&target[..used]);
+    let used = memory.check(buf, buf_len.into())?.len().min(target.len());
+    memory.write(buf, &target[..used])?;
     Ok(memory.write_u32(bufused, used as u32)?)
 }
 

@@ -60,7 +60,7 @@ struct Subscription {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Event {
+pub(crate) struct Event {
     tag: u8,
     errno: Option<Errno>,
     nbytes: u64,
@@ -84,29 +84,101 @@ pub(crate) fn poll_oneoff(
     count: u32,
     nevents: u32,
 ) -> Outcome {
-    if count == 0 || count > ctx.limits.subscriptions {
-        return Err(Errno::Inval.into());
+    let list = List { subscriptions, events, count, nevents };
+    let poll = Poll::begin(ctx, &memory, version, list)?;
+    let happened = loop {
+        match poll.look(ctx)? {
+            Look::Happened(events) => break events,
+            Look::Wait(wait_ns) => {
+                let mut events = vec![None; poll.subscriptions.len()];
+                events_by_descriptor(&ctx.table, &poll.subscriptions, wait_ns, &mut events)?;
+                if events.iter().any(Option::is_some) {
+                    break events;
+                }
+            }
+        }
+    };
+    poll.finish(&mut memory, &happened)
+}
+
+/// Where a guest has its subscriptions and wants its events.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct List {
+    pub subscriptions: u32,
+    pub events: u32,
+    pub count: u32,
+    pub nevents: u32,
+}
+
+/// A `poll_oneoff` in steps, for those who share a context and must not hold it while they wait.
+pub(crate) struct Poll {
+    subscriptions: Vec<Subscription>,
+    list: List,
+}
+
+/// What a look at the subscriptions shows.
+pub(crate) enum Look {
+    /// Something has happened.
+    Happened(Vec<Option<Event>>),
+    /// Nothing yet, and no clock will be there for so long.
+    Wait(u64),
+}
+
+impl Poll {
+    /// Reads the subscriptions; writes what the guest has printed.
+    pub fn begin(ctx: &mut WasiCtx, memory: &GuestMemory<'_>, version: Version, list: List) -> Result<Poll, Errno> {
+        if list.count == 0 || list.count > ctx.limits.subscriptions {
+            return Err(Errno::Inval);
+        }
+        memory.check(list.nevents, 4)?;
+        memory.check(list.events, u64::from(list.count) * EVENT_BYTES)?;
+        let subscriptions = read_subscriptions(ctx, memory, version, list.subscriptions, list.count)?;
+        ctx.before_waiting(None);
+        Ok(Poll { subscriptions, list })
     }
-    memory.check(nevents, 4)?;
-    memory.check(events, u64::from(count) * EVENT_BYTES)?;
-    let subscriptions = read_subscriptions(ctx, &memory, version, subscriptions, count)?;
-    ctx.before_waiting(None);
-    let happened = wait(ctx, &subscriptions)?;
-    let mut at = events;
-    let mut written = 0;
-    for (subscription, event) in subscriptions.iter().zip(happened) {
-        let Some(event) = event else { continue };
-        let mut record = [0; EVENT_BYTES as usize];
-        record[0..8].copy_from_slice(&subscription.userdata);
-        record[8..10].copy_from_slice(&event.errno.map_or(0, |errno| errno as u16).to_le_bytes());
-        record[10] = event.tag;
-        record[16..24].copy_from_slice(&event.nbytes.to_le_bytes());
-        record[24..26].copy_from_slice(&event.flags.to_le_bytes());
-        memory.write(at, &record)?;
-        at = at.wrapping_add(EVENT_BYTES as u32);
-        written += 1;
+
+    /// Looks without waiting.
+    pub fn look(&self, ctx: &mut WasiCtx) -> Result<Look, Errno> {
+        loop {
+            let (mut events, next_ns) = events_by_clock(ctx, &self.subscriptions)?;
+            events_by_descriptor(&ctx.table, &self.subscriptions, 0, &mut events)?;
+            if events.iter().any(Option::is_some) {
+                return Ok(Look::Happened(events));
+            }
+            if ctx.interrupt.is_set() {
+                return Err(Errno::Intr);
+            }
+            // Replaced clocks may jump instead of letting the guest wait.
+            if next_ns.is_some_and(|ns| ctx.clocks.pass_ns(ns)) {
+                continue;
+            }
+            return Ok(Look::Wait(next_ns.map_or(WAIT_MAX_NS, |ns| ns.min(WAIT_MAX_NS))));
+        }
     }
-    Ok(memory.write_u32(nevents, written)?)
+
+    /// Whether only clocks are waited for.
+    pub fn only_clocks(&self) -> bool {
+        self.subscriptions.iter().all(|subscription| !matches!(subscription.wish, Wish::Fd { .. }))
+    }
+
+    /// Tells the guest what has happened.
+    pub fn finish(&self, memory: &mut GuestMemory<'_>, happened: &[Option<Event>]) -> Outcome {
+        let mut at = self.list.events;
+        let mut written = 0;
+        for (subscription, event) in self.subscriptions.iter().zip(happened) {
+            let Some(event) = event else { continue };
+            let mut record = [0; EVENT_BYTES as usize];
+            record[0..8].copy_from_slice(&subscription.userdata);
+            record[8..10].copy_from_slice(&event.errno.map_or(0, |errno| errno as u16).to_le_bytes());
+            record[10] = event.tag;
+            record[16..24].copy_from_slice(&event.nbytes.to_le_bytes());
+            record[24..26].copy_from_slice(&event.flags.to_le_bytes());
+            memory.write(at, &record)?;
+            at = at.wrapping_add(EVENT_BYTES as u32);
+            written += 1;
+        }
+        Ok(memory.write_u32(self.list.nevents, written)?)
+    }
 }
 
 fn read_subscriptions(
@@ -163,28 +235,6 @@ fn clock_wish(ctx: &mut WasiCtx, record: &[u8]) -> Wish {
     match ctx.clocks.now_ns(CLOCK_MONOTONIC) {
         Ok(now_ns) => Wish::Clock { id: CLOCK_MONOTONIC, deadline_ns: now_ns.saturating_add(timeout_ns) },
         Err(errno) => wrong(errno),
-    }
-}
-
-fn wait(ctx: &mut WasiCtx, subscriptions: &[Subscription]) -> Result<Vec<Option<Event>>, Errno> {
-    loop {
-        let (mut events, next_ns) = events_by_clock(ctx, subscriptions)?;
-        events_by_descriptor(&ctx.table, subscriptions, 0, &mut events)?;
-        if events.iter().any(Option::is_some) {
-            return Ok(events);
-        }
-        if ctx.interrupt.is_set() {
-            return Err(Errno::Intr);
-        }
-        // Replaced clocks may jump instead of letting the guest wait.
-        if next_ns.is_some_and(|ns| ctx.clocks.pass_ns(ns)) {
-            continue;
-        }
-        let wait_ns = next_ns.map_or(WAIT_MAX_NS, |ns| ns.min(WAIT_MAX_NS));
-        events_by_descriptor(&ctx.table, subscriptions, wait_ns, &mut events)?;
-        if events.iter().any(Option::is_some) {
-            return Ok(events);
-        }
     }
 }
 

@@ -66,11 +66,13 @@ impl Random for SeededRandom {
 
 /// witx: "Write high-quality random data into a buffer."
 pub(crate) fn random_get(ctx: &mut WasiCtx, mut memory: GuestMemory<'_>, buf: u32, buf_len: u32) -> Outcome {
-    for chunk in memory.slice_mut(buf, buf_len)?.chunks_mut(CHUNK_BYTES) {
+    let all = memory.check(buf, buf_len.into())?;
+    for start in all.clone().step_by(CHUNK_BYTES) {
         if ctx.interrupt.is_set() {
             return Err(Errno::Intr.into());
         }
-        ctx.random.fill(chunk)?;
+        let chunk = start..all.end.min(start + CHUNK_BYTES);
+        memory.fill(chunk, |bytes| ctx.random.fill(bytes).map(|()| bytes.len()))?;
     }
     Ok(())
 }

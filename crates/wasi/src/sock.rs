@@ -12,7 +12,7 @@ use crate::ctx::WasiCtx;
 use crate::errno::{Errno, Outcome};
 use crate::fd::fd_flags;
 use crate::interrupt::Interrupt;
-use crate::memory::GuestMemory;
+use crate::memory::{GuestMemory, io_slices};
 use crate::table::{Descriptor, Kind};
 use crate::types::{FdFlags, Rights};
 
@@ -94,13 +94,16 @@ pub(crate) fn sock_recv(
     host.set(RecvFlags::WAITALL, all);
     let mut total = 0;
     for range in buffers {
-        let buffer = memory.at(range);
+        let len_bytes = range.len();
         let ready = if waits { ctx.interrupt.wait_for(stream.as_fd(), PollFlags::IN) } else { Ok(()) };
-        match ready.and_then(|()| ctx.interrupt.retry(|| rustix::net::recv(stream, &mut *buffer, host))) {
-            Ok((count, _)) => {
+        match ready.and_then(|()| {
+            let receive = |buffer: &mut [u8]| ctx.interrupt.retry(|| rustix::net::recv(stream, &mut *buffer, host));
+            memory.fill(range, |buffer| receive(buffer).map(|(count, _)| count))
+        }) {
+            Ok(count) => {
                 total += count;
                 // A second look would see the same again; a second read might wait.
-                if count < buffer.len() || peek || !all {
+                if count < len_bytes || peek || !all {
                     break;
                 }
             }
@@ -132,7 +135,7 @@ pub(crate) fn sock_send(
     let buffers = memory.buffers(si_data, si_data_len)?;
     memory.check(so_data_len, 4)?;
     ctx.before_waiting(None);
-    let count = send_all(stream, &memory.io_slices(&buffers), descriptor.flags, &ctx.interrupt)?;
+    let count = send_all(stream, &io_slices(&memory.contents_of(&buffers)), descriptor.flags, &ctx.interrupt)?;
     Ok(memory.write_u32(so_data_len, count as u32)?)
 }
 

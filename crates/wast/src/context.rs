@@ -1,13 +1,15 @@
-//! Runs directives, one after the other, in one store.
+//! Runs directives, one after the other, in one store; those of a `thread` in a store of their own, on a thread.
 
 use crate::{spectest, values};
-use epsilon::{Engine, Error, Instance, Linker, Module, Store, Trap, Val};
+use epsilon::{Engine, Error, Instance, Linker, Module, SharedMemory, Store, Trap, Val};
 use std::collections::HashMap;
+use std::thread::{Scope, ScopedJoinHandle};
 use wast::token::Id;
-use wast::{QuoteWat, QuoteWatTest, WastDirective, WastExecute, WastInvoke, WastRet, Wat};
+use wast::{QuoteWat, QuoteWatTest, WastDirective, WastExecute, WastInvoke, WastRet, WastThread, Wat};
 
 /// A script's state.
-pub struct Context {
+pub struct Context<'s, 'e> {
+    scope: &'s Scope<'s, 'e>,
     engine: Engine,
     store: Store<()>,
     linker: Linker<()>,
@@ -15,17 +17,25 @@ pub struct Context {
     instances: HashMap<String, Instance>,
     definitions: HashMap<String, Module>,
     last_definition: Option<Module>,
+    /// In a thread: what it may register of the script's instances, and only shared memories.
+    shared: HashMap<String, Exports>,
+    threads: HashMap<String, ScopedJoinHandle<'s, Outcome>>,
 }
+
+/// Shared memories that an instance exports.
+type Exports = Vec<(String, SharedMemory)>;
 
 type Outcome<T = ()> = Result<T, String>;
 
-impl Context {
-    pub fn new(engine: &Engine) -> Self {
+impl<'s, 'e> Context<'s, 'e> {
+    /// A script's state at its beginning. Threads of the script end with `scope`.
+    pub fn new(engine: &Engine, scope: &'s Scope<'s, 'e>) -> Self {
         let mut store = Store::new(engine, ());
         let mut linker = Linker::new(engine);
         linker.allow_shadowing(true);
         spectest::define(&mut linker, &mut store).expect("the host module of the test suite");
         Self {
+            scope,
             engine: engine.clone(),
             store,
             linker,
@@ -33,16 +43,20 @@ impl Context {
             instances: HashMap::new(),
             definitions: HashMap::new(),
             last_definition: None,
+            shared: HashMap::new(),
+            threads: HashMap::new(),
         }
     }
 
     /// Runs a directive; the error says how it did not do what the script says.
-    pub fn run(&mut self, directive: WastDirective<'_>) -> Outcome {
+    pub fn run(&mut self, directive: WastDirective<'s>) -> Outcome {
         match directive {
             WastDirective::Module(module) => self.module(module),
             WastDirective::ModuleDefinition(module) => self.definition(module),
             WastDirective::ModuleInstance { instance, module, .. } => self.instantiate_definition(instance, module),
             WastDirective::Register { name, module, .. } => self.register(name, module),
+            WastDirective::Thread(thread) => self.thread(thread),
+            WastDirective::Wait { thread, .. } => self.wait(thread),
             WastDirective::Invoke(call) => self.invoke(call).map(drop).map_err(text),
             WastDirective::AssertReturn { exec, results, .. } => self.assert_return(exec, &results),
             WastDirective::AssertTrap { exec, message, .. } => self.assert_trap(exec, message),
@@ -100,7 +114,36 @@ impl Context {
         Ok(())
     }
 
+    /// Starts a thread. Of the script's instances it has what can be shared of the one that it names.
+    fn thread(&mut self, thread: WastThread<'s>) -> Outcome {
+        let mut shared = HashMap::new();
+        if let Some(id) = thread.shared_module {
+            let exports = self.instance(Some(id))?.exports(&mut self.store).into_iter();
+            let exports = exports.filter_map(|(name, item)| Some((name, item.into_shared_memory()?)));
+            shared.insert(id.name().to_owned(), exports.collect());
+        }
+        let (engine, scope, directives) = (self.engine.clone(), self.scope, thread.directives);
+        let running = scope.spawn(move || {
+            let mut context = Context::new(&engine, scope);
+            context.shared = shared;
+            directives.into_iter().try_for_each(|directive| context.run(directive))
+        });
+        self.threads.insert(thread.name.name().to_owned(), running);
+        Ok(())
+    }
+
+    fn wait(&mut self, thread: Id<'_>) -> Outcome {
+        let running = self.threads.remove(thread.name()).ok_or("no such thread")?;
+        running.join().map_err(|_| "the thread panicked")?
+    }
+
     fn register(&mut self, name: &str, module: Option<Id<'_>>) -> Outcome {
+        if let Some(exports) = module.and_then(|id| self.shared.get(id.name())) {
+            for (export, memory) in exports {
+                self.linker.define(name, export, memory.clone()).map_err(text)?;
+            }
+            return Ok(());
+        }
         let instance = self.instance(module)?;
         self.linker.instance(&mut self.store, name, instance).map(drop).map_err(text)
     }

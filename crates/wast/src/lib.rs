@@ -62,9 +62,16 @@ pub fn run(engine: &Engine, text: &str) -> Result<Summary, wast::Error> {
     lexer.allow_confusing_unicode(true);
     let buffer = ParseBuffer::new_with_lexer(lexer).map_err(locate)?;
     let script = parser::parse::<Wast<'_>>(&buffer).map_err(locate)?;
-    let mut context = context::Context::new(engine);
+    Ok(std::thread::scope(|scope| run_directives(context::Context::new(engine, scope), script.directives, text)))
+}
+
+fn run_directives<'s>(
+    mut context: context::Context<'s, '_>,
+    directives: Vec<WastDirective<'s>>,
+    text: &str,
+) -> Summary {
     let mut summary = Summary::default();
-    for directive in script.directives {
+    for directive in directives {
         let span = directive.span();
         let counts = is_assertion(&directive);
         match context.run(directive) {
@@ -75,7 +82,7 @@ pub fn run(engine: &Engine, text: &str) -> Result<Summary, wast::Error> {
             }
         }
     }
-    Ok(summary)
+    summary
 }
 
 /// Whether a directive is an assertion: what [`Summary::passed`] counts.

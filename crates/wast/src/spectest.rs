@@ -1,8 +1,8 @@
 //! The host module `spectest` that scripts import (the test suite's `README.md`).
 
 use epsilon::{
-    AsContextMut, Global, GlobalType, Limits, Linker, Memory, MemoryType, Ref, RefType, Result, Table, TableType, Val,
-    ValType,
+    AsContextMut, Global, GlobalType, Limits, Linker, Memory, MemoryType, Ref, RefType, Result, SharedMemory, Table,
+    TableType, Val, ValType,
 };
 
 /// Defines `spectest`. What its functions are given is not printed: scripts assert nothing about it.
@@ -35,5 +35,7 @@ pub fn define(linker: &mut Linker<()>, mut store: impl AsContextMut<Data = ()>) 
     let ty = MemoryType { limits, is_64: false, shared: false, page_size_log2: 16 };
     let memory = Memory::new(&mut store, ty)?;
     linker.define(name, "memory", memory)?;
+    let shared = SharedMemory::new(linker.engine(), MemoryType { shared: true, ..ty })?;
+    linker.define(name, "shared_memory", shared)?;
     Ok(())
 }

@@ -61,7 +61,6 @@ fn an_unknown_import() {
 fn imports_of_other_systems_are_known_by_name() {
     let cases = [
         ("wasi_snapshot_preview1", "fd_teleport", "no call of WASI preview 1"),
-        ("wasi", "thread-spawn", "threads"),
         ("wasix_32v1", "proc_fork", "WASIX"),
         ("wasi:cli/stdout@0.2.0", "get-stdout", "component"),
         ("__wbindgen_placeholder__", "__wbindgen_throw", "JavaScript"),

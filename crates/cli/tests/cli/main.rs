@@ -8,4 +8,5 @@ mod invoke;
 mod limits;
 mod run;
 mod stop;
+mod threads;
 mod tools;

@@ -1,6 +1,7 @@
 //! wasmparser's payloads to [`ModuleInfo`]. Everything is validated here but the function bodies.
 
 mod const_expr;
+mod hints;
 mod names;
 mod types;
 
@@ -17,6 +18,7 @@ use wasmparser::{
     KnownCustom, Parser, Payload, TableInit, TypeRef, ValidPayload, Validator, ValidatorResources, WasmFeatures,
 };
 
+pub(crate) use hints::BranchHints;
 pub(crate) use types::{ref_repr, val_type};
 
 /// A module of which everything is validated but the function bodies.
@@ -26,6 +28,8 @@ pub struct ParsedModule {
     pub info: Arc<ModuleInfo>,
     /// Where the module's words lie behind the `VmContext`.
     pub layout: VmLayout,
+    /// Which branches are likely to be taken, where the module says so.
+    pub(crate) hints: BranchHints,
     /// What bodies are validated against; `None` if there are none.
     resources: Option<ValidatorResources>,
     features: WasmFeatures,
@@ -50,12 +54,13 @@ impl ParsedModule {
 }
 
 /// Parses a module.
-pub(crate) fn parse(wasm: &[u8], features: WasmFeatures) -> Result<ParsedModule, CompileError> {
+pub(crate) fn parse(wasm: &[u8], features: WasmFeatures, with_hints: bool) -> Result<ParsedModule, CompileError> {
     check_header(wasm)?;
     let mut parser = Parser::new(0);
     parser.set_features(features);
     let mut validator = Validator::new_with_features(features);
-    let mut module = Parse { wasm, info: ModuleInfo::default(), resources: None };
+    let mut module =
+        Parse { wasm, info: ModuleInfo::default(), hints: BranchHints::default(), with_hints, resources: None };
     for payload in parser.parse_all(wasm) {
         let payload = payload?;
         if let ValidPayload::Func(to_validate, body) = validator.payload(&payload)? {
@@ -67,7 +72,7 @@ pub(crate) fn parse(wasm: &[u8], features: WasmFeatures) -> Result<ParsedModule,
     }
     module.note_reachability();
     let layout = VmLayout::new(&module.info);
-    Ok(ParsedModule { info: Arc::new(module.info), layout, resources: module.resources, features })
+    Ok(ParsedModule { info: Arc::new(module.info), layout, hints: module.hints, resources: module.resources, features })
 }
 
 /// Tells what is no core module from what is a broken one.
@@ -94,6 +99,8 @@ fn byte_range(range: Range<u64>) -> Range<usize> {
 struct Parse<'w> {
     wasm: &'w [u8],
     info: ModuleInfo,
+    hints: BranchHints,
+    with_hints: bool,
     resources: Option<ValidatorResources>,
 }
 
@@ -122,8 +129,10 @@ impl<'w> Parse<'w> {
             Payload::CustomSection(section) => {
                 let range = byte_range(section.data_range());
                 self.info.custom_sections.push((section.name().to_owned(), range));
-                if let KnownCustom::Name(names) = section.as_known() {
-                    names::read(&mut self.info, self.wasm, names);
+                match section.as_known() {
+                    KnownCustom::Name(names) => names::read(&mut self.info, self.wasm, names),
+                    KnownCustom::BranchHints(hints) if self.with_hints => self.hints.read(hints),
+                    _ => {}
                 }
                 Ok(())
             }

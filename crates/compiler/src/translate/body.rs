@@ -52,6 +52,7 @@ pub(crate) fn translate(
     let mut translator = FuncTranslator::new(builder, env, entry, locals);
     translator.declare_params(&ty.params);
     let FunctionSource { mut reader, validator, .. } = source;
+    translator.body_start = reader.original_position();
     translator.declare_locals(&mut reader, validator)?;
     translator.open_body(&ty.results);
     let size = translator.operators(reader, validator)?;

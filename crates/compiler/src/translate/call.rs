@@ -4,7 +4,9 @@ use super::vm::{changing_word, constant_word, field};
 use super::{FuncTranslator, PTR, Translated, clif_signature, defined_name};
 use crate::trap::clif_trap;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{ExtFuncData, ExternalName, FuncRef, Inst, InstBuilder, MemFlagsData, SigRef, Value, types};
+use cranelift_codegen::ir::{
+    ExtFuncData, ExternalName, FuncRef, Inst, InstBuilder, MemFlagsData, SigRef, Value, types,
+};
 use epsilon_abi::vm::{VmFuncRef, VmFuncRow};
 use epsilon_abi::{DefinedFuncIndex, FuncIndex, FuncType, Libcall, TableIndex, TrapCode, TypeIndex};
 use std::mem::{offset_of, size_of};

@@ -169,6 +169,11 @@ impl<'a> FuncTranslator<'a> {
         self.ins().brif(condition, then, &[], otherwise, &[]);
         self.builder.seal_block(then);
         self.builder.seal_block(otherwise);
+        match self.hint() {
+            Some(true) => self.builder.set_cold_block(otherwise),
+            Some(false) => self.builder.set_cold_block(then),
+            None => {}
+        }
         self.open(FrameKind::If(otherwise), &signature)?;
         self.stack.extend_from_within(self.stack.len() - signature.params.len()..);
         self.switch_to(then);
@@ -264,7 +269,23 @@ impl<'a> FuncTranslator<'a> {
         let (label, arity) = (frame.label(), frame.label_arity());
         self.take_branch_args(arity)?;
         let next = self.builder.create_block();
-        self.builder.ins().brif(condition, label, &self.branch_args, next, &[]);
+        match self.hint() {
+            Some(false) => {
+                // The label may be reached in other ways that are likely: only the edge is cold.
+                let edge = self.builder.create_block();
+                self.builder.set_cold_block(edge);
+                self.builder.ins().brif(condition, edge, &[], next, &[]);
+                self.builder.seal_block(edge);
+                self.builder.switch_to_block(edge);
+                self.builder.ins().jump(label, &self.branch_args);
+            }
+            hint => {
+                self.builder.ins().brif(condition, label, &self.branch_args, next, &[]);
+                if hint == Some(true) {
+                    self.builder.set_cold_block(next);
+                }
+            }
+        }
         self.builder.seal_block(next);
         self.switch_to(next);
         Ok(())
@@ -295,6 +316,13 @@ impl<'a> FuncTranslator<'a> {
         self.builder.seal_block(next);
         self.switch_to(next);
         Ok(())
+    }
+
+    /// Whether the current operator's branch is likely to be taken, if the module says so.
+    fn hint(&self) -> Option<bool> {
+        let at = u32::try_from(self.offset - self.body_start).ok()?;
+        let hints = self.env.hints;
+        hints.binary_search_by_key(&at, |(offset, _)| *offset).ok().map(|found| hints[found].1)
     }
 
     /// Labels that take values get one block each that passes them, so that a long table does not repeat them.

@@ -1,5 +1,6 @@
 //! Loads, stores and their bounds. Which checks are needed is [`epsilon_abi::MemoryPlan`]'s to say.
 
+use super::vm::changing_word;
 use super::{FuncTranslator, Translated};
 use crate::trap::clif_trap;
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -95,6 +96,14 @@ impl FuncTranslator<'_> {
         self.bounds_word(def, offset_of!(VmMemory, len_bytes))
     }
 
+    /// The size of a memory that other threads may grow: read anew each time, in order with all atomic accesses.
+    fn shared_memory_len(&mut self, memory: MemoryIndex) -> Value {
+        let def = self.memory_def(memory);
+        let at = self.ins().iadd_imm_u(def, offset_of!(VmMemory, len_bytes) as i64);
+        let flags = changing_word(self.regions.bounds);
+        self.ins().atomic_load(types::I64, flags, at)
+    }
+
     /// A load of a whole value.
     pub(super) fn load(&mut self, memarg: &MemArg, ty: ir::Type) {
         let (flags, address, offset) = self.memory_address(memarg, u64::from(ty.bytes()));
@@ -130,7 +139,7 @@ impl FuncTranslator<'_> {
     pub(super) fn memory_size(&mut self, memory: u32) -> Translated {
         let memory = MemoryIndex(memory);
         let ty = self.env.info.memories[memory.index()];
-        let bytes = self.memory_len(memory);
+        let bytes = if ty.shared { self.shared_memory_len(memory) } else { self.memory_len(memory) };
         let pages = self.ins().ushr_imm_u(bytes, i64::from(ty.page_size_log2));
         let pages = self.narrow(pages, ty.is_64);
         self.push(pages);
@@ -177,7 +186,7 @@ impl FuncTranslator<'_> {
     }
 }
 
-fn target_memory(memarg: &MemArg) -> MemoryIndex {
+pub(super) fn target_memory(memarg: &MemArg) -> MemoryIndex {
     match memarg.target {
         MemArgTarget::Memory(memory) => MemoryIndex(memory),
         MemArgTarget::Array(_) => unreachable!("`Settings` refuses the proposal that accesses arrays"),

@@ -12,6 +12,7 @@
 //! | `call` | calls, direct, imported and through tables |
 //! | `libcall` | calls into the runtime |
 //! | `variable` | locals and globals |
+//! | `atomic` | atomic accesses, waiting and waking |
 //! | `memory` | loads, stores, bounds |
 //! | `table_ops` | tables |
 //! | `reference` | references |
@@ -20,6 +21,7 @@
 //!
 //! It knows nothing of target machines, linking, or how the runtime does what a libcall asks for.
 
+mod atomic;
 mod body;
 mod budget;
 mod call;
@@ -68,6 +70,8 @@ pub(crate) struct Env<'a> {
     pub plan: &'a MemoryPlan,
     /// What the relaxed vector operators do on the target.
     pub relaxed_simd: RelaxedSimd,
+    /// Which branches of the function are likely to be taken, by their offset in its body.
+    pub hints: &'a [(u32, bool)],
 }
 
 /// Translates one function body. The operand stack holds CLIF values; values of type `v128` are always `I8X16` there,
@@ -87,6 +91,8 @@ pub(crate) struct FuncTranslator<'a> {
     reachable: bool,
     /// Offset of the current operator in the module's binary.
     offset: u64,
+    /// Offset of the function's body in the module's binary.
+    body_start: u64,
     /// Where a value may be computed for the whole function.
     entry: ir::Block,
     /// The pinned register as read in the entry block, for words that never change.
@@ -119,6 +125,7 @@ impl<'a> FuncTranslator<'a> {
             catches: Vec::new(),
             reachable: true,
             offset: 0,
+            body_start: 0,
             entry,
             entry_vmctx: None,
             block_vmctx: None,

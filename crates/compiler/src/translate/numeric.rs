@@ -20,6 +20,31 @@ impl<'a> FuncTranslator<'a> {
         self.push(result);
     }
 
+    /// Two operands and one result of 128 bits each, in halves.
+    pub(super) fn wide(&mut self, emit: impl FnOnce(FuncInstBuilder<'_, 'a>, Value, Value) -> Value) {
+        let (y_low, y_high) = self.pop2();
+        let (x_low, x_high) = self.pop2();
+        let x = self.ins().iconcat(x_low, x_high);
+        let y = self.ins().iconcat(y_low, y_high);
+        let result = emit(self.ins(), x, y);
+        self.push_halves(result);
+    }
+
+    /// The whole product of two operands, in halves.
+    pub(super) fn multiply_into_wide(&mut self, extend: impl Fn(FuncInstBuilder<'_, 'a>, Value) -> Value) {
+        let (x, y) = self.pop2();
+        let x = extend(self.ins(), x);
+        let y = extend(self.ins(), y);
+        let result = self.ins().imul(x, y);
+        self.push_halves(result);
+    }
+
+    fn push_halves(&mut self, wide: Value) {
+        let (low, high) = self.ins().isplit(wide);
+        self.push(low);
+        self.push(high);
+    }
+
     /// A comparison of integers: 0 or 1 as `i32`.
     pub(super) fn compare(&mut self, condition: IntCC) {
         let (x, y) = self.pop2();

@@ -4,11 +4,14 @@
 //! [`VisitOperator`] has no default methods: an operator without a row does not compile, unless its proposal is listed
 //! as refused below.
 
+use super::atomic::Width;
 use super::{FuncTranslator, Translated};
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::types::{F32, F64, I8, I16, I32, I64};
-use cranelift_codegen::ir::{self, InstBuilder};
-use wasmparser::{BlockType, BrTable, HeapType, Ieee32, Ieee64, MemArg, TryTable, ValType, VisitOperator, VisitSimdOperator};
+use cranelift_codegen::ir::types::{F32, F64, I8, I16, I32, I64, I128};
+use cranelift_codegen::ir::{self, AtomicRmwOp, InstBuilder};
+use wasmparser::{
+    BlockType, BrTable, HeapType, Ieee32, Ieee64, MemArg, Ordering, TryTable, ValType, VisitOperator, VisitSimdOperator,
+};
 
 /// Rows to methods.
 macro_rules! rows {
@@ -35,6 +38,18 @@ macro_rules! shape {
     };
     ($t:ident binary ($inst:ident) ()) => {
         Ok($t.binary(|ins, x, y| ins.$inst(x, y)))
+    };
+    ($t:ident wide ($inst:ident) ()) => {
+        Ok($t.wide(|ins, x, y| ins.$inst(x, y)))
+    };
+    ($t:ident multiply_into_wide ($extend:ident) ()) => {
+        Ok($t.multiply_into_wide(|ins, x| ins.$extend(I128, x)))
+    };
+    ($t:ident atomic_rmw ($access:ident, $operand:ident, $op:ident) ($memarg:ident)) => {
+        Ok($t.atomic_rmw(&$memarg, Width { access: $access, operand: $operand }, AtomicRmwOp::$op))
+    };
+    ($t:ident $atomic:ident ($access:ident, $operand:ident) ($memarg:ident)) => {
+        Ok($t.$atomic(&$memarg, Width { access: $access, operand: $operand }))
     };
     ($t:ident is_zero () ()) => {
         Ok($t.is_zero())
@@ -84,8 +99,8 @@ macro_rules! refuse {
     (@tail_call $($row:tt)*) => {};
     (@function_references $($row:tt)*) => {};
     (@exceptions $($row:tt)*) => {};
-    (@threads $($row:tt)*) => { refuse!(refused "threads" $($row)*); };
-    (@wide_arithmetic $($row:tt)*) => { refuse!(refused "wide-arithmetic" $($row)*); };
+    (@threads $($row:tt)*) => {};
+    (@wide_arithmetic $($row:tt)*) => {};
     (@gc $($row:tt)*) => { refuse!(refused "gc" $($row)*); };
     (@custom_descriptors $($row:tt)*) => { refuse!(refused "custom-descriptors" $($row)*); };
     (@legacy_exceptions $($row:tt)*) => { refuse!(refused "legacy-exceptions" $($row)*); };
@@ -319,6 +334,85 @@ impl<'a> VisitOperator<'a> for FuncTranslator<'_> {
         visit_f64_min = binary(fmin);
         visit_f64_max = binary(fmax);
         visit_f64_copysign = binary(fcopysign);
+    }
+
+    // Wide arithmetic: 128 bits as two operands, the low half first.
+    rows! {
+        visit_i64_add128 = wide(iadd);
+        visit_i64_sub128 = wide(isub);
+        visit_i64_mul_wide_s = multiply_into_wide(sextend);
+        visit_i64_mul_wide_u = multiply_into_wide(uextend);
+    }
+
+    // Atomic accesses: the type in memory, then that of the operands.
+    rows! {
+        visit_memory_atomic_notify(memarg: MemArg) = atomic_notify;
+        visit_memory_atomic_wait32(memarg: MemArg) = atomic_wait32;
+        visit_memory_atomic_wait64(memarg: MemArg) = atomic_wait64;
+        visit_atomic_fence(ordering: Ordering) = atomic_fence;
+        visit_i32_atomic_load(memarg: MemArg) = atomic_load(I32, I32);
+        visit_i32_atomic_load8_u(memarg: MemArg) = atomic_load(I8, I32);
+        visit_i32_atomic_load16_u(memarg: MemArg) = atomic_load(I16, I32);
+        visit_i32_atomic_store(memarg: MemArg) = atomic_store(I32, I32);
+        visit_i32_atomic_store8(memarg: MemArg) = atomic_store(I8, I32);
+        visit_i32_atomic_store16(memarg: MemArg) = atomic_store(I16, I32);
+        visit_i32_atomic_rmw_add(memarg: MemArg) = atomic_rmw(I32, I32, Add);
+        visit_i32_atomic_rmw8_add_u(memarg: MemArg) = atomic_rmw(I8, I32, Add);
+        visit_i32_atomic_rmw16_add_u(memarg: MemArg) = atomic_rmw(I16, I32, Add);
+        visit_i32_atomic_rmw_sub(memarg: MemArg) = atomic_rmw(I32, I32, Sub);
+        visit_i32_atomic_rmw8_sub_u(memarg: MemArg) = atomic_rmw(I8, I32, Sub);
+        visit_i32_atomic_rmw16_sub_u(memarg: MemArg) = atomic_rmw(I16, I32, Sub);
+        visit_i32_atomic_rmw_and(memarg: MemArg) = atomic_rmw(I32, I32, And);
+        visit_i32_atomic_rmw8_and_u(memarg: MemArg) = atomic_rmw(I8, I32, And);
+        visit_i32_atomic_rmw16_and_u(memarg: MemArg) = atomic_rmw(I16, I32, And);
+        visit_i32_atomic_rmw_or(memarg: MemArg) = atomic_rmw(I32, I32, Or);
+        visit_i32_atomic_rmw8_or_u(memarg: MemArg) = atomic_rmw(I8, I32, Or);
+        visit_i32_atomic_rmw16_or_u(memarg: MemArg) = atomic_rmw(I16, I32, Or);
+        visit_i32_atomic_rmw_xor(memarg: MemArg) = atomic_rmw(I32, I32, Xor);
+        visit_i32_atomic_rmw8_xor_u(memarg: MemArg) = atomic_rmw(I8, I32, Xor);
+        visit_i32_atomic_rmw16_xor_u(memarg: MemArg) = atomic_rmw(I16, I32, Xor);
+        visit_i32_atomic_rmw_xchg(memarg: MemArg) = atomic_rmw(I32, I32, Xchg);
+        visit_i32_atomic_rmw8_xchg_u(memarg: MemArg) = atomic_rmw(I8, I32, Xchg);
+        visit_i32_atomic_rmw16_xchg_u(memarg: MemArg) = atomic_rmw(I16, I32, Xchg);
+        visit_i32_atomic_rmw_cmpxchg(memarg: MemArg) = atomic_cmpxchg(I32, I32);
+        visit_i32_atomic_rmw8_cmpxchg_u(memarg: MemArg) = atomic_cmpxchg(I8, I32);
+        visit_i32_atomic_rmw16_cmpxchg_u(memarg: MemArg) = atomic_cmpxchg(I16, I32);
+        visit_i64_atomic_load(memarg: MemArg) = atomic_load(I64, I64);
+        visit_i64_atomic_load8_u(memarg: MemArg) = atomic_load(I8, I64);
+        visit_i64_atomic_load16_u(memarg: MemArg) = atomic_load(I16, I64);
+        visit_i64_atomic_load32_u(memarg: MemArg) = atomic_load(I32, I64);
+        visit_i64_atomic_store(memarg: MemArg) = atomic_store(I64, I64);
+        visit_i64_atomic_store8(memarg: MemArg) = atomic_store(I8, I64);
+        visit_i64_atomic_store16(memarg: MemArg) = atomic_store(I16, I64);
+        visit_i64_atomic_store32(memarg: MemArg) = atomic_store(I32, I64);
+        visit_i64_atomic_rmw_add(memarg: MemArg) = atomic_rmw(I64, I64, Add);
+        visit_i64_atomic_rmw8_add_u(memarg: MemArg) = atomic_rmw(I8, I64, Add);
+        visit_i64_atomic_rmw16_add_u(memarg: MemArg) = atomic_rmw(I16, I64, Add);
+        visit_i64_atomic_rmw32_add_u(memarg: MemArg) = atomic_rmw(I32, I64, Add);
+        visit_i64_atomic_rmw_sub(memarg: MemArg) = atomic_rmw(I64, I64, Sub);
+        visit_i64_atomic_rmw8_sub_u(memarg: MemArg) = atomic_rmw(I8, I64, Sub);
+        visit_i64_atomic_rmw16_sub_u(memarg: MemArg) = atomic_rmw(I16, I64, Sub);
+        visit_i64_atomic_rmw32_sub_u(memarg: MemArg) = atomic_rmw(I32, I64, Sub);
+        visit_i64_atomic_rmw_and(memarg: MemArg) = atomic_rmw(I64, I64, And);
+        visit_i64_atomic_rmw8_and_u(memarg: MemArg) = atomic_rmw(I8, I64, And);
+        visit_i64_atomic_rmw16_and_u(memarg: MemArg) = atomic_rmw(I16, I64, And);
+        visit_i64_atomic_rmw32_and_u(memarg: MemArg) = atomic_rmw(I32, I64, And);
+        visit_i64_atomic_rmw_or(memarg: MemArg) = atomic_rmw(I64, I64, Or);
+        visit_i64_atomic_rmw8_or_u(memarg: MemArg) = atomic_rmw(I8, I64, Or);
+        visit_i64_atomic_rmw16_or_u(memarg: MemArg) = atomic_rmw(I16, I64, Or);
+        visit_i64_atomic_rmw32_or_u(memarg: MemArg) = atomic_rmw(I32, I64, Or);
+        visit_i64_atomic_rmw_xor(memarg: MemArg) = atomic_rmw(I64, I64, Xor);
+        visit_i64_atomic_rmw8_xor_u(memarg: MemArg) = atomic_rmw(I8, I64, Xor);
+        visit_i64_atomic_rmw16_xor_u(memarg: MemArg) = atomic_rmw(I16, I64, Xor);
+        visit_i64_atomic_rmw32_xor_u(memarg: MemArg) = atomic_rmw(I32, I64, Xor);
+        visit_i64_atomic_rmw_xchg(memarg: MemArg) = atomic_rmw(I64, I64, Xchg);
+        visit_i64_atomic_rmw8_xchg_u(memarg: MemArg) = atomic_rmw(I8, I64, Xchg);
+        visit_i64_atomic_rmw16_xchg_u(memarg: MemArg) = atomic_rmw(I16, I64, Xchg);
+        visit_i64_atomic_rmw32_xchg_u(memarg: MemArg) = atomic_rmw(I32, I64, Xchg);
+        visit_i64_atomic_rmw_cmpxchg(memarg: MemArg) = atomic_cmpxchg(I64, I64);
+        visit_i64_atomic_rmw8_cmpxchg_u(memarg: MemArg) = atomic_cmpxchg(I8, I64);
+        visit_i64_atomic_rmw16_cmpxchg_u(memarg: MemArg) = atomic_cmpxchg(I16, I64);
+        visit_i64_atomic_rmw32_cmpxchg_u(memarg: MemArg) = atomic_cmpxchg(I32, I64);
     }
 
     // Conversions. Those to integers trap by themselves, unless they saturate.

@@ -8,12 +8,15 @@
 //! | `switch_common` | a thunk's way from one instance to another |
 //! | `epsilon_catch` | from the host's stack to where an exception is caught |
 //! | `libcall_entries` | from wasm to a runtime call on the host's stack |
+//! | `bytes` | copying what others may write meanwhile |
 //!
 //! The rules that all of them keep: the pinned register holds a valid anchor from before the first to after the last
 //! wasm instruction; the return address of the outermost wasm frame of an activation is `enter`'s; while Rust code
 //! runs, the store's exit record names the frame that left wasm.
 
 use crate::store::VmStore;
+
+pub mod bytes;
 
 #[cfg(target_arch = "x86_64")]
 #[path = "x86_64.rs"]

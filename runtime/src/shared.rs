@@ -1,0 +1,325 @@
+//! Shared memories: linear memories that several stores, on several threads, use at once; and waiting on them.
+//!
+//! Rust code never holds a reference into a shared memory, because guests write there whenever they like. It copies, as
+//! if byte by byte with atomic accesses ([`copy_racing`]); what guests make of races is theirs.
+//!
+//! ```text
+//! SharedMemory ── Arc ─► SharedData ─┬─ def, base      never change place or value
+//!    (one in each store)             ├─ def.len_bytes  atomic; grows under `growing`
+//!                                    └─ waiters        by address, first come first woken
+//! ```
+
+use crate::error::{Error, Result};
+use crate::image::MemoryImage;
+use crate::memory::MemoryData;
+use crate::module::Runtime;
+use crate::sys::arch::bytes;
+use crate::waiting::{Expected, WaitList};
+use epsilon_abi::vm::VmMemory;
+use epsilon_abi::{MemoryPlan, MemoryType};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+pub use crate::waiting::WaitResult;
+
+/// A linear memory that threads share. Clones are the same memory; any number of stores of its engine may import it.
+#[derive(Clone)]
+pub struct SharedMemory(Arc<SharedData>);
+
+struct SharedData {
+    runtime: Arc<Runtime>,
+    ty: MemoryType,
+    def: *mut VmMemory,
+    base: *mut u8,
+    /// Address range of the reservation, guards included.
+    reserved: Range<usize>,
+    /// The memory itself, which only growth touches.
+    growing: Mutex<MemoryData>,
+    waiters: Arc<WaitList>,
+}
+
+// SAFETY: `def` and `base` lead into `growing`, lie where they are as long as it lives, and are read only; the size
+// behind `def` is accessed atomically, contents through `copy_racing` and atomics alone.
+unsafe impl Send for SharedData {}
+// SAFETY: as above.
+unsafe impl Sync for SharedData {}
+
+impl SharedMemory {
+    /// A new memory for the stores of an engine.
+    ///
+    /// # Errors
+    /// If the type is not that of a shared memory with a maximum, or the system refuses.
+    pub fn new(engine: &impl AsRef<Arc<Runtime>>, ty: MemoryType) -> Result<Self> {
+        if !ty.shared || ty.limits.max.is_none_or(|max| max < ty.limits.min) {
+            return Err(Error::misuse(format!(
+                "{ty} is no type of a shared memory: it must be shared, with a maximum"
+            )));
+        }
+        let runtime = engine.as_ref();
+        Self::with_image(runtime, ty, &runtime.settings().plan, None)
+    }
+
+    pub(crate) fn with_image(
+        runtime: &Arc<Runtime>,
+        ty: MemoryType,
+        plan: &MemoryPlan,
+        image: Option<Arc<MemoryImage>>,
+    ) -> Result<Self> {
+        let memory = MemoryData::new(ty, plan, image)?;
+        let (def, base, reserved) = (memory.def(), memory.base(), memory.reserved());
+        let (growing, waiters) = (Mutex::new(memory), Arc::new(WaitList::default()));
+        Ok(Self(Arc::new(SharedData { runtime: runtime.clone(), ty, def, base, reserved, growing, waiters })))
+    }
+
+    /// The type, with the present size as the minimum.
+    pub fn ty(&self) -> MemoryType {
+        let mut ty = self.0.ty;
+        ty.limits.min = self.size();
+        ty
+    }
+
+    /// Size in pages.
+    pub fn size(&self) -> u64 {
+        (self.data_size() >> self.0.ty.page_size_log2) as u64
+    }
+
+    /// Size in bytes.
+    pub fn data_size(&self) -> usize {
+        // SAFETY: `def` lives as long as `self`.
+        unsafe { MemoryData::len_of(self.0.def) }
+    }
+
+    /// Grows by `delta` pages and returns the old size in pages.
+    ///
+    /// # Errors
+    /// If the type or the system refuses.
+    pub fn grow(&self, delta: u64) -> Result<u64> {
+        let refused = || Error::limit(format!("{} cannot grow by {delta} pages", self.ty()));
+        self.grow_if(delta, |_, _, _| Ok(true))?.ok_or_else(refused)
+    }
+
+    /// Grows if `allowed`, asked with the present, the new and the largest size in bytes, says so.
+    pub(crate) fn grow_if(
+        &self,
+        delta: u64,
+        mut allowed: impl FnMut(usize, usize, Option<usize>) -> Result<bool>,
+    ) -> Result<Option<u64>> {
+        loop {
+            let memory = self.growing();
+            let (old_pages, current, max) = (memory.len_pages(), memory.len_bytes(), memory.max_bytes());
+            let Some(desired) = memory.grown_bytes(delta) else { return Ok(None) };
+            drop(memory);
+            if !allowed(current, desired, max)? {
+                return Ok(None);
+            }
+            let mut memory = self.growing();
+            if memory.len_bytes() == current {
+                return Ok(memory.grow_to(desired).is_ok().then_some(old_pages));
+            }
+        }
+    }
+
+    /// Copies from `offset` into `buffer`. Other threads may write there meanwhile; each byte is one that was there.
+    ///
+    /// # Errors
+    /// If the range does not lie in the memory.
+    pub fn read(&self, offset: usize, buffer: &mut [u8]) -> Result<()> {
+        let from = self.at(offset, buffer.len())?;
+        // SAFETY: the range was checked, and memories never shrink; the buffer is ours alone.
+        unsafe { copy_racing(buffer.as_mut_ptr(), from, buffer.len()) };
+        Ok(())
+    }
+
+    /// Copies `buffer` to `offset`. Other threads may see any part of it before the rest.
+    ///
+    /// # Errors
+    /// If the range does not lie in the memory.
+    pub fn write(&self, offset: usize, buffer: &[u8]) -> Result<()> {
+        let to = self.at(offset, buffer.len())?;
+        // SAFETY: the range was checked, and memories never shrink.
+        unsafe { copy_racing(to, buffer.as_ptr(), buffer.len()) };
+        Ok(())
+    }
+
+    /// Sets every byte of a range that lies in the memory.
+    pub(crate) fn fill(&self, range: Range<usize>, value: u8) -> Result<()> {
+        let start = self.at(range.start, range.len())?;
+        // SAFETY: the range was checked, and memories never shrink.
+        unsafe { bytes::fill(start, value, range.len()) };
+        Ok(())
+    }
+
+    /// Wakes up to `count` threads that wait at `address`; returns how many.
+    ///
+    /// # Errors
+    /// If the address is misaligned or outside: as the guest's operator, by a trap.
+    pub fn atomic_notify(&self, address: u64, count: u32) -> Result<u32> {
+        self.checked(address, 4)?;
+        Ok(self.0.waiters.notify(address, count))
+    }
+
+    /// Waits at `address` as long as the value there is `expected`, until woken; `None` waits without end.
+    ///
+    /// # Errors
+    /// If the address is misaligned or outside: as the guest's operator, by a trap.
+    pub fn atomic_wait32(&self, address: u64, expected: u32, timeout: Option<Duration>) -> Result<WaitResult> {
+        self.wait(address, Expected::I32(expected), timeout, None)
+    }
+
+    /// As [`SharedMemory::atomic_wait32`], for 64 bits.
+    ///
+    /// # Errors
+    /// If the address is misaligned or outside: as the guest's operator, by a trap.
+    pub fn atomic_wait64(&self, address: u64, expected: u64, timeout: Option<Duration>) -> Result<WaitResult> {
+        self.wait(address, Expected::I64(expected), timeout, None)
+    }
+
+    /// Waits, for a guest if `store` is given: then an interruption of the store ends the wait.
+    pub(crate) fn wait(
+        &self,
+        address: u64,
+        expected: Expected,
+        timeout: Option<Duration>,
+        store: Option<&crate::store::VmStore>,
+    ) -> Result<WaitResult> {
+        let at = self.checked(address, expected.width_bytes())?;
+        // SAFETY: checked for alignment and bounds; memories never shrink, and `self` holds this one (invariant 7).
+        let differs = || unsafe {
+            match expected {
+                Expected::I32(value) => AtomicU32::from_ptr(at.cast()).load(Ordering::SeqCst).to_le() != value,
+                Expected::I64(value) => AtomicU64::from_ptr(at.cast()).load(Ordering::SeqCst).to_le() != value,
+            }
+        };
+        Ok(self.0.waiters.wait(address, differs, timeout, store))
+    }
+
+    /// The address of an aligned access inside the memory, or the trap.
+    fn checked(&self, address: u64, width_bytes: usize) -> Result<*mut u8> {
+        if !address.is_multiple_of(width_bytes as u64) {
+            return Err(crate::trap::Trap::HeapMisaligned.into());
+        }
+        let range = crate::libcalls::memory_range(address, width_bytes as u64, self.data_size())?;
+        // SAFETY: inside the memory.
+        Ok(unsafe { self.0.base.add(range.start) })
+    }
+
+    /// The address of `len_bytes` bytes inside the memory.
+    fn at(&self, offset: usize, len_bytes: usize) -> Result<*mut u8> {
+        let size = self.data_size();
+        match offset.checked_add(len_bytes) {
+            // SAFETY: inside the memory.
+            Some(end) if end <= size => Ok(unsafe { self.0.base.add(offset) }),
+            _ => Err(crate::memory::outside(offset, len_bytes, size)),
+        }
+    }
+
+    fn growing(&self) -> MutexGuard<'_, MemoryData> {
+        self.0.growing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_of(&self, runtime: &Arc<Runtime>) -> bool {
+        Arc::ptr_eq(&self.0.runtime, runtime)
+    }
+
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl std::fmt::Debug for SharedMemory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("SharedMemory").field(&self.ty()).finish()
+    }
+}
+
+/// A memory of a store: its own, or one that it shares.
+pub enum StoreMemory {
+    /// Reached through this store alone.
+    Own(MemoryData),
+    /// Reached by other threads at any time.
+    Shared(SharedMemory),
+}
+
+impl StoreMemory {
+    /// The type, with the present size as the minimum.
+    pub fn ty(&self) -> MemoryType {
+        match self {
+            Self::Own(memory) => memory.ty(),
+            Self::Shared(memory) => memory.ty(),
+        }
+    }
+
+    /// The words that machine code reads.
+    pub fn def(&self) -> *mut VmMemory {
+        match self {
+            Self::Own(memory) => memory.def(),
+            Self::Shared(memory) => memory.0.def,
+        }
+    }
+
+    /// Address of byte 0.
+    pub fn base(&self) -> *mut u8 {
+        match self {
+            Self::Own(memory) => memory.base(),
+            Self::Shared(memory) => memory.0.base,
+        }
+    }
+
+    /// Size in bytes; a shared memory may be larger already.
+    pub fn len_bytes(&self) -> usize {
+        match self {
+            Self::Own(memory) => memory.len_bytes(),
+            Self::Shared(memory) => memory.data_size(),
+        }
+    }
+
+    /// Whether an address lies in the memory's reservation, guards included.
+    pub fn reserves(&self, address: usize) -> bool {
+        match self {
+            Self::Own(memory) => memory.reserved().contains(&address),
+            Self::Shared(memory) => memory.0.reserved.contains(&address),
+        }
+    }
+
+    /// The memory, if it is the store's own.
+    pub fn as_own(&mut self) -> Option<&mut MemoryData> {
+        if let Self::Own(memory) = self { Some(memory) } else { None }
+    }
+
+    /// The memory, if it is shared.
+    pub fn as_shared(&self) -> Option<&SharedMemory> {
+        if let Self::Shared(memory) = self { Some(memory) } else { None }
+    }
+
+    /// The memory behind a [`crate::Memory`], which is never a shared one.
+    pub fn own(&self) -> &MemoryData {
+        match self {
+            Self::Own(memory) => memory,
+            Self::Shared(_) => unreachable!("shared memories are handed out as `SharedMemory`"),
+        }
+    }
+
+    /// As [`Self::own`].
+    pub fn own_mut(&mut self) -> &mut MemoryData {
+        self.as_own().expect("shared memories are handed out as `SharedMemory`")
+    }
+}
+
+/// Copies bytes that other threads, and guests, may access at the same time: as if each one by itself, atomically. The
+/// ranges may overlap.
+///
+/// # Safety
+/// Both ranges must be accessible for the whole time. No reference may lead into either, but for the one that the
+/// caller made its pointer from.
+pub unsafe fn copy_racing(to: *mut u8, from: *const u8, len_bytes: usize) {
+    // SAFETY: as the caller promises. What overlaps is copied from the end that the other range does not cover.
+    unsafe {
+        if (to as usize) <= from as usize || to as usize - from as usize >= len_bytes {
+            bytes::copy_up(to, from, len_bytes);
+        } else {
+            bytes::copy_down(to, from, len_bytes);
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Waiting and waking on addresses of a shared memory: `memory.atomic.wait32`, `wait64` and `notify`.
+//!
+//! ```text
+//! wait:      lock list ─ value differs? ─ enter queue ─┬─ woken: `notify` took it from the queue
+//!                                                      ├─ time up: leaves the queue
+//!                                                      └─ store interrupted: leaves the queue
+//! interrupt: set the store's pending flag ─ find in the store what its thread waits for ─ lock list ─ wake the thread
+//! ```
+//! A waiter looks at the pending flag only while it holds the list, so no interruption falls between look and sleep.
+
+use crate::store::VmStore;
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Why a wait ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum WaitResult {
+    /// Woken by a notification.
+    Ok = 0,
+    /// The value was another one: there was no wait.
+    Mismatch = 1,
+    /// The time was up.
+    TimedOut = 2,
+}
+
+/// The value that is to be found where a wait begins.
+#[derive(Clone, Copy, Debug)]
+pub enum Expected {
+    /// Of `wait32`.
+    I32(u32),
+    /// Of `wait64`.
+    I64(u64),
+}
+
+impl Expected {
+    /// Size of the value.
+    pub const fn width_bytes(self) -> usize {
+        match self {
+            Self::I32(_) => 4,
+            Self::I64(_) => 8,
+        }
+    }
+}
+
+type Queues = HashMap<u64, VecDeque<Arc<Waiter>>>;
+
+/// Who waits on a memory: for each address a queue, the longest waiting first. No queue is empty.
+#[derive(Default)]
+pub struct WaitList(Mutex<Queues>);
+
+/// A thread that waits.
+#[derive(Default)]
+struct Waiter {
+    woken: AtomicBool,
+    wake: Condvar,
+}
+
+/// What a store's thread waits for, so that an interruption finds it.
+#[derive(Default)]
+pub struct WaitSlot(Mutex<Option<(Arc<WaitList>, Arc<Waiter>)>>);
+
+impl WaitSlot {
+    /// Wakes the thread that waits, after the pending flag has been set.
+    pub fn interrupt(&self) {
+        let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((list, waiter)) = waiting {
+            let _queues = list.queues();
+            waiter.wake.notify_all();
+        }
+    }
+
+    fn set(&self, waiting: Option<(Arc<WaitList>, Arc<Waiter>)>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = waiting;
+    }
+}
+
+impl WaitList {
+    fn queues(&self) -> MutexGuard<'_, Queues> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes up to `count` of those that wait at `address`; returns how many.
+    pub fn notify(&self, address: u64, count: u32) -> u32 {
+        let mut queues = self.queues();
+        let Some(queue) = queues.get_mut(&address) else { return 0 };
+        let woken = queue.len().min(count as usize);
+        for waiter in queue.drain(..woken) {
+            waiter.woken.store(true, Ordering::Relaxed);
+            waiter.wake.notify_all();
+        }
+        if queue.is_empty() {
+            queues.remove(&address);
+        }
+        woken as u32
+    }
+
+    /// Waits at `address` unless the value there `differs`. A wait that an interruption ends gives
+    /// [`WaitResult::TimedOut`]; the way back into wasm ends the store's run.
+    pub fn wait(
+        self: &Arc<Self>,
+        address: u64,
+        differs: impl FnOnce() -> bool,
+        timeout: Option<Duration>,
+        store: Option<&VmStore>,
+    ) -> WaitResult {
+        // A deadline that no clock reaches is none.
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let waiter = Arc::new(Waiter::default());
+        if let Some(store) = store {
+            store.waiting.set(Some((self.clone(), waiter.clone())));
+        }
+        let result = self.wait_in_queue(address, &waiter, differs, deadline, store);
+        if let Some(store) = store {
+            store.waiting.set(None);
+        }
+        result
+    }
+
+    fn wait_in_queue(
+        &self,
+        address: u64,
+        waiter: &Arc<Waiter>,
+        differs: impl FnOnce() -> bool,
+        deadline: Option<Instant>,
+        store: Option<&VmStore>,
+    ) -> WaitResult {
+        let mut queues = self.queues();
+        // Under the lock: who changes the value and then notifies finds this thread in the queue, or changed it before.
+        if differs() {
+            return WaitResult::Mismatch;
+        }
+        queues.entry(address).or_default().push_back(waiter.clone());
+        loop {
+            if waiter.woken.load(Ordering::Relaxed) {
+                return WaitResult::Ok;
+            }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let interrupted = store.is_some_and(|store| store.pending.load(Ordering::SeqCst) != 0);
+            if interrupted || left.is_some_and(|left| left.is_zero()) {
+                leave(&mut queues, address, waiter);
+                return WaitResult::TimedOut;
+            }
+            queues = match left {
+                Some(left) => waiter.wake.wait_timeout(queues, left).unwrap_or_else(PoisonError::into_inner).0,
+                None => waiter.wake.wait(queues).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+}
+
+fn leave(queues: &mut Queues, address: u64, waiter: &Arc<Waiter>) {
+    let queue = queues.get_mut(&address).expect("a waiter that is not woken is in its queue");
+    queue.retain(|other| !Arc::ptr_eq(other, waiter));
+    if queue.is_empty() {
+        queues.remove(&address);
+    }
+}
