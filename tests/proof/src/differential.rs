@@ -6,12 +6,15 @@ use crate::outcome::{Outcome, Refusal};
 use crate::setup::{self, Setup};
 use crate::{drive, generate, judge, subject};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use wasm_shrink::WasmShrink;
 
 /// Entries pile up in the cache; after so many cases it is emptied.
 const CASES_PER_CACHE: u64 = 500;
 /// How hard a finding is shrunk.
 const SHRINK_ATTEMPTS: u32 = 300;
+/// And how long, so that it is not taken for a hang.
+const SHRINK_TIME: Duration = Duration::from_secs(4);
 
 /// The check.
 pub struct Differential {
@@ -84,7 +87,10 @@ impl Check for Differential {
     fn replay(&mut self, wasm: &[u8], seed: u64, tally: &mut Tally) -> Result<(), Finding> {
         let Some(what) = self.compare(wasm, seed, tally) else { return Ok(()) };
         let mut ignored = Tally::default();
-        let still = |wasm: &[u8]| Ok(self.compare(wasm, seed, &mut ignored).is_some());
+        let started = Instant::now();
+        let still = |wasm: &[u8]| {
+            Ok(started.elapsed() < SHRINK_TIME && self.compare(wasm, seed, &mut ignored).is_some())
+        };
         let shrink = WasmShrink::default().attempts(SHRINK_ATTEMPTS).seed(seed);
         let smallest = shrink.run(wasm.to_vec(), still).map_or_else(|_| wasm.to_vec(), |info| info.output);
         Err(Finding::new(what, &smallest))

@@ -2,10 +2,12 @@
 
 use crate::case::Rng;
 use crate::outcome::{Outcome, Refusal, Type, Value, random_value};
+use wasm_encoder::{CodeSection, RawSection};
 use wasmi::{
     Caller, Config, Engine, ExportType, Extern, ExternRef, ExternType, Func, Global, Instance, Memory, Module, Nullable, Ref,
     RefType, Store, Table, TrapCode, Val, ValType,
 };
+use wasmparser::{FunctionBody, Operator, Parser, Payload};
 
 /// What host functions share.
 struct Host {
@@ -170,13 +172,58 @@ fn look(store: &mut Store<Host>, module: &Module, instance: Instance) -> Outcome
     outcome
 }
 
+/// The module with the operators told apart that wasmi 2.0.0 confuses: a `select` right behind a comparison of a local
+/// with 0 reads a wrong register there (`tests/peers.rs` has the case). The meaning stays.
+fn sidestep(wasm: &[u8]) -> Vec<u8> {
+    let mut module = wasm_encoder::Module::new();
+    let mut code = CodeSection::new();
+    let mut bodies_left = 0;
+    for payload in Parser::new(0).parse_all(wasm).flatten() {
+        match payload {
+            Payload::CodeSectionStart { count, .. } => bodies_left = count,
+            Payload::CodeSectionEntry(body) => {
+                code.raw(&sidestep_body(wasm, &body));
+                bodies_left -= 1;
+                if bodies_left == 0 {
+                    module.section(&code);
+                }
+            }
+            other => {
+                if let Some((id, range)) = other.as_section() {
+                    module.section(&RawSection { id, data: &wasm[range.start as usize..range.end as usize] });
+                }
+            }
+        }
+    }
+    module.finish()
+}
+
+fn sidestep_body(wasm: &[u8], body: &FunctionBody<'_>) -> Vec<u8> {
+    let range = body.range();
+    let (mut copied, end) = (range.start as usize, range.end as usize);
+    let mut bytes = Vec::with_capacity(end - copied);
+    let mut compares = false;
+    let operators = body.get_operators_reader().into_iter().flat_map(|reader| reader.into_iter_with_offsets());
+    for (operator, offset) in operators.flatten() {
+        if compares && matches!(operator, Operator::Select | Operator::TypedSelect { .. }) {
+            bytes.extend_from_slice(&wasm[copied..offset as usize]);
+            // i32.const 1, i32.and
+            bytes.extend_from_slice(&[0x41, 0x01, 0x71]);
+            copied = offset as usize;
+        }
+        compares = matches!(operator, Operator::I32Eqz | Operator::I32Eq | Operator::I32Ne);
+    }
+    bytes.extend_from_slice(&wasm[copied..end]);
+    bytes
+}
+
 /// Runs a module as a seed says.
 ///
 /// # Errors
 /// If it is refused.
 pub fn run(engine: &Engine, wasm: &[u8], seed: u64) -> Result<Outcome, Refusal> {
     let refused = |error: wasmi::Error| Refusal::Module(error.to_string());
-    let module = Module::new(engine, wasm).map_err(refused)?;
+    let module = Module::new(engine, sidestep(wasm)).map_err(refused)?;
     let mut store = Store::new(engine, Host { seed, calls: 0, log: Vec::new() });
     let mut rng = Rng::new(seed);
     let items = imports(&mut store, &module, &mut rng).map_err(refused)?;
