@@ -172,3 +172,15 @@ pub fn run(setup: &Setup, wasm: &[u8], seed: u64) -> Result<Outcome, Refusal> {
     call_all(&mut store, &module, instance, &mut rng);
     Ok(look(&mut store, &module, instance))
 }
+
+/// The function `00000` of a module without imports, from an `i32` to an `i32`.
+///
+/// # Errors
+/// If the module is refused.
+pub fn callable(setup: &Setup, wasm: &[u8]) -> epsilon::Result<impl FnMut(i32) -> epsilon::Result<i32> + use<>> {
+    let module = Module::new(&setup.engine, wasm)?;
+    let mut store = Store::new(&setup.engine, ());
+    let instance = Instance::new(&mut store, &module, &[])?;
+    let function = instance.get_typed_func::<i32, i32>(&mut store, "00000")?;
+    Ok(move |param| function.call(&mut store, param))
+}
