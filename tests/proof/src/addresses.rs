@@ -236,7 +236,13 @@ impl Addresses {
 }
 
 /// Makes one access, and compares result, trap and memory with the model's.
-fn compare(access: &Access, param: u32, value: u64, subject: &mut Instantiated, model: &mut [u8]) -> Result<bool, String> {
+fn compare(
+    access: &Access,
+    param: u32,
+    value: u64,
+    subject: &mut Instantiated,
+    model: &mut [u8],
+) -> Result<bool, String> {
     let start = u64::from((access.shape.1)(param)) + access.offset;
     let end = start + access.width as u64;
     let result = subject.call.call(&mut subject.store, (param as i32, value as i64));

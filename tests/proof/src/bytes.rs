@@ -54,8 +54,13 @@ fn damage(bytes: &mut Vec<u8>, other: &[u8], rng: &mut Rng) {
         3 => drop(bytes.drain(at..at + len)),
         4 => drop(bytes.splice(at..at, bytes[at..at + len].to_vec())),
         5 => {
-            let numbers: [&[u8]; 5] =
-                [&[0xff, 0xff, 0xff, 0xff, 0x0f], &[0x80, 0x80, 0x80, 0x80, 0x08], &[0xff, 0x7f], &[0x80, 0x80, 4], &[0x7f]];
+            let numbers: [&[u8]; 5] = [
+                &[0xff, 0xff, 0xff, 0xff, 0x0f],
+                &[0x80, 0x80, 0x80, 0x80, 0x08],
+                &[0xff, 0x7f],
+                &[0x80, 0x80, 4],
+                &[0x7f],
+            ];
             drop(bytes.splice(at..at + 1, rng.pick(&numbers).iter().copied()));
         }
         6 if !other.is_empty() => {

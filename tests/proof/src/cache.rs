@@ -26,7 +26,8 @@ fn guest() -> Vec<u8> {
     text.push_str("(type $t (func (param i64) (result i64)))\n");
     for n in 0..FUNCTIONS {
         let call = if n == 0 { "local.get 0".into() } else { format!("(call $f{} (local.get 0))", n - 1) };
-        let rounds = (0..12).map(|k| format!("local.get 1 i64.const {} i64.xor i64.const {k} i64.rotl local.set 1\n", n * 977 + k));
+        let rounds = (0..12)
+            .map(|k| format!("local.get 1 i64.const {} i64.xor i64.const {k} i64.rotl local.set 1\n", n * 977 + k));
         let _ = write!(
             text,
             "(func $f{n} (export \"f{n}\") (param i64) (result i64) (local i64)\n{call} local.set 1\n{}
@@ -38,7 +39,11 @@ fn guest() -> Vec<u8> {
             // Null for most, never called: the first four functions of the table call nothing indirectly.
             if n < 4 { 5 } else { n % 4 }
         )
-        .map(|()| if n < 4 { make_direct(&mut text) });
+        .map(|()| {
+            if n < 4 {
+                make_direct(&mut text)
+            }
+        });
     }
     text.push(')');
     wat::parse_str(text).expect("the text is well formed")

@@ -88,9 +88,8 @@ impl Check for Differential {
         let Some(what) = self.compare(wasm, seed, tally) else { return Ok(()) };
         let mut ignored = Tally::default();
         let started = Instant::now();
-        let still = |wasm: &[u8]| {
-            Ok(started.elapsed() < SHRINK_TIME && self.compare(wasm, seed, &mut ignored).is_some())
-        };
+        let still =
+            |wasm: &[u8]| Ok(started.elapsed() < SHRINK_TIME && self.compare(wasm, seed, &mut ignored).is_some());
         let shrink = WasmShrink::default().attempts(SHRINK_ATTEMPTS).seed(seed);
         let smallest = shrink.run(wasm.to_vec(), still).map_or_else(|_| wasm.to_vec(), |info| info.output);
         Err(Finding::new(what, &smallest))

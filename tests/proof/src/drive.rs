@@ -19,6 +19,8 @@ const MAX_CASE_CPU_S: f64 = 10.0;
 const MAX_BATCH_CPU_S: f64 = 300.0;
 /// The supervisor gives up after this many findings.
 const MAX_FINDINGS: u64 = 25;
+/// Opcodes in fewer modules than this are reported.
+const FEW_MODULES: u64 = 100;
 /// Counts are written down every so many cases.
 const CASES_PER_NOTE: u64 = 20;
 
@@ -139,12 +141,24 @@ pub fn supervise(plan: &Plan) -> io::Result<bool> {
     let findings = tally.0.get("findings").copied().unwrap_or_default();
     println!("{}: seeds {first} to {} in {} s, {findings} findings", plan.check, seed - 1, started.elapsed().as_secs());
     print!("{}", tally.to_text());
+    if plan.check == "differential" {
+        report_rare(&tally);
+    }
     if let Some(state) = &plan.state {
         tally.0.iter().for_each(|(name, n)| totals.add(&format!("{}: {name}", plan.check), *n));
         totals.0.insert(next, seed);
         fs::write(state, totals.to_text())?;
     }
     Ok(findings == 0)
+}
+
+/// Numeric and vector opcodes that few of the modules had.
+fn report_rare(tally: &Tally) {
+    let modules = |name: &str| tally.0.get(&format!("modules with {name}")).copied().unwrap_or_default();
+    let names = opcodes::names();
+    let rare: Vec<_> = names.iter().filter(|name| modules(name) < FEW_MODULES).collect();
+    println!("{} of {} numeric and vector opcodes in fewer than {FEW_MODULES} modules", rare.len(), names.len());
+    rare.iter().for_each(|name| println!("    {name}: {}", modules(name)));
 }
 
 /// Watches one child; returns the case that it reached and what was wrong with its end.

@@ -4,8 +4,8 @@ use crate::case::Rng;
 use crate::outcome::{Outcome, Refusal, Type, Value, random_value};
 use wasm_encoder::{CodeSection, RawSection};
 use wasmi::{
-    Caller, Config, Engine, ExportType, Extern, ExternRef, ExternType, Func, Global, Instance, Memory, Module, Nullable, Ref,
-    RefType, Store, Table, TrapCode, Val, ValType,
+    Caller, Config, Engine, ExportType, Extern, ExternRef, ExternType, Func, Global, Instance, Memory, Module,
+    Nullable, Ref, RefType, Store, Table, TrapCode, Val, ValType,
 };
 use wasmparser::{FunctionBody, Operator, Parser, Payload};
 
@@ -105,20 +105,22 @@ fn imports(store: &mut Store<Host>, module: &Module, rng: &mut Rng) -> Result<Ve
 
 /// The names of a trap on which engines agree; `None` if it is a limit of this engine's own.
 fn trap_name(error: &wasmi::Error) -> Option<String> {
-    Some(match error.as_trap_code() {
-        Some(TrapCode::UnreachableCodeReached) => "trap: unreachable",
-        Some(TrapCode::MemoryOutOfBounds) => "trap: out of bounds memory access",
-        Some(TrapCode::TableOutOfBounds) => "trap: out of bounds table access",
-        Some(TrapCode::IndirectCallToNull) => "trap: uninitialized element",
-        Some(TrapCode::IntegerDivisionByZero) => "trap: integer divide by zero",
-        Some(TrapCode::IntegerOverflow) => "trap: integer overflow",
-        Some(TrapCode::BadConversionToInteger) => "trap: invalid conversion to integer",
-        Some(TrapCode::BadSignature) => "trap: indirect call type mismatch",
-        Some(TrapCode::StackOverflow | TrapCode::OutOfFuel) => return None,
-        Some(TrapCode::GrowthOperationLimited | TrapCode::OutOfSystemMemory) => return None,
-        None => return Some(format!("error: {error}")),
-    }
-    .to_owned())
+    Some(
+        match error.as_trap_code() {
+            Some(TrapCode::UnreachableCodeReached) => "trap: unreachable",
+            Some(TrapCode::MemoryOutOfBounds) => "trap: out of bounds memory access",
+            Some(TrapCode::TableOutOfBounds) => "trap: out of bounds table access",
+            Some(TrapCode::IndirectCallToNull) => "trap: uninitialized element",
+            Some(TrapCode::IntegerDivisionByZero) => "trap: integer divide by zero",
+            Some(TrapCode::IntegerOverflow) => "trap: integer overflow",
+            Some(TrapCode::BadConversionToInteger) => "trap: invalid conversion to integer",
+            Some(TrapCode::BadSignature) => "trap: indirect call type mismatch",
+            Some(TrapCode::StackOverflow | TrapCode::OutOfFuel) => return None,
+            Some(TrapCode::GrowthOperationLimited | TrapCode::OutOfSystemMemory) => return None,
+            None => return Some(format!("error: {error}")),
+        }
+        .to_owned(),
+    )
 }
 
 /// Exports by name: not every engine keeps their order.

@@ -11,8 +11,8 @@ use crate::{drive, generate, judge, subject};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use wasm_encoder::{
-    CodeSection, ConstExpr, ExportKind, ExportSection, Function, FunctionSection, GlobalSection, GlobalType, Instruction,
-    MemArg, MemArgTarget, MemorySection, MemoryType, Module, TypeSection, ValType,
+    CodeSection, ConstExpr, ExportKind, ExportSection, Function, FunctionSection, GlobalSection, GlobalType,
+    Instruction, MemArg, MemArgTarget, MemorySection, MemoryType, Module, TypeSection, ValType,
 };
 use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 
@@ -112,6 +112,11 @@ fn find_all() -> Vec<Opcode> {
     found
 }
 
+/// Names of all numeric and vector opcodes, each once.
+pub fn names() -> std::collections::BTreeSet<String> {
+    find_all().into_iter().map(|opcode| opcode.name).collect()
+}
+
 /// The name of the operator before the last.
 fn name_of(module: &[u8]) -> String {
     let bodies = Parser::new(0).parse_all(module).flatten().filter_map(|payload| match payload {
@@ -142,7 +147,13 @@ impl Builder {
 
     fn finish(&self) -> Vec<u8> {
         let mut memories = MemorySection::new();
-        memories.memory(MemoryType { minimum: 1, maximum: Some(1), memory64: false, shared: false, page_size_log2: None });
+        memories.memory(MemoryType {
+            minimum: 1,
+            maximum: Some(1),
+            memory64: false,
+            shared: false,
+            page_size_log2: None,
+        });
         let mut globals = GlobalSection::new();
         let ty = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
         globals.global(ty, &ConstExpr::i32_const(0));
@@ -318,7 +329,9 @@ fn forms(opcode: &Opcode) -> Vec<Vec<Form>> {
             }
             forms
         }
-        _ => vec![vec![Local; 3], vec![Constant, Local, Local], vec![Local, Local, Memory], vec![Local, Same, Constant]],
+        _ => {
+            vec![vec![Local; 3], vec![Constant, Local, Local], vec![Local, Local, Memory], vec![Local, Same, Constant]]
+        }
     }
 }
 
@@ -454,7 +467,9 @@ impl Opcodes {
         }
         body.instruction(&Instruction::LocalGet(n)).instruction(&Instruction::I32Const(1));
         body.instruction(&Instruction::I32Add).instruction(&Instruction::LocalTee(n));
-        body.instruction(&Instruction::I32Const(9)).instruction(&Instruction::I32LtU).instruction(&Instruction::BrIf(0));
+        body.instruction(&Instruction::I32Const(9))
+            .instruction(&Instruction::I32LtU)
+            .instruction(&Instruction::BrIf(0));
         body.instruction(&Instruction::End).instruction(&Instruction::End);
         body.instruction(&Instruction::LocalGet(sum)).instruction(&Instruction::End);
         let mut builder = Builder::default();

@@ -43,9 +43,11 @@ pub fn variants(folder: &Path) -> Vec<Setup> {
     let mut setups = Vec::new();
     for (memory_name, strategy, anchored) in MEMORIES {
         for (opt_name, optimised) in [("speed", true), ("none", false)] {
-            for (time_name, compilation, cached) in
-                [("eager", Compilation::Eager, false), ("lazy", Compilation::Lazy, false), ("cached", Compilation::Lazy, true)]
-            {
+            for (time_name, compilation, cached) in [
+                ("eager", Compilation::Eager, false),
+                ("lazy", Compilation::Lazy, false),
+                ("cached", Compilation::Lazy, true),
+            ] {
                 let mut config = config(optimised, (strategy, anchored), compilation);
                 if cached {
                     config.cache(Some(CacheConfig::new().directory(folder.join("cache"))));

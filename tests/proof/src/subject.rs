@@ -4,8 +4,8 @@ use crate::case::Rng;
 use crate::outcome::{Outcome, Refusal, Type, Value, random_value};
 use crate::setup::Setup;
 use epsilon::{
-    Caller, ExportType, Extern, ExternRef, ExternType, Func, Global, HeapType, Instance, Memory, Module, Ref, RefType, Store, Table,
-    Val, ValType,
+    Caller, ExportType, Extern, ExternRef, ExternType, Func, Global, HeapType, Instance, Memory, Module, Ref, RefType,
+    Store, Table, Val, ValType,
 };
 
 /// What host functions share.
