@@ -170,7 +170,15 @@ pub fn run(setup: &Setup, wasm: &[u8], seed: u64) -> Result<Outcome, Refusal> {
     let instance = Instance::new(&mut store, &module, &items);
     let instance = instance.map_err(|error| Refusal::Instance(trap_name(&error)))?;
     call_all(&mut store, &module, instance, &mut rng);
-    Ok(look(&mut store, &module, instance))
+    let mut outcome = look(&mut store, &module, instance);
+    // Without imports nothing outlives a reset, and what was done can be done again.
+    if items.is_empty() {
+        instance.reset(&mut store).map_err(refused)?;
+        call_all(&mut store, &module, instance, &mut Rng::new(seed));
+        let again = look(&mut store, &module, instance);
+        outcome.log.extend(again.difference(&outcome).map(|what| format!("after a reset: {what}")));
+    }
+    Ok(outcome)
 }
 
 /// The function `00000` of a module without imports, from an `i32` to an `i32`.
