@@ -1,9 +1,10 @@
-//! Mutations by wasm-mutate that keep a module's meaning keep what it does.
+//! Mutations by wasm-mutate that keep a module's meaning keep what it does. Now and then they do not keep it; then
+//! another engine has to agree on what the mutant does.
 
 use crate::case::{Check, Finding, Rng, Tally};
 use crate::outcome::Outcome;
 use crate::setup::{self, Setup};
-use crate::{drive, generate, subject};
+use crate::{drive, generate, judge, subject};
 use std::path::{Path, PathBuf};
 use wasm_mutate::WasmMutate;
 
@@ -14,6 +15,7 @@ const MUTATION_FUEL: u64 = 300;
 
 /// The check.
 pub struct Mutate {
+    judge: wasmi::Engine,
     variants: Vec<Setup>,
     folder: PathBuf,
 }
@@ -23,7 +25,7 @@ impl Mutate {
     pub fn new(folder: &Path) -> Self {
         let mut variants = setup::variants(folder);
         variants.retain(|setup| !setup.cached);
-        Self { variants, folder: folder.to_owned() }
+        Self { judge: judge::engine(), variants, folder: folder.to_owned() }
     }
 }
 
@@ -59,11 +61,17 @@ impl Check for Mutate {
             drive::note_module(&self.folder, &next);
             tally.count("mutants");
             let found = subject::run(rng.pick(&self.variants), &next, seed);
-            let difference = match found {
-                Ok(found) => without_new_exports(found, &original).difference(&original),
+            let difference = match &found {
+                Ok(found) => without_new_exports(found.clone(), &original).difference(&original),
                 Err(error) => Some(format!("{error:?}")),
             };
             if let Some(what) = difference {
+                if let (Ok(found), Ok(judged)) = (&found, judge::run(&self.judge, &next, seed))
+                    && found.difference(&judged).is_none()
+                {
+                    tally.count("mutations that changed the meaning, as the judge says too");
+                    return Ok(());
+                }
                 return Err(Finding::new(format!("mutation {step}: {what}"), &next));
             }
             current = next;
