@@ -8,8 +8,10 @@ use std::fmt::Write;
 
 const PAGE: u64 = 65_536;
 
-/// How the index is computed from the parameter.
-const SHAPES: [(&str, fn(u32) -> u32); 7] = [
+/// How the index is computed from the parameter: in the text, and in the model.
+type Shape = (&'static str, fn(u32) -> u32);
+
+const SHAPES: [Shape; 7] = [
     ("(local.get 0)", |n| n),
     ("(i32.add (local.get 0) (i32.const 16))", |n| n.wrapping_add(16)),
     ("(i32.add (local.get 0) (i32.const -16))", |n| n.wrapping_sub(16)),
@@ -128,7 +130,7 @@ struct Access {
     convert: &'static str,
     width: usize,
     offset: u64,
-    shape: (&'static str, fn(u32) -> u32),
+    shape: Shape,
     pages: u64,
 }
 

@@ -3,7 +3,7 @@
 
 use crate::case::{Check, Finding, Tally};
 use crate::{addresses, bytes, cache, concurrency, differential, mutate, opcodes};
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
 use std::fs;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -65,6 +65,8 @@ pub fn regressions_folder() -> PathBuf {
 /// # Errors
 /// If files cannot be written.
 pub fn work(name: &str, first: u64, count: u64, folder: &Path) -> io::Result<()> {
+    // A supervisor that is killed takes its worker along.
+    set_parent_process_death_signal(Some(Signal::KILL))?;
     let limit = Rlimit { current: Some(MAX_DATA_BYTES), maximum: Some(MAX_DATA_BYTES) };
     setrlimit(Resource::Data, limit)?;
     let mut check = check(name, folder)?;

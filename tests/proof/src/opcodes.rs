@@ -350,10 +350,10 @@ fn without_nan_bits(event: &str, opcode: &Opcode) -> String {
     if exact {
         return event.to_owned();
     }
-    if let Some(bits) = event.strip_prefix("returned [F32(").and_then(|text| number(text)) {
+    if let Some(bits) = event.strip_prefix("returned [F32(").and_then(&number) {
         return if is_nan(Value::F32(bits as u32)) { "a NaN".into() } else { event.to_owned() };
     }
-    if let Some(bits) = event.strip_prefix("returned [F64(").and_then(|text| number(text)) {
+    if let Some(bits) = event.strip_prefix("returned [F64(").and_then(&number) {
         return if is_nan(Value::F64(bits as u64)) { "a NaN".into() } else { event.to_owned() };
     }
     let vector = event.strip_prefix("returned [V128(").and_then(number);
