@@ -14,7 +14,7 @@ proof=target/debug/epsilon-proof
 checks() {
     local status=0 check
     for check in "$@"; do
-        "$proof" "${check%:*}" --seed 1 --count $((${check#*:} / divisor)) || status=1
+        "$proof" "${check%:*}" --seed 1 --count $(((${check#*:} + divisor - 1) / divisor)) || status=1
     done
     return "$status"
 }
