@@ -1,5 +1,5 @@
 ;; 128 bits in two halves are one addition with carry, one multiplication.
-;; invoke add 18446744073709551615 0 1 0 => 0 1
+;; invoke add -1 0 1 0 => 0 1
 (module
   (func (export "add") (param i64 i64 i64 i64) (result i64 i64)
     (i64.add128 (local.get 0) (local.get 1) (local.get 2) (local.get 3)))
