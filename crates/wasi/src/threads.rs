@@ -27,8 +27,11 @@ const DEFAULT_LIMIT: usize = 1024;
 /// The threads of one guest. Clones are the same threads; `T` is the data of their stores, which each gets a clone of.
 pub struct Threads<T: 'static>(Arc<Shared<T>>);
 
+/// What is done to the store of each thread before it runs.
+type Configure<T> = Box<dyn Fn(&mut Store<T>) + Send + Sync>;
+
 struct Shared<T: 'static> {
-    configure: Box<dyn Fn(&mut Store<T>) + Send + Sync>,
+    configure: Configure<T>,
     interrupt: Interrupt,
     limit: usize,
     state: Mutex<State<T>>,
