@@ -79,7 +79,9 @@ impl Bench {
         let peer = match (&self.options.against_epsilon_with, version) {
             (Some(with), _) => format!("epsilon {with}"),
             (None, Ok(output)) => String::from_utf8_lossy(&output.stdout).trim().to_owned(),
-            (None, Err(error)) => bail!("cannot run `{}`: {error}; name it with --wasmtime", self.options.wasmtime.display()),
+            (None, Err(error)) => {
+                bail!("cannot run `{}`: {error}; name it with --wasmtime", self.options.wasmtime.display())
+            }
         };
         let processors = std::thread::available_parallelism()?;
         println!("Epsilon against {peer}; {processors} processors; medians of {} pairs.", self.options.pairs);
