@@ -252,7 +252,8 @@ fn a_panic_after_an_interruption_leaves_the_store_usable() {
     let one = instance.get_typed_func::<(), i32>(&mut store, "one").expect("exported");
     store.data_mut().spin = Some(spin);
     let (sender, thread) = interrupter(store.interrupt_handle());
-    sender.send(100).expect("the thread is alive");
+    // Long enough for the guest to be in the nested activation, which spins without end.
+    sender.send(100_000).expect("the thread is alive");
     let call = std::panic::AssertUnwindSafe(|| spin.call(&mut store, 1));
     let payload = std::panic::catch_unwind(call).expect_err("the host panics");
     assert!(payload.is::<u8>());
