@@ -26,7 +26,12 @@ mod imp;
 #[path = "aarch64.rs"]
 mod imp;
 
+mod labels;
+
 pub use imp::*;
+pub use labels::{
+    enter_return, fixed_code_offset, is_past_pending_check, landing_pad, runs_on_wasm_stack, switch_restore,
+};
 
 /// The images of all argument or result registers of the `Tail` convention, in the order of `epsilon_abi::call`.
 /// On aarch64 `ints[6]` is `x8`, the address of the area for further results.

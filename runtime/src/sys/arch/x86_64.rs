@@ -1,6 +1,7 @@
 //! x86_64: the pinned register is `r15`. Scratch registers that hold neither arguments nor the anchor at a call are
 //! `rax`, `r10` and `r11`; at a return only `r11`.
 
+use super::labels::Label;
 use super::{EntryFrame, LibcallReturn, RegFile, ThunkData, flag, status};
 use crate::libcalls;
 use crate::store::VmStore;
@@ -470,39 +471,6 @@ static HOLDERS: [Label; 4] = [host_common, switch_common, libcall_common, materi
 #[used]
 static ENTER: unsafe extern "C" fn(*mut EntryFrame, *mut VmStore) -> u64 = enter;
 
-unsafe extern "C" {
-    fn epsilon_landing_pad();
-    fn epsilon_enter_return();
-    fn epsilon_enter_window();
-    fn epsilon_host_window();
-    fn epsilon_host_end();
-    fn epsilon_host_start();
-    fn epsilon_switch_start();
-    fn epsilon_switch_end();
-    fn epsilon_switch_restore();
-    fn epsilon_libcall_start();
-    fn epsilon_libcall_window();
-    fn epsilon_libcall_end();
-    fn epsilon_materialise_start();
-    fn epsilon_materialise_window();
-    fn epsilon_materialise_end();
-}
-
-/// Where every activation can be ended, given its anchor in the pinned register.
-pub fn landing_pad() -> usize {
-    epsilon_landing_pad as *const () as usize
-}
-
-/// The return address of an activation's outermost wasm frame.
-pub fn enter_return() -> usize {
-    epsilon_enter_return as *const () as usize
-}
-
-/// The return address of whatever a thunk between instances calls: the frame around it is the thunk's.
-pub fn switch_restore() -> usize {
-    epsilon_switch_restore as *const () as usize
-}
-
 /// The words that hold what the caller keeps in registers across calls. Always inlined: the registers are this
 /// function's own.
 #[inline(always)]
@@ -532,38 +500,6 @@ pub fn materialise_address() -> usize {
 /// The address of the code behind instance-switching thunks.
 pub fn switch_common_address() -> usize {
     switch_common as *const () as usize
-}
-
-type Label = unsafe extern "C" fn();
-
-fn is_between(pc: usize, start: Label, end: Label) -> bool {
-    (start as *const () as usize..end as *const () as usize).contains(&pc)
-}
-
-/// Whether `pc` is in fixed code that runs on the wasm stack: a fault there is a stack overflow.
-pub fn runs_on_wasm_stack(pc: usize) -> bool {
-    is_between(pc, epsilon_host_start, epsilon_host_end)
-        || is_between(pc, epsilon_switch_start, epsilon_switch_end)
-        || is_between(pc, epsilon_libcall_start, epsilon_libcall_end)
-        || is_between(pc, epsilon_materialise_start, epsilon_materialise_end)
-        || is_between(pc, epsilon_enter_window, epsilon_enter_return)
-}
-
-/// How many bytes `pc` lies behind the beginning of fixed code that wasm calls: there its frame is made, by the same
-/// instructions as in compiled functions.
-pub fn fixed_code_offset(pc: usize) -> Option<u32> {
-    let starts = [epsilon_host_start, epsilon_switch_start, epsilon_libcall_start, epsilon_materialise_start];
-    let offset = |start: &Label| pc.checked_sub(*start as *const () as usize).filter(|offset| *offset <= 8);
-    starts.iter().find_map(offset).map(|offset| offset as u32)
-}
-
-/// Whether `pc` is in fixed code behind its last look at the pending flag: an interruption there acts at once.
-pub fn is_past_pending_check(pc: usize) -> bool {
-    is_between(pc, epsilon_enter_window, epsilon_enter_return)
-        || is_between(pc, epsilon_host_window, epsilon_host_end)
-        || is_between(pc, epsilon_switch_start, epsilon_switch_end)
-        || is_between(pc, epsilon_libcall_window, epsilon_libcall_end)
-        || is_between(pc, epsilon_materialise_window, epsilon_materialise_end)
 }
 
 /// Bytes of a thunk slot's code.
@@ -693,6 +629,7 @@ pub unsafe fn prologue_return_address(pc_offset: u32, sp: usize, _link: usize) -
 
 #[cfg(test)]
 mod tests {
+    use super::super::labels::*;
     use super::*;
 
     #[test]
