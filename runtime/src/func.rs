@@ -317,12 +317,12 @@ impl Func {
 /// Puts the address of the area for further results where the callee looks for it.
 pub fn set_area(regs: &mut RegFile, layout: &CallLayout, area: *mut u64) {
     if layout.ret_area_bytes > 0 {
-        regs.ints[layout.ret_area_in_int.map_or(AARCH64_AREA, usize::from)] = area as u64;
+        regs.ints[AREA_INT] = area as u64;
     }
 }
 
-/// Where `RegFile::ints` holds `x8` on aarch64.
-pub const AARCH64_AREA: usize = 6;
+/// Where `RegFile::ints` holds the address of the area for further results: the first argument on x86_64, `x8` on aarch64.
+pub const AREA_INT: usize = if cfg!(target_arch = "x86_64") { 0 } else { 6 };
 
 fn write_slot(regs: &mut RegFile, stack: &mut [u64], slot: Slot, bits: u128) {
     match slot {
@@ -401,8 +401,7 @@ impl<P: WasmParams, R: WasmResults> TypedFunc<P, R> {
         // SAFETY: the words have room for any tuple.
         unsafe { params.store(inner, R::NEEDS_AREA, &mut frame.regs, stack_args.as_mut_ptr().cast())? };
         if R::NEEDS_AREA {
-            let at = if cfg!(target_arch = "x86_64") { 0 } else { AARCH64_AREA };
-            frame.regs.ints[at] = area.as_mut_ptr() as u64;
+            frame.regs.ints[AREA_INT] = area.as_mut_ptr() as u64;
         }
         // SAFETY: `typed` has compared the types, and the frame holds arguments in the places that follow from them.
         unsafe { call::invoke(inner, &mut frame)? };

@@ -2,7 +2,7 @@
 //! error is caught here and ends the activation.
 
 use crate::error::{Error, HostError, Result};
-use crate::func::{AARCH64_AREA, Func, flags_of};
+use crate::func::{AREA_INT, Func, flags_of};
 use crate::instance::Extern;
 use crate::memory::Memory;
 use crate::module::Runtime;
@@ -322,8 +322,7 @@ closures! {
 /// Where the caller has room for further results.
 #[inline(always)]
 fn area_of(regs: &RegFile, needs_area: bool) -> *mut u64 {
-    let at = if cfg!(target_arch = "x86_64") { 0 } else { AARCH64_AREA };
-    if needs_area { regs.ints[at] as *mut u64 } else { std::ptr::null_mut() }
+    if needs_area { regs.ints[AREA_INT] as *mut u64 } else { std::ptr::null_mut() }
 }
 
 /// A closure over [`Val`]s with what is needed to call it.
