@@ -15,6 +15,7 @@ use cranelift_jit::{BranchProtection, JITBuilder, JITMemoryKind, JITMemoryProvid
 use cranelift_module::{FuncId, Module as _, ModuleReloc, ModuleRelocTarget, ModuleResult};
 use epsilon_abi::{
     CompiledFunction, DefinedFuncIndex, HandlerSite, RelocKind, Relocation, SourceSite, TagIndex, TrapCode, TrapSite,
+    seeded,
 };
 use std::collections::HashMap;
 use std::io;
@@ -229,6 +230,7 @@ impl LinkedCode {
     pub fn trap_at(&self, pc: usize) -> Option<TrapCode> {
         self.with_function(pc, |function, offset| {
             let at = function.traps.binary_search_by_key(&offset, |site| site.offset).ok()?;
+            let at = if seeded::bug("trap-code") { at.saturating_sub(1) } else { at };
             Some(function.traps[at].code)
         })
     }
@@ -241,7 +243,8 @@ impl LinkedCode {
             let return_offset = offset + 1;
             let first = function.handlers.partition_point(|site| site.return_offset < return_offset);
             let clauses = function.handlers[first..].iter().take_while(|site| site.return_offset == return_offset);
-            let clause = clauses.into_iter().find(|site| site.tag.is_none_or(&catches))?;
+            let passed_over = usize::from(seeded::bug("handler-off-by-one"));
+            let clause = clauses.into_iter().skip(passed_over).find(|site| site.tag.is_none_or(&catches))?;
             Some((self.executable + (function.start + clause.handler_offset) as usize, *clause))
         })
     }
@@ -249,6 +252,7 @@ impl LinkedCode {
     /// The offset in the module's binary of the operator that the instruction at `pc` belongs to.
     pub fn source_at(&self, pc: usize) -> Option<u32> {
         self.with_function(pc, |function, offset| {
+            let offset = if seeded::bug("source-position") { offset.saturating_sub(1) } else { offset };
             let at = function.sources.partition_point(|site| site.offset <= offset).checked_sub(1)?;
             let wasm_offset = function.sources[at].wasm_offset;
             (wasm_offset != SourceSite::NONE).then_some(wasm_offset)

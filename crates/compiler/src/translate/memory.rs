@@ -7,7 +7,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, Endianness, InstBuilder, MemFlagsData, Value, types};
 use epsilon_abi::plan::ANCHOR_TO_MEMORY_BYTES;
 use epsilon_abi::vm::VmMemory;
-use epsilon_abi::{Libcall, MemoryAccess, MemoryIndex, MemoryType, TrapCode};
+use epsilon_abi::{Libcall, MemoryAccess, MemoryIndex, MemoryType, TrapCode, seeded};
 use std::mem::offset_of;
 use wasmparser::{MemArg, MemArgTarget};
 
@@ -28,6 +28,12 @@ impl FuncTranslator<'_> {
             .with_alias_region(Some(self.regions.memory));
         let (address, offset) = match self.env.plan.access(&ty, memarg.offset, width_bytes) {
             MemoryAccess::Unchecked => self.unchecked(memory, &ty, index, memarg.offset),
+            _ if ty.is_64 && seeded::bug("checks-dropped-for-64-bit") => {
+                self.unchecked(memory, &ty, index, memarg.offset)
+            }
+            _ if self.env.plan.is_guarded(&ty) && seeded::bug("offset-beyond-the-guard") => {
+                self.unchecked(memory, &ty, index, memarg.offset)
+            }
             MemoryAccess::Checked => (self.checked(memory, &ty, index, memarg.offset, width_bytes), 0),
         };
         (flags, address, offset)
@@ -40,6 +46,12 @@ impl FuncTranslator<'_> {
         } else {
             (self.memory_base(memory, ty), 0)
         };
+        if seeded::bug("address-in-32-bits") {
+            let sum = self.ins().iadd_imm_u(index, offset.cast_signed());
+            let cut = self.ins().ireduce(types::I32, sum);
+            let index = self.ins().uextend(types::I64, cut);
+            return (self.ins().iadd(base, index), from_base as i32);
+        }
         let address = self.ins().iadd(base, index);
         let offset = offset + from_base;
         match i32::try_from(offset) {
@@ -84,7 +96,7 @@ impl FuncTranslator<'_> {
             let anchor = self.vmctx();
             return self.ins().iadd_imm_u(anchor, ANCHOR_TO_MEMORY_BYTES.cast_signed());
         }
-        if self.env.plan.base_is_constant(ty) {
+        if self.env.plan.base_is_constant(ty) || seeded::bug("stale-memory-base") {
             return self.constant_memory_base(memory);
         }
         let def = self.memory_def(memory);
@@ -114,7 +126,11 @@ impl FuncTranslator<'_> {
     /// A load that extends.
     pub(super) fn load_extending(&mut self, memarg: &MemArg, width_bytes: u64, load: LoadExtending) {
         let (flags, address, offset) = self.memory_address(memarg, width_bytes);
-        let value = load(self, flags, address, offset);
+        let mut value = load(self, flags, address, offset);
+        if width_bytes == 4 && seeded::bug("narrow-load-sign") {
+            let low = self.ins().ireduce(types::I32, value);
+            value = self.ins().uextend(types::I64, low);
+        }
         self.push(value);
     }
 

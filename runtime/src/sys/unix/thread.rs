@@ -32,6 +32,12 @@ fn find_id() -> i32 {
     id
 }
 
+/// What tells this thread from all others that live. Unlike [`current_id`], the same in a child made by `fork`.
+#[inline]
+pub fn marker() -> usize {
+    THREAD_ID.with(|id| &raw const *id as usize)
+}
+
 /// Bytes left on this thread's own stack, as seen from this call.
 #[inline]
 pub fn host_stack_left_bytes() -> usize {
