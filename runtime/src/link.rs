@@ -115,7 +115,7 @@ impl LinkedCode {
         if batch.is_empty() {
             return Ok(());
         }
-        linker.provider().arena.prepare_to_write()?;
+        linker.provider().renew_in_child()?;
         let start = linker.provider().used_bytes;
         linker.define(&batch)?;
         let mut placed = self.placed.write().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -141,6 +141,38 @@ impl LinkedCode {
         for (index, _) in &batch {
             self.lead_to(&mut linker, *index);
         }
+        Ok(())
+    }
+
+    /// In a child made by `fork`, makes the code its own, as it was when the child began: what the parent may have
+    /// linked since is undone.
+    ///
+    /// # Errors
+    /// If there is no memory for a copy.
+    pub fn renew_in_child(&self) -> Result<(), LinkError> {
+        let linker = self.linker.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if !linker.provider().renew_in_child()? {
+            return Ok(());
+        }
+        let writable = linker.provider().arena.writable();
+        // SAFETY: as in `lead_to`; slots and displacements of functions without code lead to slots again.
+        unsafe {
+            for index in (0..self.addresses.len()).map(DefinedFuncIndex::new) {
+                if self.address(index).is_none() {
+                    let bytes: Vec<u8> = arch::lazy_slot(index.0).into_iter().collect();
+                    let slot = writable.add(self.slot(index) - self.executable);
+                    slot.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+                }
+            }
+            for (callee, offset) in linker.waiting.iter().flat_map(|(to, at)| at.iter().map(move |at| (*to, *at))) {
+                let written = writable.add(offset as usize);
+                if arch::can_repoint_call(written) {
+                    arch::repoint_call(written, self.executable + offset as usize, self.slot(callee));
+                }
+            }
+        }
+        let provider = linker.provider();
+        provider.arena.publish(0, provider.used_bytes);
         Ok(())
     }
 
@@ -347,6 +379,13 @@ fn host_isa() -> Result<OwnedTargetIsa, LinkError> {
 struct Provider {
     arena: Arena,
     used_bytes: usize,
+}
+
+impl Provider {
+    /// In a child made by `fork`, gives the arena pages of its own; whether that was to be done.
+    fn renew_in_child(&mut self) -> io::Result<bool> {
+        self.arena.renew_in_child(self.used_bytes)
+    }
 }
 
 struct SharedProvider(Arc<Mutex<Provider>>);

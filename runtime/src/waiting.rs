@@ -9,10 +9,11 @@
 //! A waiter looks at the pending flag only while it holds the list, so no interruption falls between look and sleep.
 
 use crate::store::VmStore;
+use crate::sync::{AtomicBool, Condvar, Mutex, MutexGuard, PoisonError};
 use epsilon_abi::seeded;
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Why a wait ended.

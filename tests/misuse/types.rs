@@ -106,7 +106,7 @@ fn items_of_the_wrong_kind_or_type_are_refused_as_imports() {
     for (import, takes) in imports {
         let module = module(&engine, &format!(r#"(module (import "" "" {import}))"#));
         for (n, item) in items.iter().enumerate() {
-            let result = Instance::new(&mut store, &module, &[item.clone()]);
+            let result = Instance::new(&mut store, &module, std::slice::from_ref(item));
             assert_eq!(result.is_ok(), takes.contains(&n), "{import} with item {n}: {result:?}");
         }
         Instance::new(&mut store, &module, &[]).expect_err("too few imports");

@@ -79,7 +79,7 @@ fn what_is_dropped_early_stays_as_long_as_it_is_needed() {
         );
         let mut other = Store::new(&engine, 7);
         let mut linker = Linker::new(&engine);
-        let captured = vec![40];
+        let captured = [40];
         linker.func_wrap("", "h", move |caller: Caller<'_, i32>| caller.data() + captured[0]).expect("defined");
         let instance = linker.instantiate(&mut other, &module).expect("an instance");
         let handle = other.interrupt_handle();
