@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Puts each seeded bug in and asks the checks that its place is under whether they notice (tests/proof/seeded/bugs.txt).
 # Builds once, in target/seeded, with the switches that no other build has. A check that fails, crashes or does not end
-# has caught the bug. Cheap checks are asked in any case, dear ones only about what no cheap one has caught.
+# has caught the bug. Checks are asked in the order of their cost until one has caught it; with EPSILON_SEEDED_ALL=1 all.
 #
 #   ci/seeded.sh                    all bugs; first of all `none`, which no check may catch
 #   ci/seeded.sh none copy-overlap  these
@@ -13,41 +13,36 @@ root=$PWD
 export EPSILON_SEEDED_BUGS=1 CARGO_TARGET_DIR=$root/target/seeded
 limit_s=${EPSILON_SEEDED_LIMIT_S:-600}
 
+# Test binaries by the path of their source.
 declare -A executables
-collect() { # package, its folder
-    local log kind source file
-    log=$(cargo test --no-run -p "$1" 2>&1) || { echo "$log"; exit 1; }
+build() { # packages
+    local source file log
+    log=$(cargo test --no-run --message-format=json-render-diagnostics "${@/#/--package=}")
     while read -r source file; do
-        executables[$2/$source]=$(realpath "$file")
-    done < <(sed -n 's/^ *Executable \(unittests \)\?\([^ ]*\) (\(.*\))$/\2 \3/p' <<<"$log")
+        executables[${source#"$root"/}]=$file
+    done < <(sed -n 's/.*"src_path":"\([^"]*\)".*"executable":"\([^"]*\)".*/\1 \2/p' <<<"$log")
 }
-collect epsilon-tests .
-collect epsilon-compiler crates/compiler
-collect epsilon-runtime runtime
-collect epsilon crates/epsilon
-collect epsilon-wasi crates/wasi
-cargo build -q -p epsilon-proof
+build epsilon-compiler epsilon-runtime epsilon epsilon-wasi epsilon-tests
+build epsilon-models
+cargo build -p epsilon-proof
 
-tests() { # a package's folder, its targets
-    local folder=$1 target status=0
-    shift
-    for target in "$@"; do
-        (cd "$folder" && limited "${executables[$folder/$target]}" -q) || status=1
-    done
-    return "$status"
-}
 limited() { timeout --kill-after 5 "$limit_s" "$@"; }
+tests() { # a package's folder, and a target in it
+    local source=${1#.}/$2
+    (cd "$1" && limited "${executables[${source#/}]}" -q)
+}
 proof() { limited "$CARGO_TARGET_DIR/debug/epsilon-proof" "$1" --seed 1 --count "$2"; }
 
-# The checks, cheap ones first. Those named `dear` are asked last.
 check() {
     case $1 in
     units) tests runtime src/lib.rs && tests crates/compiler src/lib.rs && tests crates/epsilon src/lib.rs ;;
     clif) tests crates/compiler tests/heights.rs ;;
     results) tests . tests/heights.rs ;;
-    traps) tests . tests/traps/main.rs ;;
-    threads) tests . tests/threads.rs ;;
+    models) tests tests/models src/lib.rs ;;
     api) tests . tests/api/main.rs ;;
+    misuse) tests . tests/misuse/main.rs ;;
+    threads) tests . tests/threads.rs ;;
+    traps) tests . tests/traps/main.rs ;;
     cache) tests . tests/cache.rs ;;
     artifact) tests . tests/artifact.rs ;;
     wasi-units) tests crates/wasi src/lib.rs ;;
@@ -62,16 +57,16 @@ check() {
     *) return 2 ;;
     esac
 }
-cheap_for() { # the file that a bug is in
+checks_for() { # the file that a bug is in; the checks, in the order of their cost
     case $1 in
     crates/wasi/*) echo wasi-units wasi-calls wasi-guests ;;
     crates/epsilon/*) echo units artifact cache damaged ;;
-    crates/compiler/src/compiler.rs) echo units clif cache artifact ;;
-    crates/compiler/*) echo units clif results addresses opcodes differential ;;
-    *) echo units results api threads traps addresses differential swarm ;;
+    crates/compiler/src/compiler.rs) echo units cache artifact clif ;;
+    crates/compiler/*) echo units clif results addresses opcodes differential api traps spec ;;
+    runtime/src/waiting.rs) echo units models threads ;;
+    *) echo units results api misuse threads addresses differential swarm traps spec ;;
     esac
 }
-dear="spec"
 
 scratch=$(mktemp -d)
 echo "what the checks print: $scratch" >&2
@@ -90,14 +85,18 @@ failed=0
 for name in "${names[@]}"; do
     file=$(sed -n "s/^$name | \([^ ]*\) | .*/\1/p" "$bugs")
     caught=() passed=()
-    all=($(cheap_for "$file"))
-    [ "$name" != none ] || all=($(cheap_for none; cheap_for crates/compiler/; cheap_for crates/epsilon/; cheap_for crates/wasi/))
-    for check in "${all[@]}" $dear; do
-        [[ " $dear " != *" $check "* ]] || [ ${#caught[@]} -eq 0 ] || continue
+    all=$(checks_for "$file")
+    [ "$name" != none ] || all="$all clif opcodes models cache artifact damaged $(checks_for crates/wasi/)"
+    for check in $all; do
         started=$EPOCHREALTIME
         if catches "$name" "$check"; then state=caught; else state=passed; fi
         took=$(awk "BEGIN { printf \"%.1f\", $EPOCHREALTIME - $started }")
-        [ $state = caught ] && caught+=("$check ${took} s") || passed+=("$check")
+        if [ $state = passed ]; then
+            passed+=("$check")
+        else
+            caught+=("$check ${took} s")
+            [ -n "${EPSILON_SEEDED_ALL:-}" ] || break
+        fi
     done
     join() { local IFS=,; echo "${*//,/}" | sed 's/,/, /g'; }
     echo "| \`$name\` | $(join "${caught[@]}") | $(join "${passed[@]}") |"

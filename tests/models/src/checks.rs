@@ -16,7 +16,7 @@ const RUNNER: i32 = 7;
 /// The interruption protocol. The runner publishes itself with a plain store and looks at the flag with a plain load, as
 /// fixed code does; the sender is the runtime's own.
 fn interruption(has_no_barrier: bool) {
-    let kernel = Arc::new(Kernel { has_no_barrier, ..Kernel::default() });
+    let kernel = Kernel::new(has_no_barrier);
     let vm = Arc::new(VmStore::default());
     let runner = {
         let (kernel, vm) = (kernel.clone(), vm.clone());
@@ -158,7 +158,7 @@ fn notifications_wake_as_many_as_they_count() {
 #[test]
 fn interruptions_end_waits() {
     loom::model(|| {
-        let kernel = Arc::new(Kernel { has_no_barrier: true, ..Kernel::default() });
+        let kernel = Kernel::new(true);
         let (list, vm) = (Arc::new(WaitList::default()), Arc::new(VmStore::default()));
         let waiter = {
             let (list, vm) = (list.clone(), vm.clone());

@@ -28,7 +28,7 @@ pub mod thread {
         /// The thread that was sent a signal.
         pub signalled: AtomicI32,
         /// Whether the barrier is left out, to see what it is for.
-        pub has_no_barrier: bool,
+        has_no_barrier: bool,
     }
 
     std::thread_local! {
@@ -36,6 +36,10 @@ pub mod thread {
     }
 
     impl Kernel {
+        pub fn new(has_no_barrier: bool) -> Arc<Self> {
+            Arc::new(Self { has_no_barrier, ..Self::default() })
+        }
+
         /// A point between two instructions of the thread that may be interrupted.
         pub fn between_instructions(&self) {
             if self.asked.load(Ordering::Relaxed) {
