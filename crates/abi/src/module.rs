@@ -94,6 +94,13 @@ impl ModuleInfo {
         FuncIndex::new(self.imported_functions + defined.index())
     }
 
+    /// The function whose body holds an offset of the module's binary.
+    pub fn function_at(&self, wasm_offset: u32) -> Option<FuncIndex> {
+        let offset = wasm_offset as usize;
+        let at = self.bodies.partition_point(|body| body.end <= offset);
+        self.bodies.get(at)?.contains(&offset).then(|| self.func_index(DefinedFuncIndex::new(at)))
+    }
+
     /// Number of functions that the module defines.
     pub fn defined_functions(&self) -> usize {
         self.functions.len() - self.imported_functions

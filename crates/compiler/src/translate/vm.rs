@@ -73,7 +73,7 @@ impl FuncTranslator<'_> {
         self.block_vmctx = None;
     }
 
-    /// Loads a pointer that never changes and may be kept, at an offset from the `VmContext`.
+    /// Loads a pointer that never changes and may be kept, at an offset from the anchor.
     fn kept_pointer(&mut self, offset: i32) -> Value {
         let vmctx = self.entry_vmctx();
         self.ins().load(PTR, constant_word(), vmctx, offset)
