@@ -237,7 +237,7 @@ fn tables_beside_the_code_are_sorted_and_true() {
            (func $g (param i32) (result i32) (i32.div_s (i32.const 1) (i32.load (local.get 0))))
            (func (param i32) (result i32) (call $g (call $g (local.get 0)))))",
     );
-    let compiler = compiler();
+    let compiler = Compiler::new(Settings { inlining: false, ..Settings::default() }).expect("settings");
     let module = compiler.parse(&wasm).expect("valid");
     let functions = compiler.compile_all(&module, &wasm).expect("valid");
     let codes: Vec<TrapCode> = functions[0].traps.iter().map(|site| site.code).collect();

@@ -24,8 +24,10 @@ const RECURSIVE_BYTES: usize = 96;
 const MAX_RECURSION: usize = 3;
 /// How deep inlined bodies may stand in each other.
 const MAX_DEPTH: usize = 5;
-/// What a function may take in, whatever its own size.
-const ALWAYS_ALLOWED_BYTES: usize = 448;
+/// What a function may take in.
+const MAX_TAKEN_BYTES: usize = 448;
+/// Functions larger than this have no registers to spare, and take in nothing.
+const LARGE_BYTES: usize = 2 << 10;
 
 /// What inlining needs to know while a function is translated.
 #[derive(Default)]
@@ -84,8 +86,10 @@ impl FuncTranslator<'_> {
         let module = self.env.module;
         let bytes = module.info.bodies[callee.index()].len();
         let outer = self.inlining.open[0];
-        let allowed = ALWAYS_ALLOWED_BYTES.max(module.info.bodies[outer.index()].len());
-        if bytes > LEAF_IN_LOOP_BYTES || self.inlining.taken_bytes + bytes > allowed {
+        if bytes > LEAF_IN_LOOP_BYTES
+            || self.inlining.taken_bytes + bytes > MAX_TAKEN_BYTES
+            || module.info.bodies[outer.index()].len() > LARGE_BYTES
+        {
             return false;
         }
         let within = self.inlining.open.iter().filter(|open| **open == callee).count();
