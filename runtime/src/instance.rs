@@ -548,7 +548,8 @@ impl StoreInner {
             }
             for (n, table) in data.tables.iter().enumerate() {
                 let at = words.at::<VmTableRef>(layout.table(TableIndex::new(n)));
-                at.write(VmTableRef { def: self.tables[*table as usize].def() });
+                let table = &self.tables[*table as usize];
+                at.write(VmTableRef { base: table.base(), def: table.def() });
             }
             for (n, key) in data.imported_globals.iter().enumerate() {
                 let GlobalPlace::Pointer(offset) = layout.global(GlobalIndex::new(n)) else {

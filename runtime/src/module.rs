@@ -8,8 +8,8 @@ use crate::signature::Signatures;
 use crate::sys::arch;
 use crate::sys::mapping::{Mapping, round_to_pages};
 use epsilon_abi::{
-    Arch, CallLayout, CompiledFunction, CompositeType, DefinedFuncIndex, EntityIndex, FuncIndex, FuncType,
-    MemoryIndex, MemoryPlan, ModuleInfo, TypeIndex, VmLayout,
+    Arch, CallLayout, CompiledFunction, CompositeType, DefinedFuncIndex, EntityIndex, FuncIndex, FuncType, MemoryIndex,
+    MemoryPlan, ModuleInfo, TypeIndex, VmLayout,
 };
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Condvar, Mutex};

@@ -101,6 +101,13 @@ impl ModuleInfo {
         self.bodies.get(at)?.contains(&offset).then(|| self.func_index(DefinedFuncIndex::new(at)))
     }
 
+    /// Whether a table always has its least size, and so lies at one address: code may rely on both. Only tables that the
+    /// module defines: an imported one may be put back to a smaller size by the instance that it belongs to.
+    pub fn table_is_fixed(&self, table: TableIndex) -> bool {
+        let limits = self.tables[table.index()].limits;
+        table.index() >= self.imported_tables && limits.max == Some(limits.min)
+    }
+
     /// Number of functions that the module defines.
     pub fn defined_functions(&self) -> usize {
         self.functions.len() - self.imported_functions

@@ -82,6 +82,8 @@ pub struct VmTable {
 #[repr(C)]
 #[derive(Debug)]
 pub struct VmTableRef {
+    /// Copy of [`VmTable::base`]; valid to read only where [`crate::ModuleInfo::table_is_fixed`] says so.
+    pub base: *mut u8,
     /// The table itself.
     pub def: *mut VmTable,
 }

@@ -95,6 +95,11 @@ impl FuncTranslator<'_> {
         self.kept_pointer(self.env.layout.memory(memory) + field(offset_of!(VmMemoryRef, def)))
     }
 
+    /// The address of element 0 of a table that never grows.
+    pub(super) fn constant_table_base(&mut self, table: TableIndex) -> Value {
+        self.near_pointer(self.env.layout.table(table) + field(offset_of!(VmTableRef, base)))
+    }
+
     /// The address of a table's `VmTable`.
     pub(super) fn table_def(&mut self, table: TableIndex) -> Value {
         self.near_pointer(self.env.layout.table(table) + field(offset_of!(VmTableRef, def)))
