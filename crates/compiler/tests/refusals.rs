@@ -1,6 +1,6 @@
 //! What is refused, and with which error. Nothing that a guest brings makes the compiler panic.
 
-use epsilon_abi::{DefinedFuncIndex, RelocKind, SourceSite, TrapCode};
+use epsilon_abi::{DefinedFuncIndex, RelocKind, TrapCode};
 use epsilon_compiler::{CompileError, Compiler, Scratch, Settings, Target, WasmFeatures};
 
 fn compiler_with(features: WasmFeatures) -> Compiler {

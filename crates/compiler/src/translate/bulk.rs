@@ -138,7 +138,7 @@ impl FuncTranslator<'_> {
 fn pieces(len: u64) -> impl Iterator<Item = (ir::Type, i32)> {
     let widest = [(types::I8X16, 16), (types::I64, 8), (types::I32, 4), (types::I16, 2), (types::I8, 1)];
     let (ty, bytes) = widest.into_iter().find(|(_, bytes)| *bytes <= len).unwrap_or((types::I8, 1));
-    let last = (len % bytes != 0).then(|| (len - bytes) as i32);
+    let last = (!len.is_multiple_of(bytes)).then(|| (len - bytes) as i32);
     (0..len / bytes).map(move |n| (n * bytes) as i32).chain(last).map(move |at| (ty, at))
 }
 

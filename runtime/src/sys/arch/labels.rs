@@ -19,6 +19,8 @@ unsafe extern "C" {
     pub(super) fn epsilon_materialise_end();
     pub(super) fn epsilon_bulk_copy();
     pub(super) fn epsilon_bulk_copy_end();
+    pub(super) fn epsilon_bulk_many();
+    pub(super) fn epsilon_bulk_many_end();
     pub(super) fn epsilon_bulk_fill();
     pub(super) fn epsilon_bulk_fill_end();
 }
@@ -43,7 +45,9 @@ pub(super) type Label = unsafe extern "C" fn();
 
 /// Whether `pc` is in code that moves bytes for wasm: an activation may be ended there, as in wasm itself.
 fn is_bulk_routine(pc: usize) -> bool {
-    is_between(pc, epsilon_bulk_copy, epsilon_bulk_copy_end) || is_between(pc, epsilon_bulk_fill, epsilon_bulk_fill_end)
+    is_between(pc, epsilon_bulk_copy, epsilon_bulk_copy_end)
+        || is_between(pc, epsilon_bulk_many, epsilon_bulk_many_end)
+        || is_between(pc, epsilon_bulk_fill, epsilon_bulk_fill_end)
 }
 
 fn is_between(pc: usize, start: Label, end: Label) -> bool {
