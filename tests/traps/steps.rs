@@ -14,9 +14,9 @@ const MOST_STEPS: usize = 1 << 17;
 /// So many steps in a row inside of compiled code are the guest's last loop.
 const SPINNING_STEPS: usize = 60;
 /// How far from compiled code the fixed code around it reaches, in steps.
-const NEAR_STEPS: usize = 48;
+const NEAR_STEPS: usize = 24;
 const TRAP_FLAG: i64 = 1 << 8;
-const TIME_LIMIT_S: u32 = 240;
+const TIME_LIMIT_S: u32 = 600;
 
 static HANDLE: OnceLock<InterruptHandle> = OnceLock::new();
 static TEXT: (AtomicUsize, AtomicUsize) = (AtomicUsize::new(0), AtomicUsize::new(0));
