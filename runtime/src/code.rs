@@ -24,11 +24,13 @@ const GRANULE_BYTES: usize = 64 << 10;
 /// `bl` reaches 128 MiB on aarch64, and slots and veneers need room too.
 const MAX_ARENA_BYTES: usize = 120 << 20;
 
-const EMPTY: Range = Range { start: AtomicUsize::new(0), end: AtomicUsize::new(0) };
+const fn empty() -> Range {
+    Range { start: AtomicUsize::new(0), end: AtomicUsize::new(0) }
+}
 
 /// Ranges are only ever appended: regions and thunk blocks live as long as the process.
-static TEXT: [Range; 64] = [const { EMPTY }; 64];
-static THUNKS: [Range; 256] = [const { EMPTY }; 256];
+static TEXT: [Range; 64] = [const { empty() }; 64];
+static THUNKS: [Range; 256] = [const { empty() }; 256];
 
 /// Whether `pc` is in compiled wasm. Safe to ask in a signal handler.
 pub fn is_wasm_text(pc: usize) -> bool {

@@ -40,12 +40,12 @@ fn forked(body: impl FnOnce(), meanwhile: impl FnOnce()) -> bool {
 /// Function `n` gives 1000 n + its argument by way of function `n` - 1, or traps where the argument is 77.
 fn text(count: usize) -> String {
     let function = |n: usize| {
-        let below = if n % 5 == 0 {
+        let below = if n.is_multiple_of(5) {
             "(local.get 0)".into()
         } else {
             format!("(i32.add (i32.const 1000) (call $f{} (local.get 0)))", n - 1)
         };
-        let own = if n % 5 == 0 { n * 1000 } else { 0 };
+        let own = if n.is_multiple_of(5) { n * 1000 } else { 0 };
         format!(
             "(func $f{n} (export \"f{n}\") (param i32) (result i32)
                 (if (i32.eq (local.get 0) (i32.const 77)) (then (return (i32.load (i32.const -1)))))
