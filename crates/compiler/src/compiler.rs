@@ -5,6 +5,7 @@ use crate::error::CompileError;
 use crate::isa::Isa;
 use crate::parallel::for_each_body;
 use crate::parse::{self, ParsedModule};
+use crate::passes;
 use crate::settings::Settings;
 use crate::translate::{self, Env, FunctionSource, LocalsIn, RelaxedSimd, Size};
 use cranelift_codegen::Context;
@@ -69,8 +70,9 @@ impl Compiler {
     /// Everything but the module that decides what code is made, by name: for cache keys (invariant 9), and to say what
     /// differs. `processor` lists features; code runs on a processor that has more of them.
     pub fn fingerprint(&self) -> Vec<(&'static str, String)> {
-        let Settings { plan, opt_level, target: _, features, deterministic_relaxed_simd, branch_hints, verify_ir } =
+        let Settings { plan, opt_level, target: _, features, deterministic_relaxed_simd, branch_hints, .. } =
             &self.settings;
+        let Settings { drop_repeated_checks, verify_ir, .. } = &self.settings;
         let (processor, flags): (Vec<String>, Vec<String>) =
             self.isa.flags().into_iter().partition(|flag| flag.starts_with("has_") || flag.starts_with("use_"));
         let present = processor.into_iter().filter(|flag| flag.ends_with("=true")).collect::<Vec<_>>();
@@ -82,6 +84,7 @@ impl Compiler {
             ("memory plan", format!("{plan:?}")),
             ("features", format!("{:#x}, deterministic {deterministic_relaxed_simd}", features.bits())),
             ("settings", format!("{opt_level:?}, hints {branch_hints}, verify {verify_ir}, {}", flags.join(" "))),
+            ("passes", format!("repeated checks {drop_repeated_checks}")),
         ]
     }
 
@@ -143,7 +146,7 @@ impl Compiler {
         })
     }
 
-    /// The CLIF of one function, before it is optimised.
+    /// The CLIF of one function, after our passes and before Cranelift's.
     ///
     /// # Errors
     /// As for [`Compiler::compile_function`].
@@ -168,7 +171,7 @@ impl Compiler {
         codegen::disassemble(&self.isa, module.info.func_index(index), &mut scratch.context)
     }
 
-    /// Validates a function and translates it to CLIF, into the scratch's context.
+    /// Validates a function and translates it to CLIF, into the scratch's context, with our passes behind it.
     fn translate(
         &self,
         module: &ParsedModule,
@@ -179,6 +182,9 @@ impl Compiler {
         if self.translate_with(LocalsIn::Values, module, wasm, index, scratch)? == Size::TooManyLocalsInValues {
             let again = self.translate_with(LocalsIn::Memory, module, wasm, index, scratch)?;
             assert_eq!(again, Size::Fits, "locals in memory are no values");
+        }
+        if self.settings.drop_repeated_checks {
+            passes::repeated_checks::run(&mut scratch.context.func);
         }
         Ok(())
     }
