@@ -97,9 +97,8 @@ const WIDTHS: [(&str, &str, u32); 7] = [
 /// A function that does each operator of a width `$n` times on words 0, 16, … 96 bytes behind 128.
 fn of_every_operator(prefix: &str, suffix: &str) -> String {
     let ty = &prefix[..3];
-    let rmw = |op: &str, at: u32, value: &str| {
-        format!("(drop ({prefix}.{op}{suffix} offset={at} (i32.const 128) {value}))")
-    };
+    let rmw =
+        |op: &str, at: u32, value: &str| format!("(drop ({prefix}.{op}{suffix} offset={at} (i32.const 128) {value}))");
     let (one, bit) = (format!("({ty}.const 1)"), format!("({ty}.shl ({ty}.const 1) (local.get $bit))"));
     let inverse = format!("({ty}.xor {bit} ({ty}.const -1))");
     // Thread n owns bit n: setting, clearing and toggling must not disturb the others' bits.

@@ -153,11 +153,7 @@ fn a_feature_that_is_off_is_named_with_its_switch() {
         ),
         ("multi-memory", Config::wasm_multi_memory, "(module (memory 1) (memory 1))"),
         ("memory64", Config::wasm_memory64, "(module (memory i64 1))"),
-        (
-            "extended-const",
-            Config::wasm_extended_const,
-            "(module (global i32 (i32.add (i32.const 1) (i32.const 2))))",
-        ),
+        ("extended-const", Config::wasm_extended_const, "(module (global i32 (i32.add (i32.const 1) (i32.const 2))))"),
         ("tail-call", Config::wasm_tail_call, "(module (func $f (return_call $f)))"),
         ("function-references", Config::wasm_function_references, "(module (func (param (ref func))))"),
         ("gc", Config::wasm_gc, "(module (rec (type (func)) (type (func))))"),

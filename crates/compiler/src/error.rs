@@ -63,6 +63,15 @@ fn hint_text(switch: &Option<String>) -> String {
     switch.as_ref().map(|s| format!("; it needs `{s}` switched on")).unwrap_or_default()
 }
 
+/// The switch of a feature. Some features are parts of one that has the switch.
+fn switch_of(feature: &str) -> String {
+    match feature {
+        "BULK_MEMORY_OPT" => "bulk-memory".into(),
+        "CALL_INDIRECT_OVERLONG" => "reference-types".into(),
+        _ => feature.to_lowercase().replace('_', "-"),
+    }
+}
+
 fn offset_text(offset: &Option<u64>) -> String {
     offset.map(|o| format!(" (at offset {o:#x})")).unwrap_or_default()
 }
@@ -99,7 +108,7 @@ impl From<wasmparser::Error> for CompileError {
         if missing.contains(wasmparser::WasmFeatures::LEGACY_EXCEPTIONS) {
             return Self::unsupported(LEGACY_EXCEPTIONS, offset);
         }
-        let names: Vec<String> = missing.iter_names().map(|(name, _)| name.to_lowercase().replace('_', "-")).collect();
+        let names: Vec<String> = missing.iter_names().map(|(name, _)| switch_of(name)).collect();
         Self::Unsupported { what: message, offset, switch: Some(names.join(", ")) }
     }
 }

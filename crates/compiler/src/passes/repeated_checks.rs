@@ -252,7 +252,8 @@ impl Pass<'_> {
         if let Some(constant) = self.constant(index) {
             return Root::Constant(constant);
         }
-        let Some(InstructionData::Unary { opcode: Opcode::Uextend, arg }) = self.inst(index).map(|inst| self.data(inst))
+        let Some(InstructionData::Unary { opcode: Opcode::Uextend, arg }) =
+            self.inst(index).map(|inst| self.data(inst))
         else {
             return Root::Value(index);
         };
