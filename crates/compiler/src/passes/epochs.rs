@@ -126,7 +126,8 @@ mod tests {
         builder.switch_to_block(blocks[5]);
         builder.ins().return_(&[]);
         builder.seal_all_blocks();
-        builder.finalize();
+        let isa = crate::isa::Isa::new(&crate::Settings::default()).expect("this machine");
+        builder.finalize(isa.target().frontend_config());
         let cfg = ControlFlowGraph::with_function(&func);
         let tree = DominatorTree::with_function(&func, &cfg);
         let epochs = Epochs::new(&func, &cfg, &tree);
