@@ -130,7 +130,7 @@ fn stacks_of_any_size_are_errors_at_worst() {
 #[test]
 fn a_feature_that_is_off_is_named_with_its_switch() {
     type Switch = fn(&mut Config, bool) -> &mut Config;
-    let cases: [(&str, Switch, &str); 18] = [
+    let cases: [(&str, Switch, &str); 19] = [
         ("mutable-global", Config::wasm_mutable_global, r#"(module (global (export "g") (mut i32) (i32.const 0)))"#),
         ("sign-extension", Config::wasm_sign_extension, "(module (func (drop (i32.extend8_s (i32.const 1)))))"),
         (
@@ -145,6 +145,7 @@ fn a_feature_that_is_off_is_named_with_its_switch() {
             "(module (memory 1) (func (memory.fill (i32.const 0) (i32.const 0) (i32.const 0))))",
         ),
         ("reference-types", Config::wasm_reference_types, "(module (func (param externref)))"),
+        ("reference-types", Config::wasm_reference_types, "(module (table 1 funcref) (table 1 funcref))"),
         ("simd", Config::wasm_simd, "(module (func (param v128)))"),
         (
             "relaxed-simd",

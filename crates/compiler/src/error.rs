@@ -72,6 +72,15 @@ fn switch_of(feature: &str) -> String {
     }
 }
 
+/// The switch that lifts a limit of the validator's. Limits are no features to it: only its words tell.
+fn limited_without(message: &str) -> Option<&'static str> {
+    match message {
+        "multiple memories" => Some("multi-memory"),
+        "multiple tables" => Some("reference-types"),
+        _ => None,
+    }
+}
+
 fn offset_text(offset: &Option<u64>) -> String {
     offset.map(|o| format!(" (at offset {o:#x})")).unwrap_or_default()
 }
@@ -103,7 +112,10 @@ impl From<wasmparser::Error> for CompileError {
     fn from(error: wasmparser::Error) -> Self {
         let (message, offset) = (error.message().to_owned(), error.offset());
         let Some(missing) = error.missing_wasm_feature() else {
-            return Self::Invalid { message, offset };
+            return match limited_without(&message) {
+                Some(switch) => Self::Unsupported { what: message, offset, switch: Some(switch.into()) },
+                None => Self::Invalid { message, offset },
+            };
         };
         if missing.contains(wasmparser::WasmFeatures::LEGACY_EXCEPTIONS) {
             return Self::unsupported(LEGACY_EXCEPTIONS, offset);

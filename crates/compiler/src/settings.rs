@@ -21,6 +21,8 @@ pub struct Settings {
     pub branch_hints: bool,
     /// Whether bounds checks of memories are dropped where an earlier one makes them needless.
     pub drop_repeated_checks: bool,
+    /// Whether calls of small functions are replaced by their bodies.
+    pub inlining: bool,
     /// Whether the code generator checks its input: for tests, at a third of the speed.
     pub verify_ir: bool,
 }
@@ -36,6 +38,7 @@ impl Default for Settings {
             deterministic_relaxed_simd: false,
             branch_hints: true,
             drop_repeated_checks: true,
+            inlining: true,
             verify_ir: false,
         }
     }

@@ -59,6 +59,7 @@ pub struct Config {
     pub(crate) relaxed_simd_deterministic: bool,
     pub(crate) branch_hinting: bool,
     pub(crate) drop_repeated_checks: bool,
+    pub(crate) inlining: bool,
     pub(crate) compilation: Compilation,
     /// Another machine: its triple, and features of its processor.
     pub(crate) target: Option<(String, Vec<String>)>,
@@ -156,6 +157,7 @@ impl Config {
             relaxed_simd_deterministic: false,
             branch_hinting: true,
             drop_repeated_checks: true,
+            inlining: true,
             compilation: Compilation::Lazy,
             target: None,
             #[cfg(feature = "cache")]
@@ -247,6 +249,12 @@ impl Config {
         self
     }
 
+    /// Whether calls of small functions are replaced by their bodies. On by default; backtraces stay what they are.
+    pub fn compiler_inlining(&mut self, enable: bool) -> &mut Self {
+        self.inlining = enable;
+        self
+    }
+
     pub(crate) fn compiler_settings(&self, plan: epsilon_abi::MemoryPlan) -> Settings {
         Settings {
             plan,
@@ -264,6 +272,7 @@ impl Config {
             deterministic_relaxed_simd: self.relaxed_simd_deterministic,
             branch_hints: self.branch_hinting,
             drop_repeated_checks: self.drop_repeated_checks,
+            inlining: self.inlining,
             verify_ir: self.verify_ir,
         }
     }
