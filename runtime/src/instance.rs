@@ -491,7 +491,7 @@ impl StoreInner {
             tags.push(self.new_tag(tag).index);
         }
         for (n, ty) in info.memories.iter().enumerate().skip(info.imported_memories) {
-            memories.push(self.new_memory(*ty, module.image(MemoryIndex::new(n)).cloned())?);
+            memories.push(self.new_memory(*ty, module.image(MemoryIndex::new(n)))?);
         }
         for ty in info.tables.iter().skip(info.imported_tables) {
             tables.push(self.new_table(ty.map_types(&|ty| module.canonical(ty)))?.index);
@@ -505,7 +505,7 @@ impl StoreInner {
         };
         let (index, next) = (count as u32, self.next_entry());
         let first_entry = self.functions.add_instance(index, info.defined_functions(), next)?;
-        self.instances.push(Box::new(InstanceData {
+        self.add_instance(Box::new(InstanceData {
             module: module.clone(),
             words,
             index,

@@ -5,9 +5,9 @@
 //! | file | what it owns |
 //! |---|---|
 //! | `code`, `link`, `thunk` | where machine code lies and how it gets there |
-//! | `memory`, `image`, `table`, `global` | what guests store in |
+//! | `memory`, `space`, `image`, `table`, `global` | what guests store in |
 //! | `shared`, `waiting` | memories that threads share, and threads that wait on them |
-//! | `module`, `instance`, `store` | linked modules, their instances, and who owns those |
+//! | `bytes`, `module`, `instance`, `store` | modules' binaries, linked modules, their instances, and who owns those |
 //! | `stack`, `call`, `hostcall`, `libcalls` | into wasm, out of it, and the stacks for that |
 //! | `exception`, `throw` | tags, exceptions, and the way to their handlers |
 //! | `trap`, `backtrace`, `interrupt` | ends of activations that are not returns |
@@ -18,6 +18,7 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod backtrace;
+mod bytes;
 mod call;
 mod code;
 mod constexpr;
@@ -36,6 +37,7 @@ mod memory;
 mod module;
 mod shared;
 mod signature;
+mod space;
 mod stack;
 mod store;
 mod sys;
@@ -48,6 +50,7 @@ mod value;
 mod waiting;
 
 pub use backtrace::{Frame, Symbol, Symbolicate, WasmBacktrace};
+pub use bytes::ModuleBytes;
 pub use error::{Error, ErrorKind, HostError, Result};
 pub use exception::{Exception, ExnRef, Tag};
 pub use func::{Func, TypedFunc};
@@ -57,9 +60,10 @@ pub use instance::{Extern, Instance};
 pub use interrupt::InterruptHandle;
 pub use limits::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
 pub use link::{LinkError, needed_bytes};
-pub use memory::{Memory, MemoryError};
+pub use memory::Memory;
 pub use module::{Demand, FunctionSource, LinkedModule, Runtime, RuntimeSettings};
 pub use shared::{SharedMemory, WaitResult};
+pub use space::MemoryError;
 pub use store::{AsContext, AsContextMut, Store, StoreContext, StoreContextMut};
 pub use sys::thread::host_stack_left_bytes;
 pub use table::Table;

@@ -1,10 +1,12 @@
 //! A linked module: everything that its instances share. And the runtime's part of an engine.
 
 use crate::backtrace::Symbolicate;
+use crate::bytes::ModuleBytes;
 use crate::error::{Error, HostError, Result};
 use crate::image::MemoryImage;
 use crate::link::LinkedCode;
 use crate::signature::Signatures;
+use crate::space::SpacePool;
 use crate::sys::arch;
 use crate::sys::mapping::{Mapping, round_to_pages};
 use epsilon_abi::{
@@ -12,7 +14,7 @@ use epsilon_abi::{
     MemoryIndex, MemoryPlan, ModuleInfo, TypeIndex, VmLayout,
 };
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 /// What an engine fixes for all of its modules and stores.
 #[derive(Clone, Debug)]
@@ -30,6 +32,7 @@ pub struct Runtime {
     settings: RuntimeSettings,
     signatures: Signatures,
     libcalls: Box<[usize; Libcall::ALL.len()]>,
+    memory_spaces: Arc<SpacePool>,
 }
 
 impl Runtime {
@@ -42,7 +45,12 @@ impl Runtime {
     /// With these settings.
     pub fn new(mut settings: RuntimeSettings) -> Self {
         settings.max_wasm_stack_bytes = round_to_pages(settings.max_wasm_stack_bytes.min(crate::stack::MAX_BYTES));
-        Self { settings, signatures: Signatures::default(), libcalls: Box::new(arch::libcall_entries()) }
+        Self {
+            settings,
+            signatures: Signatures::default(),
+            libcalls: Box::new(arch::libcall_entries()),
+            memory_spaces: Arc::default(),
+        }
     }
 
     /// Whether this process can reserve the address space that guarded memories take: a few of them at least.
@@ -58,6 +66,11 @@ impl Runtime {
 
     pub(crate) fn signatures(&self) -> &Signatures {
         &self.signatures
+    }
+
+    /// Address space for guarded memories.
+    pub(crate) fn memory_spaces(&self) -> &Arc<SpacePool> {
+        &self.memory_spaces
     }
 
     /// What `VmContext::libcalls` points to.
@@ -76,7 +89,7 @@ impl std::fmt::Debug for Runtime {
 pub struct LinkedModule {
     runtime: Arc<Runtime>,
     info: Arc<ModuleInfo>,
-    wasm: Arc<[u8]>,
+    wasm: Arc<ModuleBytes>,
     layout: VmLayout,
     code: LinkedCode,
     /// The canonical id of each type.
@@ -118,7 +131,7 @@ struct Claim<'a> {
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        self.module.in_work.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).remove(&self.index);
+        self.module.in_work().remove(&self.index);
         self.module.work_done.notify_all();
     }
 }
@@ -142,7 +155,7 @@ impl LinkedModule {
     pub fn new(
         runtime: &Arc<Runtime>,
         info: Arc<ModuleInfo>,
-        wasm: Arc<[u8]>,
+        wasm: Arc<ModuleBytes>,
         code_bytes: usize,
         source: Box<dyn FunctionSource>,
         symbols: Box<dyn Symbolicate>,
@@ -206,7 +219,7 @@ impl LinkedModule {
     /// # Errors
     /// Those of the source, or if there is no memory for the code.
     pub fn materialise(&self, index: DefinedFuncIndex, demand: Demand) -> Result<usize> {
-        let mut in_work = self.in_work.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut in_work = self.in_work();
         loop {
             if let Some(address) = self.code.address(index) {
                 return Ok(address);
@@ -217,7 +230,30 @@ impl LinkedModule {
             in_work = self.work_done.wait(in_work).unwrap_or_else(|poisoned| poisoned.into_inner());
         }
         drop(in_work);
+        self.materialise_claimed(index, demand)
+    }
+
+    /// As [`Self::materialise`], for who does not need the function now: nothing is done if another thread is at it.
+    ///
+    /// # Errors
+    /// As for [`Self::materialise`].
+    pub fn materialise_ahead(&self, index: DefinedFuncIndex) -> Result<()> {
+        if self.is_linked(index) || !self.in_work().insert(index) {
+            return Ok(());
+        }
+        self.materialise_claimed(index, Demand::Background).map(drop)
+    }
+
+    fn in_work(&self) -> MutexGuard<'_, HashSet<DefinedFuncIndex>> {
+        self.in_work.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn materialise_claimed(&self, index: DefinedFuncIndex, demand: Demand) -> Result<usize> {
         let _claim = Claim { module: self, index };
+        // Before the claim another thread may have been at it.
+        if let Some(address) = self.code.address(index) {
+            return Ok(address);
+        }
         let function = self.source.function(index, demand).map_err(Error::host)?;
         self.code.link(&[(index, &function)])?;
         Ok(self.code.address(index).expect("just linked"))
@@ -229,7 +265,7 @@ impl LinkedModule {
     }
 
     /// The module's binary.
-    pub fn wasm(&self) -> &Arc<[u8]> {
+    pub fn wasm(&self) -> &Arc<ModuleBytes> {
         &self.wasm
     }
 
@@ -285,6 +321,12 @@ impl LinkedModule {
         let linked = self.types[self.info.functions[func.index()].index()].as_ref();
         let linked = linked.expect("validated: functions have function types");
         (&linked.ty, &linked.layout, linked.signature)
+    }
+}
+
+impl Drop for LinkedModule {
+    fn drop(&mut self) {
+        self.runtime.memory_spaces.forget(&self.images);
     }
 }
 
