@@ -524,8 +524,12 @@ impl StoreInner {
 
     /// Writes everything that machine code reads but the values of globals.
     fn fill_words(&mut self, index: u32) -> Result<()> {
-        let entries = self.instances[index as usize].imported_functions.clone();
-        let codes = entries.iter().map(|entry| self.func_ref(*entry)).collect::<Result<Vec<_>>>()?;
+        let imported = self.instances[index as usize].imported_functions.len();
+        let mut codes = Vec::with_capacity(imported);
+        for n in 0..imported {
+            let entry = self.instances[index as usize].imported_functions[n];
+            codes.push(self.switching_code(entry)?);
+        }
         let data = &self.instances[index as usize];
         let (info, layout, words) = (data.module.info(), data.module.layout(), &data.words);
         // SAFETY: all offsets are the layout's, for words of these types; nothing runs under this anchor yet.
@@ -537,8 +541,8 @@ impl StoreInner {
                 materialise: arch::materialise_address(),
                 magic: VM_MAGIC,
             });
-            for (n, reference) in codes.iter().enumerate() {
-                words.at::<usize>(layout.imported_function(FuncIndex::new(n))).write((**reference).switching_code);
+            for (n, code) in codes.into_iter().enumerate() {
+                words.at::<usize>(layout.imported_function(FuncIndex::new(n))).write(code);
             }
             for (n, memory) in data.memories.iter().enumerate() {
                 let memory = &self.memories[*memory as usize];
@@ -560,8 +564,8 @@ impl StoreInner {
                 words.at::<u32>(layout.signature(ty)).write(data.module.type_id(ty));
             }
         }
-        let (anchor, tables) = (data.anchor(), data.tables.clone());
-        for (table, _) in tables.iter().zip(&info.private_tables.clone()).filter(|(_, private)| **private) {
+        let anchor = data.anchor();
+        for (table, _) in data.tables.iter().zip(&info.private_tables).filter(|(_, private)| **private) {
             self.tables[*table as usize].make_private(anchor);
         }
         Ok(())
