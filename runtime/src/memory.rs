@@ -3,7 +3,7 @@
 //! ```text
 //! guarded   ├─ head ─┤├─ accessible ─┤├─ rest of 4 GiB, no access ─┤├─ guard, no access ─┤
 //!           64 KiB    ↑ base
-//!           no access, or accessible for the instance's VmContext where memory 0 lies at the anchor
+//!           no access, or the instance's words where memory 0 lies at the anchor
 //! checked   ├─ capacity, accessible up to the size ─┤   moves when it outgrows the capacity
 //! ```
 
@@ -134,8 +134,8 @@ impl MemoryData {
         self.space().as_range()
     }
 
-    /// Makes the bytes below the base, where an anchored instance keeps its words, accessible; returns the anchor's
-    /// address.
+    /// Makes the whole pages below the base, where an anchored instance keeps its words, accessible; returns the
+    /// anchor's address, which is the base.
     pub fn make_head(&mut self, len_bytes: usize) -> Result<*mut u8> {
         self.space_mut().make_head(len_bytes)
     }

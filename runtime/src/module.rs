@@ -10,8 +10,8 @@ use crate::space::SpacePool;
 use crate::sys::arch;
 use crate::sys::mapping::{Mapping, round_to_pages};
 use epsilon_abi::{
-    Arch, CallLayout, CompiledFunction, CompositeType, DefinedFuncIndex, EntityIndex, FuncIndex, FuncType, Libcall,
-    MemoryIndex, MemoryPlan, ModuleInfo, TypeIndex, VmLayout,
+    Arch, CallLayout, CompiledFunction, CompositeType, DefinedFuncIndex, EntityIndex, FuncIndex, FuncType, MemoryIndex,
+    MemoryPlan, ModuleInfo, TypeIndex, VmLayout,
 };
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -27,11 +27,16 @@ pub struct RuntimeSettings {
     pub backtraces: bool,
 }
 
+/// What machine code calls: libcalls, then the routines that move bytes.
+fn libcall_table() -> Box<[usize]> {
+    arch::libcall_entries().into_iter().chain(arch::bulk_routines()).collect()
+}
+
 /// The runtime's part of an engine.
 pub struct Runtime {
     settings: RuntimeSettings,
     signatures: Signatures,
-    libcalls: Box<[usize; Libcall::ALL.len()]>,
+    libcalls: Box<[usize]>,
     memory_spaces: Arc<SpacePool>,
 }
 
@@ -45,12 +50,7 @@ impl Runtime {
     /// With these settings.
     pub fn new(mut settings: RuntimeSettings) -> Self {
         settings.max_wasm_stack_bytes = round_to_pages(settings.max_wasm_stack_bytes.min(crate::stack::MAX_BYTES));
-        Self {
-            settings,
-            signatures: Signatures::default(),
-            libcalls: Box::new(arch::libcall_entries()),
-            memory_spaces: Arc::default(),
-        }
+        Self { settings, signatures: Signatures::default(), libcalls: libcall_table(), memory_spaces: Arc::default() }
     }
 
     /// Whether this process can reserve the address space that guarded memories take: a few of them at least.

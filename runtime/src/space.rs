@@ -10,13 +10,10 @@
 use crate::error::{Error, Result};
 use crate::image::MemoryImage;
 use crate::sys::mapping::{self, page_size, round_to_pages};
-use epsilon_abi::plan::ANCHOR_TO_MEMORY_BYTES;
+use epsilon_abi::plan::MEMORY_HEAD_BYTES;
 use region::{Allocation, Protection};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
-
-/// Bytes below a memory's base.
-pub const HEAD_BYTES: usize = ANCHOR_TO_MEMORY_BYTES as usize;
 
 /// No more spaces are kept for later, in each engine.
 const MAX_IDLE: usize = 64;
@@ -29,8 +26,8 @@ pub struct Space {
     allocation: Allocation,
     /// Bytes above the base that are accessible; whole host pages.
     accessible_bytes: usize,
-    /// Whether the head is accessible, for the words of an instance.
-    has_head: bool,
+    /// Bytes below the base that are accessible, for the words of an instance; whole host pages.
+    head_bytes: usize,
     /// The initial contents that were put into it. Without any it began as zeroes.
     image: Option<Arc<MemoryImage>>,
 }
@@ -44,14 +41,14 @@ impl Space {
     /// Reserves a head and `capacity_bytes` behind it.
     pub fn reserve(capacity_bytes: usize) -> Result<Self> {
         debug_assert!(capacity_bytes.is_multiple_of(page_size()));
-        let allocation = region::alloc(HEAD_BYTES + capacity_bytes, Protection::NONE).map_err(space_error)?;
-        Ok(Self { allocation, accessible_bytes: 0, has_head: false, image: None })
+        let allocation = region::alloc(MEMORY_HEAD_BYTES + capacity_bytes, Protection::NONE).map_err(space_error)?;
+        Ok(Self { allocation, accessible_bytes: 0, head_bytes: 0, image: None })
     }
 
     /// Address of byte 0.
     pub fn base(&self) -> *mut u8 {
         // SAFETY: every space is longer than its head.
-        unsafe { self.allocation.as_ptr::<u8>().cast_mut().add(HEAD_BYTES) }
+        unsafe { self.allocation.as_ptr::<u8>().cast_mut().add(MEMORY_HEAD_BYTES) }
     }
 
     /// All of its addresses.
@@ -90,20 +87,20 @@ impl Space {
         Ok(())
     }
 
-    /// Makes the head accessible, with zeroes in its first `len_bytes`; returns its address. It is one piece with the
-    /// memory above it: the system keeps account of few pieces per process.
+    /// Makes the whole pages below the base accessible that hold `len_bytes`, with zeroes in those; returns the base.
+    /// They are one piece with the memory above: the system allows a process few pieces.
     pub fn make_head(&mut self, len_bytes: usize) -> Result<*mut u8> {
-        assert!(len_bytes <= HEAD_BYTES, "MemoryPlan allows only instances whose words fit");
-        let head = self.allocation.as_ptr::<u8>().cast_mut();
+        assert!(len_bytes <= MEMORY_HEAD_BYTES, "MemoryPlan allows only instances whose words fit");
+        let (base, wanted) = (self.base(), round_to_pages(len_bytes));
         // SAFETY: the head belongs to this space, and nothing refers into it yet.
         unsafe {
-            match self.has_head {
-                true => head.write_bytes(0, len_bytes),
-                false => region::protect(head, HEAD_BYTES, Protection::READ_WRITE).map_err(space_error)?,
+            if wanted > self.head_bytes {
+                region::protect(base.sub(wanted), wanted, Protection::READ_WRITE).map_err(space_error)?;
+                self.head_bytes = wanted;
             }
+            base.sub(len_bytes).write_bytes(0, len_bytes);
         }
-        self.has_head = true;
-        Ok(head)
+        Ok(base)
     }
 
     /// Makes a pristine memory of so many bytes, with zeroes and the image in it, of what was reserved or idle.

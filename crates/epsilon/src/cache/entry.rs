@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 const MAGIC: &[u8; 8] = b"EPSLCODE";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const HEADER_BYTES: usize = 56;
 const RECORD_BYTES: usize = 48;
 const HASH_BYTES: usize = 32;
