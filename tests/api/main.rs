@@ -12,3 +12,4 @@ mod stores;
 #[path = "../support.rs"]
 mod support;
 mod tail_calls;
+mod types;
