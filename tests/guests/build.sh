@@ -126,6 +126,7 @@ build_walk() { rust_guest walk; }
 build_flate() { rust_guest flate; }
 build_threads_rust() { rust_guest threads-rust wasm32-wasip1-threads; }
 build_c_stdio() { c_guest c-stdio; }
+build_blocks() { c_guest blocks; }
 build_sqlite() { c_guest sqlite; }
 build_quickjs() { c_guest quickjs; }
 build_zstd() { c_guest zstd; }

@@ -5,7 +5,7 @@ guests_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root_dir=$(cd "$guests_dir/../.." && pwd)
 work_dir=$root_dir/target/guests
 
-C_GUESTS=(c-stdio sqlite quickjs zstd c-jumps lua)
+C_GUESTS=(c-stdio blocks sqlite quickjs zstd c-jumps lua)
 CPP_GUESTS=(cpp-throw)
 RUST_GUESTS=(hello-rust rust-std csv search walk flate)
 # Cases of the WASI suite, which have no native counterpart.

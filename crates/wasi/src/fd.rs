@@ -12,7 +12,7 @@ use crate::ctx::WasiCtx;
 use crate::errno::{Errno, Outcome};
 use crate::memory::GuestMemory;
 use crate::table::{Access, Descriptor, Kind, filetype_of_mode};
-use crate::types::{FdFlags, FileStat, Rights, TimeFlags, Version};
+use crate::types::{FdFlags, FileStat, FileType, Rights, TimeFlags, Version};
 
 /// witx: "Provide file advisory information on a file descriptor." It is advice: hosts that take none succeed.
 pub(crate) fn fd_advise(
@@ -185,6 +185,10 @@ pub(crate) fn fd_filestat_get(
         None => FileStat::bare(descriptor.filetype()),
     };
     stat.filetype = descriptor.filetype();
+    if matches!(descriptor.kind, Kind::Input(_) | Kind::Output(_)) && stat.filetype != FileType::RegularFile {
+        // When others used the process's terminal or pipe is not the guest's business.
+        (stat.atim, stat.mtim, stat.ctim) = (0, 0, 0);
+    }
     let (record, size_bytes) = stat.encode(version);
     Ok(memory.write(out, &record[..size_bytes])?)
 }

@@ -11,13 +11,10 @@ use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
+use crate::channel::Channel;
 use crate::interrupt::Interrupt;
 use crate::terminal::Filter;
 
-/// How much is held back before it is written.
-const BUFFER_BYTES: usize = 64 * 1024;
 /// Writes of at least this size go past the buffer if it is empty.
 const DIRECT_BYTES: usize = 16 * 1024;
 /// How long output may be held back while the guest computes.
@@ -97,7 +94,7 @@ impl HostStream {
 }
 
 pub(crate) enum Sink {
-    Host(HostStream),
+    Host(HostStream, Channel),
     Terminal(HostStream, Filter),
     Captured(Captured),
     Stream(Box<dyn Write + Send>),
@@ -107,7 +104,7 @@ pub(crate) enum Sink {
 impl fmt::Debug for Sink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Sink::Host(_) => "Host",
+            Sink::Host(..) => "Host",
             Sink::Terminal(..) => "Terminal",
             Sink::Captured(_) => "Captured",
             Sink::Stream(_) => "Stream",
@@ -120,8 +117,8 @@ impl fmt::Debug for Sink {
 struct State {
     sink: Sink,
     held: Vec<u8>,
-    /// Output is held back at all.
-    buffered: bool,
+    /// How much is held back before it is written; nothing where output is to be seen at once.
+    buffer_bytes: usize,
     /// The thread that writes after a moment could be started, or was never needed.
     flusher: Flusher,
     /// A write after the fact has failed; the next call of the guest learns of it.
@@ -152,11 +149,11 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    pub fn new(sink: Sink, buffered: bool, interrupt: Interrupt) -> Output {
+    pub fn new(sink: Sink, buffer_bytes: usize, interrupt: Interrupt) -> Output {
         let state = State {
             sink,
             held: Vec::new(),
-            buffered,
+            buffer_bytes,
             flusher: Flusher::NotYet,
             late_error: None,
             broken: false,
@@ -168,35 +165,44 @@ impl Output {
     /// The host's descriptor, where there is one behind this stream.
     pub fn host(&self) -> Option<BorrowedFd<'static>> {
         match lock(&self.shared.state).sink {
-            Sink::Host(stream) | Sink::Terminal(stream, _) => Some(stream.fd()),
+            Sink::Host(stream, _) | Sink::Terminal(stream, _) => Some(stream.fd()),
             _ => None,
         }
     }
 
-    pub fn write(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+    /// Takes what the guest writes. With `nonblocking`, as much of it as can be had without waiting.
+    pub fn write(&self, buffers: &[IoSlice<'_>], nonblocking: bool) -> io::Result<usize> {
         let mut state = lock(&self.shared.state);
         state.tell_late_error()?;
         let size_bytes: usize = buffers.iter().map(|buffer| buffer.len()).sum();
         if size_bytes == 0 {
             return Ok(0);
         }
-        if !state.buffered || (state.held.is_empty() && size_bytes >= DIRECT_BYTES) {
-            return state.write_through(buffers, &self.shared.interrupt);
+        let is_direct = size_bytes >= DIRECT_BYTES.min(state.buffer_bytes);
+        if state.held.is_empty() && is_direct {
+            return state.write_through(buffers, nonblocking, &self.shared.interrupt);
         }
-        if state.held.len() + size_bytes > BUFFER_BYTES {
-            state.write_held(&self.shared.interrupt)?;
-            if size_bytes >= DIRECT_BYTES {
-                return state.write_through(buffers, &self.shared.interrupt);
+        let mut taken_bytes = size_bytes;
+        if state.held.len() + size_bytes > state.buffer_bytes {
+            if nonblocking {
+                state.write_some_held()?;
+                taken_bytes = size_bytes.min(state.buffer_bytes.saturating_sub(state.held.len()));
+                if taken_bytes == 0 {
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+            } else {
+                state.write_held(&self.shared.interrupt)?;
+                if is_direct {
+                    return state.write_through(buffers, false, &self.shared.interrupt);
+                }
             }
         }
         let was_empty = state.held.is_empty();
-        for buffer in buffers {
-            state.held.extend_from_slice(buffer);
-        }
+        state.hold(buffers, taken_bytes);
         if was_empty {
             self.see_to_it(&mut state)?;
         }
-        Ok(size_bytes)
+        Ok(taken_bytes)
     }
 
     /// Writes what is held back.
@@ -218,9 +224,17 @@ impl Output {
         }
     }
 
+    /// Writes of what is held back as much as the reader takes now; likewise.
+    pub fn flush_some(&self) {
+        let mut state = lock(&self.shared.state);
+        if let Err(error) = state.write_some_held() {
+            state.late_error = Some(error);
+        }
+    }
+
     /// Whether writes may be held back.
     pub fn is_buffered(&self) -> bool {
-        lock(&self.shared.state).buffered
+        lock(&self.shared.state).buffer_bytes > 0
     }
 
     pub fn is_holding(&self) -> bool {
@@ -260,8 +274,21 @@ impl State {
         }
     }
 
-    fn write_through(&mut self, buffers: &[IoSlice<'_>], interrupt: &Interrupt) -> io::Result<usize> {
-        let result = self.sink.write(buffers, interrupt);
+    fn hold(&mut self, buffers: &[IoSlice<'_>], mut size_bytes: usize) {
+        for buffer in buffers {
+            let part = buffer.len().min(size_bytes);
+            self.held.extend_from_slice(&buffer[..part]);
+            size_bytes -= part;
+        }
+    }
+
+    fn write_through(
+        &mut self,
+        buffers: &[IoSlice<'_>],
+        nonblocking: bool,
+        interrupt: &Interrupt,
+    ) -> io::Result<usize> {
+        let result = self.sink.write(buffers, nonblocking, interrupt);
         self.broken |= matches!(&result, Err(error) if error.kind() == io::ErrorKind::BrokenPipe);
         result
     }
@@ -270,7 +297,7 @@ impl State {
         let mut done = 0;
         let mut result = Ok(());
         while done < self.held.len() && result.is_ok() {
-            match self.sink.write(&[IoSlice::new(&self.held[done..])], interrupt) {
+            match self.sink.write(&[IoSlice::new(&self.held[done..])], false, interrupt) {
                 Ok(0) => result = Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => done += count,
                 Err(error) => result = Err(error),
@@ -282,41 +309,38 @@ impl State {
         result
     }
 
-    /// Writes what can be written without waiting. False: the reader is slow, come again.
-    fn write_some_held(&mut self) -> io::Result<bool> {
-        let Sink::Host(stream) = self.sink else {
-            self.write_held(&Interrupt::default())?;
-            return Ok(true);
+    /// Writes what can be written without waiting.
+    fn write_some_held(&mut self) -> io::Result<()> {
+        let Sink::Host(stream, channel) = &mut self.sink else {
+            return self.write_held(&Interrupt::default());
         };
         stream.settle();
         let mut done = 0;
+        let mut result = Ok(());
         while done < self.held.len() {
-            let mut fds = [PollFd::from_borrowed_fd(stream.fd(), PollFlags::OUT)];
-            if poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))? == 0 {
-                break;
-            }
             let end = self.held.len().min(done + PIPE_STEP_BYTES);
-            match rustix::io::write(stream.fd(), &self.held[done..end]) {
+            match channel.write_all(stream.fd(), &[IoSlice::new(&self.held[done..end])], true, &Interrupt::default()) {
                 Ok(count) => done += count,
-                Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => break,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => {
-                    self.held.clear();
-                    self.broken |= error == rustix::io::Errno::PIPE;
-                    return Err(error.into());
+                    // As with any error, the rest is given up.
+                    done = self.held.len();
+                    self.broken |= error.kind() == io::ErrorKind::BrokenPipe;
+                    result = Err(error);
                 }
             }
         }
         self.held.drain(..done);
-        Ok(self.held.is_empty())
+        result
     }
 }
 
 impl Sink {
-    fn write(&mut self, buffers: &[IoSlice<'_>], interrupt: &Interrupt) -> io::Result<usize> {
+    fn write(&mut self, buffers: &[IoSlice<'_>], nonblocking: bool, interrupt: &Interrupt) -> io::Result<usize> {
         match self {
-            Sink::Host(stream) => {
+            Sink::Host(stream, channel) => {
                 stream.settle();
-                write_host(stream.fd(), buffers, interrupt)
+                channel.write_all(stream.fd(), buffers, nonblocking, interrupt)
             }
             Sink::Terminal(stream, filter) => {
                 stream.settle();
@@ -324,10 +348,7 @@ impl Sink {
                 for buffer in buffers {
                     filter.pass(buffer, &mut passed);
                 }
-                let mut rest = &passed[..];
-                while !rest.is_empty() {
-                    rest = &rest[write_host(stream.fd(), &[IoSlice::new(rest)], interrupt)?..];
-                }
+                Channel::Other.write_all(stream.fd(), &[IoSlice::new(&passed)], false, interrupt)?;
                 Ok(buffers.iter().map(|buffer| buffer.len()).sum())
             }
             Sink::Captured(captured) => captured.write(buffers),
@@ -338,20 +359,6 @@ impl Sink {
                 }
             },
             Sink::Discard => Ok(buffers.iter().map(|buffer| buffer.len()).sum()),
-        }
-    }
-}
-
-/// One write to the host. It waits before it writes, so that an interruption finds it waiting; that also serves a
-/// descriptor which whoever shares it has made non-blocking.
-fn write_host(fd: BorrowedFd<'_>, buffers: &[IoSlice<'_>], interrupt: &Interrupt) -> io::Result<usize> {
-    use rustix::io::Errno;
-    loop {
-        interrupt.wait_for(fd, PollFlags::OUT)?;
-        match rustix::io::writev(fd, buffers) {
-            Err(Errno::INTR) if !interrupt.is_set() => {}
-            Err(Errno::AGAIN) => {}
-            other => return Ok(other?),
         }
     }
 }

@@ -170,6 +170,7 @@ pub(crate) fn path_open(
 
     let mut needs = Rights::PATH_OPEN;
     needs.set(Rights::PATH_CREATE_FILE, open.contains(OpenFlags::CREAT));
+    needs.set(Rights::PATH_FILESTAT_SET_SIZE, open.contains(OpenFlags::TRUNC));
     let directory = ctx.table.directory(fd, needs)?;
     let inheriting = ctx.table.get(fd)?.inheriting;
     let asked = Rights::from_bits_truncate(rights_base) & inheriting;
@@ -198,7 +199,8 @@ fn open_below(directory: &Directory, request: OpenRequest) -> Result<Kind, Errno
         } else {
             directory.dir.open_dir_nofollow(&request.path)?
         };
-        return Ok(below(directory, dir));
+        // POSIX `open`: "[EISDIR] The named file is a directory and oflag includes O_WRONLY or O_RDWR."
+        return if request.write { Err(Errno::IsDir) } else { Ok(below(directory, dir)) };
     }
     let file = match directory.access {
         Access::ReadWrite => open_file(&directory.dir, &request)?,

@@ -96,6 +96,11 @@ fn directories_have_names() {
 fn sockets_are_given_in_order_and_addresses_checked() {
     epsilon("--tcplisten 127.0.0.1:0 hello.wat").exits(0).prints("hello\n");
     epsilon("--tcplisten nowhere hello.wat").exits(1).says(&["cannot listen on `nowhere`"]);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("socket");
+    let address = format!("unix:{}", path.display());
+    epsilon(&format!("--listen {address} --listen 127.0.0.1:0 hello.wat")).exits(0).prints("hello\n");
+    epsilon(&format!("--listen {address} hello.wat")).exits(1).says(&["cannot listen on", "in use"]);
 }
 
 #[test]
