@@ -10,12 +10,15 @@ use std::os::fd::AsFd;
 
 use crate::channel::Channel;
 use crate::ctx::WasiCtx;
-use crate::errno::{Errno, Outcome};
+use crate::errno::{Errno, Exit, Outcome, Stop};
 use crate::input::Input;
 use crate::interrupt::Interrupt;
 use crate::memory::{GuestMemory, io_slices};
 use crate::table::{Descriptor, Kind};
 use crate::types::{FdFlags, Rights};
+
+/// How a shell shows that SIGPIPE has ended a process.
+const EXIT_PIPE: i32 = 128 + 13;
 
 /// witx: "Read from a file descriptor. Note: This is similar to `readv` in POSIX."
 pub(crate) fn fd_read(
@@ -122,7 +125,11 @@ pub(crate) fn fd_write(
                 // What was printed earlier must come out earlier, whichever stream it went to.
                 ctx.before_waiting();
             }
-            output.write(&slices, nonblocking)?
+            match output.write(&slices, nonblocking) {
+                // A process would have been ended by the first one.
+                Err(_) if output.is_deaf() => return Err(Stop::Exit(Exit(EXIT_PIPE))),
+                result => result?,
+            }
         }
         Kind::File(open) => {
             let mut channel = if nonblocking { Channel::File } else { open.channel() };

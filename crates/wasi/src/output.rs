@@ -19,6 +19,8 @@ use crate::terminal::Filter;
 const DIRECT_BYTES: usize = 16 * 1024;
 /// How long output may be held back while the guest computes.
 const DELAY: Duration = Duration::from_millis(20);
+/// How often a guest may write to a reader that has gone before it counts as not listening.
+const DEAF_AFTER: u32 = 1000;
 /// What a pipe that is ready for writing takes without waiting.
 const PIPE_STEP_BYTES: usize = 4096;
 
@@ -125,6 +127,8 @@ struct State {
     late_error: Option<io::Error>,
     /// The reader has gone. It does not come back.
     broken: bool,
+    /// How often the guest has been told so.
+    told_broken: u32,
     closed: bool,
 }
 
@@ -157,6 +161,7 @@ impl Output {
             flusher: Flusher::NotYet,
             late_error: None,
             broken: false,
+            told_broken: 0,
             closed: false,
         };
         Output { shared: Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), interrupt }) }
@@ -232,6 +237,11 @@ impl Output {
         }
     }
 
+    /// Whether the guest goes on writing although its reader has gone and it has been told often enough.
+    pub fn is_deaf(&self) -> bool {
+        lock(&self.shared.state).told_broken >= DEAF_AFTER
+    }
+
     /// Whether writes may be held back.
     pub fn is_buffered(&self) -> bool {
         lock(&self.shared.state).buffer_bytes > 0
@@ -269,7 +279,10 @@ impl State {
     fn tell_late_error(&mut self) -> io::Result<()> {
         match self.late_error.take() {
             Some(error) => Err(error),
-            None if self.broken => Err(io::ErrorKind::BrokenPipe.into()),
+            None if self.broken => {
+                self.told_broken = self.told_broken.saturating_add(1);
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
             None => Ok(()),
         }
     }

@@ -134,6 +134,17 @@ fn a_pipe_that_nobody_reads_ends_the_guest_quietly() {
     assert_eq!(output.stdout, b"y\ny\n");
 }
 
+/// The guest is told, and what it makes of that counts.
+#[test]
+fn a_guest_may_end_by_a_broken_pipe_in_its_own_way() {
+    let mut shell = std::process::Command::new("sh");
+    shell.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures"));
+    shell.args(["-c", r#"("$0" listens.wat; echo "code $?" >&2) | head -n 1"#, env!("CARGO_BIN_EXE_epsilon")]);
+    let output = shell.stderr(Stdio::piped()).stdout(Stdio::piped()).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "code 64\n", "witx errno: pipe is 64");
+    assert_eq!(output.stdout, b"y\n");
+}
+
 #[test]
 fn output_that_cannot_be_written_is_an_error() {
     let Ok(full) = std::fs::File::options().write(true).open("/dev/full") else { return };

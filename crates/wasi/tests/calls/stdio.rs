@@ -152,6 +152,32 @@ fn a_reader_that_has_gone_is_a_broken_pipe() {
     assert!(guest.ctx.flush().is_err());
 }
 
+/// A process that does not listen is ended by the first SIGPIPE; a guest is told first, and not for ever.
+#[test]
+fn a_guest_that_does_not_listen_is_ended() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut guest = Guest::with(|builder| {
+        builder.stdout(OutputStream::stream(writer));
+    });
+    let (buffer, size) = guest.bytes(b"a line for nobody\n");
+    let (iovs, count) = guest.iovs(&[(buffer, size)]);
+    let mut told = 0;
+    let exit = loop {
+        match guest.call_or_exit("fd_write", &[1, iovs, count, 16]) {
+            Ok(Err(errno)) => {
+                assert_eq!(errno, Errno::Pipe);
+                told += 1;
+            }
+            Ok(Ok(())) => assert_eq!(told, 0),
+            Err(exit) => break exit,
+        }
+        assert!(told < 2000);
+    };
+    assert_eq!(exit.0, 141, "128 and the number of SIGPIPE");
+    assert!(told >= 1000);
+}
+
 #[test]
 fn an_error_of_the_stream_arrives_late_but_arrives() {
     struct Full;
