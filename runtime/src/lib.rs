@@ -5,6 +5,9 @@
 //! | file | what it owns |
 //! |---|---|
 //! | `code`, `link`, `thunk` | where machine code lies and how it gets there |
+//! | `registry` | which addresses are ours, for the signal handler |
+//! | `fork` | what children of this process need for it |
+//! | `sync`, `claims` | locks and atomics where tests/models checks them; who is at work on what |
 //! | `memory`, `space`, `image`, `table`, `global` | what guests store in |
 //! | `shared`, `waiting` | memories that threads share, and threads that wait on them |
 //! | `bytes`, `module`, `instance`, `store` | modules' binaries, linked modules, their instances, and who owns those |
@@ -20,10 +23,12 @@
 mod backtrace;
 mod bytes;
 mod call;
+mod claims;
 mod code;
 mod constexpr;
 mod error;
 mod exception;
+mod fork;
 mod func;
 mod global;
 mod hostcall;
@@ -35,11 +40,13 @@ mod limits;
 mod link;
 mod memory;
 mod module;
+mod registry;
 mod shared;
 mod signature;
 mod space;
 mod stack;
 mod store;
+mod sync;
 mod sys;
 mod table;
 mod throw;
