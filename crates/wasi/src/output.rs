@@ -8,6 +8,7 @@
 use std::fmt;
 use std::io::{self, IoSlice, Write};
 use std::os::fd::BorrowedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -307,10 +308,12 @@ impl State {
     }
 
     fn write_held(&mut self, interrupt: &Interrupt) -> io::Result<()> {
+        // Taken first: if an embedder's stream panics, what it was given is not given to it again by a destructor.
+        let mut held = std::mem::take(&mut self.held);
         let mut done = 0;
         let mut result = Ok(());
-        while done < self.held.len() && result.is_ok() {
-            match self.sink.write(&[IoSlice::new(&self.held[done..])], false, interrupt) {
+        while done < held.len() && result.is_ok() {
+            match self.sink.write(&[IoSlice::new(&held[done..])], false, interrupt) {
                 Ok(0) => result = Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => done += count,
                 Err(error) => result = Err(error),
@@ -318,7 +321,8 @@ impl State {
         }
         self.broken |= matches!(&result, Err(error) if error.kind() == io::ErrorKind::BrokenPipe);
         // After an error the rest is given up: the guest is told, and decides whether to write it again.
-        self.held.clear();
+        held.clear();
+        self.held = held;
         result
     }
 
@@ -389,9 +393,13 @@ fn flush_after_a_moment(shared: &Shared) {
             return;
         }
         (state, _) = shared.changed.wait_timeout(state, DELAY).unwrap_or_else(PoisonError::into_inner);
-        if !state.closed
-            && let Err(error) = state.write_some_held()
-        {
+        if state.closed {
+            continue;
+        }
+        // A panic of an embedder's stream would end this thread, and with it what everyone relies on.
+        let written = catch_unwind(AssertUnwindSafe(|| state.write_some_held()));
+        let written = written.unwrap_or_else(|_| Err(io::Error::other("the stream has panicked")));
+        if let Err(error) = written {
             state.late_error = Some(error);
         }
     }
