@@ -112,6 +112,7 @@ const OPTIMIZE: &[Row] = &[
         });
         Ok(())
     }),
+    feature("inlining", "Small functions are compiled where they are called; on by default", Config::compiler_inlining),
     row("memory", "auto|guarded|checked", "How linear memories are protected; auto by default", |o, v| {
         o.config.memory_strategy(match v {
             "auto" => MemoryStrategy::Auto,

@@ -9,7 +9,7 @@ use crate::settings::Settings;
 use crate::translate::{self, Env, FunctionSource, LocalsIn, RelaxedSimd, Size};
 use cranelift_codegen::Context;
 use cranelift_frontend::FunctionBuilderContext;
-use epsilon_abi::{CompiledFunction, DefinedFuncIndex};
+use epsilon_abi::{CompiledFunction, DefinedFuncIndex, InlinedSite, Position};
 use wasmparser::FuncValidatorAllocations;
 
 /// Below this many bytes of bodies, validation is not worth a second thread.
@@ -29,12 +29,19 @@ pub struct Compiler {
 pub struct Scratch {
     context: Context,
     builder: FunctionBuilderContext,
+    /// Operators of other functions in the function that was translated last.
+    inlined: Vec<InlinedSite>,
     validator: FuncValidatorAllocations,
 }
 
 impl Default for Scratch {
     fn default() -> Self {
-        Self { context: Context::new(), builder: FunctionBuilderContext::new(), validator: Default::default() }
+        Self {
+            context: Context::new(),
+            builder: FunctionBuilderContext::new(),
+            inlined: Vec::new(),
+            validator: Default::default(),
+        }
     }
 }
 
@@ -69,8 +76,16 @@ impl Compiler {
     /// Everything but the module that decides what code is made, by name: for cache keys (invariant 9), and to say what
     /// differs. `processor` lists features; code runs on a processor that has more of them.
     pub fn fingerprint(&self) -> Vec<(&'static str, String)> {
-        let Settings { plan, opt_level, target: _, features, deterministic_relaxed_simd, branch_hints, verify_ir } =
-            &self.settings;
+        let Settings {
+            plan,
+            opt_level,
+            target: _,
+            features,
+            deterministic_relaxed_simd,
+            branch_hints,
+            inlining,
+            verify_ir,
+        } = &self.settings;
         let (processor, flags): (Vec<String>, Vec<String>) =
             self.isa.flags().into_iter().partition(|flag| flag.starts_with("has_") || flag.starts_with("use_"));
         let present = processor.into_iter().filter(|flag| flag.ends_with("=true")).collect::<Vec<_>>();
@@ -81,7 +96,8 @@ impl Compiler {
             ("processor", present.join(" ")),
             ("memory plan", format!("{plan:?}")),
             ("features", format!("{:#x}, deterministic {deterministic_relaxed_simd}", features.bits())),
-            ("settings", format!("{opt_level:?}, hints {branch_hints}, verify {verify_ir}, {}", flags.join(" "))),
+            ("passes", format!("{opt_level:?}, hints {branch_hints}, inlining {inlining}, verify {verify_ir}")),
+            ("settings", flags.join(" ")),
         ]
     }
 
@@ -127,7 +143,7 @@ impl Compiler {
         scratch: &mut Scratch,
     ) -> Result<CompiledFunction, CompileError> {
         self.translate(module, wasm, index, scratch)?;
-        codegen::generate(&self.isa, module.info.func_index(index), &mut scratch.context)
+        codegen::generate(&self.isa, module.info.func_index(index), &mut scratch.context, &scratch.inlined)
     }
 
     /// Validates and compiles all functions. The result does not depend on the number of threads.
@@ -165,7 +181,7 @@ impl Compiler {
     ) -> Result<String, CompileError> {
         let mut scratch = Scratch::default();
         self.translate(module, wasm, index, &mut scratch)?;
-        codegen::disassemble(&self.isa, module.info.func_index(index), &mut scratch.context)
+        codegen::disassemble(&self.isa, module.info.func_index(index), &mut scratch.context, &scratch.inlined)
     }
 
     /// Validates a function and translates it to CLIF, into the scratch's context.
@@ -196,16 +212,21 @@ impl Compiler {
         let mut validator = module.validator(func, std::mem::take(&mut scratch.validator));
         let reader = module.body(wasm, module.info.bodies[index.index()].clone());
         let env = Env {
+            module,
+            wasm,
             info: &module.info,
             layout: &module.layout,
             plan: &self.settings.plan,
             relaxed_simd: self.relaxed_simd,
             hints: module.hints.of(func),
+            inlining: self.settings.inlining && wasm.len() < Position::FIRST_INLINED as usize,
         };
         let source = FunctionSource { index, reader, validator: &mut validator };
         let config = self.isa.target().frontend_config();
         let ir = &mut scratch.context.func;
-        let translated = translate::translate(env, source, locals, ir, &mut scratch.builder, config);
+        scratch.inlined.clear();
+        let inlined = &mut scratch.inlined;
+        let translated = translate::translate(env, source, locals, ir, &mut scratch.builder, config, inlined);
         if let Ok(Size::Fits) = translated {
             scratch.validator = validator.into_allocations();
         } else {
