@@ -154,15 +154,8 @@ fn is_valid(wasm: &[u8]) -> bool {
 
 /// Finds immediates and types of an encoding; `None` if it is no such opcode.
 fn complete(bytes: Vec<u8>, access: bool, atomic: bool, tuples: &[Vec<ValType>]) -> Option<Opcode> {
-    let mut opcode = Opcode {
-        name: "",
-        bytes,
-        params: Vec::new(),
-        results: Vec::new(),
-        access: None,
-        lanes: 0,
-        shuffles: false,
-    };
+    let mut opcode =
+        Opcode { name: "", bytes, params: Vec::new(), results: Vec::new(), access: None, lanes: 0, shuffles: false };
     let aligns: Vec<Option<u8>> = if access { (0..=MAX_ALIGN).rev().map(Some).collect() } else { vec![None] };
     let lanes: &[u8] = if access { &[0, 16, 8, 4, 2] } else { &[0, 16] };
     for align in aligns {
@@ -190,8 +183,7 @@ fn complete(bytes: Vec<u8>, access: bool, atomic: bool, tuples: &[Vec<ValType>])
 
 /// Adds results, lanes and name to an opcode whose operands are known.
 fn typed(mut opcode: Opcode) -> Option<Opcode> {
-    opcode.results =
-        result_lists().into_iter().find(|results| is_valid(&application(&opcode, Some(results))))?;
+    opcode.results = result_lists().into_iter().find(|results| is_valid(&application(&opcode, Some(results))))?;
     if opcode.lanes > 0 && !opcode.shuffles {
         let takes = |lane: u8| {
             let mut bytes = opcode.encode(0, |_| lane);
@@ -222,7 +214,8 @@ pub fn all() -> &'static [Opcode] {
     static ALL: OnceLock<Vec<Opcode>> = OnceLock::new();
     ALL.get_or_init(|| {
         let tuples = tuples();
-        let found = encodings().into_iter().filter_map(|(bytes, access, atomic)| complete(bytes, access, atomic, &tuples));
+        let found =
+            encodings().into_iter().filter_map(|(bytes, access, atomic)| complete(bytes, access, atomic, &tuples));
         found.collect()
     })
 }

@@ -196,7 +196,8 @@ impl Loop<'_> {
 
     /// Makes of any vector one for which a relaxed opcode has one answer.
     fn unambiguous(&mut self, opcode: &Opcode, n: usize) {
-        let mask = |byte: [u8; 4]| Instruction::V128Const(i128::from_le_bytes([byte; 4].concat().try_into().expect("16")));
+        let mask =
+            |byte: [u8; 4]| Instruction::V128Const(i128::from_le_bytes([byte; 4].concat().try_into().expect("16")));
         let small = mask([0x7f, 0, 0, 0]);
         let name = opcode.name;
         if name.contains("Swizzle") && n == 1 {
@@ -252,7 +253,9 @@ impl Loop<'_> {
     fn fold_vector(&mut self, opcode: &Opcode, local: u32) {
         self.push(&Instruction::LocalTee(local));
         let lanes = match opcode.name.get(..5) {
-            Some("F32x4") => Some((Instruction::F32x4Eq, u128::from(f32::NAN.to_bits()) * (1 | 1 << 32 | 1 << 64 | 1 << 96))),
+            Some("F32x4") => {
+                Some((Instruction::F32x4Eq, u128::from(f32::NAN.to_bits()) * (1 | 1 << 32 | 1 << 64 | 1 << 96)))
+            }
             Some("F64x2") => Some((Instruction::F64x2Eq, u128::from(f64::NAN.to_bits()) * (1 | 1 << 64))),
             _ => None,
         };

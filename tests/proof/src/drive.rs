@@ -45,7 +45,8 @@ pub struct Plan {
 /// If there is none.
 pub fn check(name: &str, folder: &Path) -> io::Result<Box<dyn Check>> {
     let (name, suffix) = name.split_at(name.find('.').unwrap_or(name.len()));
-    let source = || Source::of_suffix(suffix).ok_or_else(|| io::Error::other(format!("no source is called `{suffix}`")));
+    let source =
+        || Source::of_suffix(suffix).ok_or_else(|| io::Error::other(format!("no source is called `{suffix}`")));
     Ok(match name {
         "differential" => Box::new(differential::Differential::new(folder, source()?)),
         "proposals" => Box::new(proposals::Proposals::new(folder, source()?)),

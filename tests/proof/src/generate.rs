@@ -2,10 +2,10 @@
 //! small; some never trap, some have no floats, some are nearly all vectors. What a judge lacks is left out.
 
 use crate::case::Rng;
-use crate::source::Judge;
 use crate::edit;
 #[cfg(test)]
 use crate::operators;
+use crate::source::Judge;
 #[cfg(test)]
 use std::collections::BTreeSet;
 use wasm_smith::{Config, InstructionKind, InstructionKinds, Module};

@@ -113,7 +113,8 @@ impl Program {
         let _ = writeln!(text, "(elem (table $written) (i32.const 0) func {some})");
         let _ = writeln!(text, "(elem (table $shown) (i32.const 3) func {some})\n(elem $passive func {some})");
         if self.v8() {
-            let refs: Vec<String> = (0..6).map(|_| format!("(ref.func $f{})", self.rng.below(self.functions))).collect();
+            let refs: Vec<String> =
+                (0..6).map(|_| format!("(ref.func $f{})", self.rng.below(self.functions))).collect();
             let _ = writeln!(text, "(elem (table $typed) (i32.const 0) (ref null $t) {})", refs.join(" "));
         }
         let all: Vec<String> = (0..self.functions).map(|n| format!("$f{n}")).collect();

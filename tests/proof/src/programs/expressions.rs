@@ -3,8 +3,8 @@
 use super::Program;
 
 const BINARY: [&str; 18] = [
-    "add", "sub", "mul", "and", "or", "xor", "shl", "shr_s", "shr_u", "rotl", "rotr", "eq", "ne", "lt_s", "lt_u", "gt_s",
-    "ge_u", "le_s",
+    "add", "sub", "mul", "and", "or", "xor", "shl", "shr_s", "shr_u", "rotl", "rotr", "eq", "ne", "lt_s", "lt_u",
+    "gt_s", "ge_u", "le_s",
 ];
 const LOADS: [&str; 5] = ["load", "load8_s", "load8_u", "load16_s", "load16_u"];
 const STORES: [&str; 3] = ["store", "store8", "store16"];
@@ -253,7 +253,9 @@ impl Program {
             2 => format!("(memory.init $m{memory} $passive {to_at} (i32.const 7) (i32.const {}))", len % 50),
             3 => format!("(drop (memory.grow $m{memory} {}))", self.number(memory, len % 2)),
             // Later copies out of it trap; so only at the end of a run, if at all.
-            _ => "(if (i32.eq (global.get $fuel) (i32.const 3)) (then (data.drop $passive) (elem.drop $passive)))".into(),
+            _ => {
+                "(if (i32.eq (global.get $fuel) (i32.const 3)) (then (data.drop $passive) (elem.drop $passive)))".into()
+            }
         }
     }
 
