@@ -34,7 +34,7 @@ checks() {
 "$proof" programs
 "$proof" regressions
 started=$SECONDS
-checks differential:10000 opcodes:780 'differential --source binaryen:300' cache:2000 &
+checks differential:10000 opcodes:780 'differential --source binaryen --seconds 60:300' cache:2000 &
 first=$!
 status=0
 checks bytes:100000 proposals:4000 addresses:4606 mutate:1500 concurrency:20 || status=1

@@ -196,7 +196,8 @@ fn typed(mut opcode: Opcode) -> Option<Opcode> {
     }
     let module = application(&opcode, Some(&opcode.results));
     opcode.name = name_of(&module)?;
-    Some(opcode)
+    // A fence has an operand that looks like an access.
+    if opcode.name == "AtomicFence" { None } else { Some(opcode) }
 }
 
 /// The name of the operator before the last.
