@@ -5,6 +5,7 @@ use crate::error::CompileError;
 use crate::isa::Isa;
 use crate::parallel::for_each_body;
 use crate::parse::{self, ParsedModule};
+use crate::passes;
 use crate::settings::Settings;
 use crate::translate::{self, Env, FunctionSource, LocalsIn, RelaxedSimd, Size};
 use cranelift_codegen::Context;
@@ -84,6 +85,7 @@ impl Compiler {
             deterministic_relaxed_simd,
             branch_hints,
             inlining,
+            drop_repeated_checks,
             verify_ir,
         } = &self.settings;
         let (processor, flags): (Vec<String>, Vec<String>) =
@@ -97,6 +99,7 @@ impl Compiler {
             ("memory plan", format!("{plan:?}")),
             ("features", format!("{:#x}, deterministic {deterministic_relaxed_simd}", features.bits())),
             ("passes", format!("{opt_level:?}, hints {branch_hints}, inlining {inlining}, verify {verify_ir}")),
+            ("checks", format!("repeated ones dropped {drop_repeated_checks}")),
             ("settings", flags.join(" ")),
         ]
     }
@@ -159,7 +162,7 @@ impl Compiler {
         })
     }
 
-    /// The CLIF of one function, before it is optimised.
+    /// The CLIF of one function, after our passes and before Cranelift's.
     ///
     /// # Errors
     /// As for [`Compiler::compile_function`].
@@ -184,7 +187,7 @@ impl Compiler {
         codegen::disassemble(&self.isa, module.info.func_index(index), &mut scratch.context, &scratch.inlined)
     }
 
-    /// Validates a function and translates it to CLIF, into the scratch's context.
+    /// Validates a function and translates it to CLIF, into the scratch's context, with our passes behind it.
     fn translate(
         &self,
         module: &ParsedModule,
@@ -195,6 +198,9 @@ impl Compiler {
         if self.translate_with(LocalsIn::Values, module, wasm, index, scratch)? == Size::TooManyLocalsInValues {
             let again = self.translate_with(LocalsIn::Memory, module, wasm, index, scratch)?;
             assert_eq!(again, Size::Fits, "locals in memory are no values");
+        }
+        if self.settings.drop_repeated_checks {
+            passes::repeated_checks::run(&mut scratch.context.func);
         }
         Ok(())
     }

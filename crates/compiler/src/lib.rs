@@ -17,6 +17,7 @@ mod error;
 mod isa;
 mod parallel;
 mod parse;
+mod passes;
 mod refuse;
 mod settings;
 mod translate;

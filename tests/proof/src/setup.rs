@@ -65,6 +65,7 @@ pub const SWITCHES: &[Switch] = &[
         set: |config, on| drop_it(config.cranelift_opt_level(if on { OptLevel::Speed } else { OptLevel::None })),
     },
     Switch { name: "inlining", on: true, set: |config, on| drop_it(config.compiler_inlining(on)) },
+    Switch { name: "dropping repeated checks", on: true, set: |config, on| drop_it(config.drop_repeated_checks(on)) },
     Switch { name: "backtraces", on: true, set: |config, on| drop_it(config.wasm_backtrace(on)) },
     Switch { name: "branch hints", on: true, set: |config, on| drop_it(config.wasm_branch_hinting(on)) },
     Switch {
