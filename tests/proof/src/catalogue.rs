@@ -195,19 +195,19 @@ fn typed(mut opcode: Opcode) -> Option<Opcode> {
         opcode.lanes = [16, 8, 4, 2].into_iter().find(|lanes| takes(lanes - 1))?;
     }
     let module = application(&opcode, Some(&opcode.results));
-    opcode.name = name_of(&module)?;
-    // A fence has an operand that looks like an access.
-    if opcode.name == "AtomicFence" { None } else { Some(opcode) }
+    opcode.name = name_of(&module, opcode.params.len())?;
+    Some(opcode)
 }
 
-/// The name of the operator before the last.
-fn name_of(module: &[u8]) -> Option<&'static str> {
+/// The name of the one operator behind those that push the operands; `None` if there are several, because immediates
+/// were taken for another.
+fn name_of(module: &[u8], operands: usize) -> Option<&'static str> {
     let bodies = Parser::new(0).parse_all(module).flatten().filter_map(|payload| match payload {
         Payload::CodeSectionEntry(body) => body.get_operators_reader().ok(),
         _ => None,
     });
     let operators: Vec<_> = bodies.flat_map(|reader| reader.into_iter().flatten()).collect();
-    operators.iter().rev().nth(1).map(operators::name)
+    if operators.len() == operands + 2 { operators.get(operands).map(operators::name) } else { None }
 }
 
 /// All opcodes.

@@ -288,7 +288,7 @@ mod tests {
     fn modules_are_valid_and_have_every_opcode() {
         for judge in [Judge::Wasmi, Judge::V8] {
             let mut names = BTreeSet::new();
-            for seed in 1..=120 {
+            for seed in 1..=200 {
                 let wasm = module(seed, judge);
                 wasmparser::Validator::new_with_features(wasmparser::WasmFeatures::all())
                     .validate_all(&wasm)

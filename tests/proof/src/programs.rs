@@ -191,7 +191,7 @@ mod tests {
                 .unwrap_or_else(|error| panic!("seed {seed}: {error}\n{text}"));
             generate::operators(&wasm, &mut names);
         }
-        for (seed, judge) in (1..60).flat_map(|seed| [(seed, Judge::Wasmi), (seed, Judge::V8)]) {
+        for (seed, judge) in (1..200).flat_map(|seed| [(seed, Judge::Wasmi), (seed, Judge::V8)]) {
             generate::operators(&crate::directed::module(seed, judge), &mut names);
         }
         let missing: Vec<_> = operators::claimed().filter(|name| !names.contains(name)).collect();
