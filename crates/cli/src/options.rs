@@ -204,8 +204,11 @@ pub fn is_wasm_key(name: &str) -> bool {
     WASM.iter().any(|row| row.key == name)
 }
 
-/// The keys with their help, for `--help`.
+/// The keys with their help, for `--help`. Made only where it is asked for: every start would pay for it.
 fn list(title: &str, rows: &[Row]) -> String {
+    if !std::env::args_os().any(|word| word == "--help") {
+        return title.to_owned();
+    }
     let words = |row: &Row| format!("{}={}", row.key, row.value);
     let width = rows.iter().map(|row| words(row).len()).max().unwrap_or_default();
     let lines = rows.iter().map(|row| format!("\n  {:width$}  {}", words(row), row.help));

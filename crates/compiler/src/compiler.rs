@@ -7,10 +7,10 @@ use crate::parallel::for_each_body;
 use crate::parse::{self, ParsedModule};
 use crate::passes;
 use crate::settings::Settings;
-use crate::translate::{self, Env, FunctionSource, LocalsIn, RelaxedSimd, Size};
+use crate::translate::{self, Env, FunctionSource, LocalsIn, Notes, RelaxedSimd, Size};
 use cranelift_codegen::Context;
 use cranelift_frontend::FunctionBuilderContext;
-use epsilon_abi::{CompiledFunction, DefinedFuncIndex, InlinedSite, Position, seeded};
+use epsilon_abi::{CompiledFunction, DefinedFuncIndex, Position, seeded};
 use wasmparser::FuncValidatorAllocations;
 
 /// Below this many bytes of bodies, validation is not worth a second thread.
@@ -30,8 +30,8 @@ pub struct Compiler {
 pub struct Scratch {
     context: Context,
     builder: FunctionBuilderContext,
-    /// Operators of other functions in the function that was translated last.
-    inlined: Vec<InlinedSite>,
+    /// What was noted of the function that was translated last.
+    notes: Notes,
     validator: FuncValidatorAllocations,
 }
 
@@ -40,7 +40,7 @@ impl Default for Scratch {
         Self {
             context: Context::new(),
             builder: FunctionBuilderContext::new(),
-            inlined: Vec::new(),
+            notes: Notes::default(),
             validator: Default::default(),
         }
     }
@@ -146,7 +146,7 @@ impl Compiler {
         scratch: &mut Scratch,
     ) -> Result<CompiledFunction, CompileError> {
         self.translate(module, wasm, index, scratch)?;
-        codegen::generate(&self.isa, module.info.func_index(index), &mut scratch.context, &scratch.inlined)
+        codegen::generate(&self.isa, module.info.func_index(index), &mut scratch.context, &scratch.notes.inlined)
     }
 
     /// Validates and compiles all functions. The result does not depend on the number of threads.
@@ -184,7 +184,7 @@ impl Compiler {
     ) -> Result<String, CompileError> {
         let mut scratch = Scratch::default();
         self.translate(module, wasm, index, &mut scratch)?;
-        codegen::disassemble(&self.isa, module.info.func_index(index), &mut scratch.context, &scratch.inlined)
+        codegen::disassemble(&self.isa, module.info.func_index(index), &mut scratch.context, &scratch.notes.inlined)
     }
 
     /// Validates a function and translates it to CLIF, into the scratch's context, with our passes behind it.
@@ -199,7 +199,7 @@ impl Compiler {
             let again = self.translate_with(LocalsIn::Memory, module, wasm, index, scratch)?;
             assert_eq!(again, Size::Fits, "locals in memory are no values");
         }
-        if self.settings.drop_repeated_checks {
+        if self.settings.drop_repeated_checks && scratch.notes.has_checks {
             passes::repeated_checks::run(&mut scratch.context.func);
         }
         Ok(())
@@ -230,9 +230,8 @@ impl Compiler {
         let source = FunctionSource { index, reader, validator: &mut validator };
         let config = self.isa.target().frontend_config();
         let ir = &mut scratch.context.func;
-        scratch.inlined.clear();
-        let inlined = &mut scratch.inlined;
-        let translated = translate::translate(env, source, locals, ir, &mut scratch.builder, config, inlined);
+        let notes = &mut scratch.notes;
+        let translated = translate::translate(env, source, locals, ir, &mut scratch.builder, config, notes);
         if let Ok(Size::Fits) = translated {
             scratch.validator = validator.into_allocations();
         } else {

@@ -12,7 +12,7 @@ use crate::source::{self, ModuleSource, SharedSource};
 use crate::symbols::Symbols;
 use crate::{Error, Result};
 use epsilon_abi::DefinedFuncIndex;
-use epsilon_runtime::{Demand, LinkedModule};
+use epsilon_runtime::{Demand, LinkedModule, ModuleBytes};
 use std::borrow::Cow;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -59,7 +59,7 @@ impl Module {
     /// If the module is malformed, invalid or unsupported, with the place; or if there is no memory for its code.
     pub fn new(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Self> {
         let wasm = to_binary(bytes.as_ref(), None)?;
-        Self::from_binary(engine, &wasm)
+        Self::from_bytes(engine, wasm.into_owned())
     }
 
     /// Compiles a module from a file in the binary or the text format.
@@ -68,9 +68,13 @@ impl Module {
     /// If the file cannot be read; and as [`Module::new`].
     pub fn from_file(engine: &Engine, path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|error| Error::system(format!("read `{}`", path.display()), error))?;
-        let wasm = to_binary(&bytes, Some(path))?;
-        Self::from_binary(engine, &wasm)
+        let bytes =
+            ModuleBytes::read(path).map_err(|error| Error::system(format!("read `{}`", path.display()), error))?;
+        let converted = match to_binary(&bytes, Some(path))? {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(wasm) => Some(wasm),
+        };
+        Self::from_bytes(engine, converted.map_or(bytes, ModuleBytes::from))
     }
 
     /// Compiles a module from the binary format alone.
@@ -78,7 +82,15 @@ impl Module {
     /// # Errors
     /// As [`Module::new`].
     pub fn from_binary(engine: &Engine, wasm: &[u8]) -> Result<Self> {
-        Self::from_source(engine, open_source(engine, wasm)?)
+        Self::from_bytes(engine, wasm.to_vec())
+    }
+
+    /// Compiles a module from the binary format, in bytes that the module keeps: they are not copied.
+    ///
+    /// # Errors
+    /// As [`Module::new`].
+    pub fn from_bytes(engine: &Engine, wasm: impl Into<ModuleBytes>) -> Result<Self> {
+        Self::from_source(engine, open_source(engine, wasm.into())?)
     }
 
     /// A module whose functions come from `source`.
@@ -96,8 +108,8 @@ impl Module {
             Box::new(Symbols::default()),
         )?;
         let module = Self { engine: engine.clone(), linked, source: Arc::new(SourceHandle(source)) };
-        let called = module.source.called_before();
-        let batch: Vec<_> = called.iter().map(|(index, function)| (*index, function)).collect();
+        let beginning = module.source.beginning();
+        let batch: Vec<_> = beginning.iter().map(|(index, function)| (*index, function)).collect();
         module.linked.link(&batch)?;
         if engine.compilation() == Compilation::Eager || !module.linked.can_link_late() {
             module.compile_all(|_| {})?;
@@ -105,6 +117,7 @@ impl Module {
         } else {
             let ahead = (engine.workers().shared().clone(), Arc::downgrade(&module.linked));
             assert!(module.source.ahead.set(ahead).is_ok(), "a source serves one module");
+            module.source.0.compile_entries_ahead();
         }
         Ok(module)
     }
@@ -235,15 +248,32 @@ impl AsRef<Arc<LinkedModule>> for Module {
     }
 }
 
-fn open_source(engine: &Engine, wasm: &[u8]) -> Result<ModuleSource> {
-    let parsed = engine.compiler().parse(wasm).map_err(Error::module)?;
+/// From this size on, a module is hashed on another thread while it is parsed.
+#[cfg(feature = "cache")]
+const PARALLEL_HASH_BYTES: usize = 1 << 20;
+
+fn open_source(engine: &Engine, wasm: ModuleBytes) -> Result<ModuleSource> {
+    let parse = || engine.compiler().parse(&wasm).map_err(Error::module);
     #[cfg(feature = "cache")]
-    let cached =
-        engine.cache().ok().and_then(|cache| CachedModule::open(cache, engine.compiler(), wasm, &parsed.info.bodies));
+    let (parsed, hash) = match wasm.len() >= PARALLEL_HASH_BYTES && engine.cache().is_ok() {
+        true => std::thread::scope(|scope| {
+            let hash = std::thread::Builder::new().spawn_scoped(scope, || blake3::hash(&wasm));
+            (parse(), hash.ok().and_then(|hash| hash.join().ok()))
+        }),
+        false => (parse(), None),
+    };
+    #[cfg(not(feature = "cache"))]
+    let parsed = parse();
+    let parsed = parsed?;
+    #[cfg(feature = "cache")]
+    let cached = engine.cache().ok().filter(|_| CachedModule::is_worth_it(&parsed.info.bodies)).map(|cache| {
+        let hash = hash.unwrap_or_else(|| blake3::hash(&wasm));
+        CachedModule::open(cache, engine.compiler(), &hash, parsed.info.bodies.len())
+    });
     Ok(ModuleSource {
         compiler: engine.compiler().clone(),
         parsed,
-        wasm: wasm.into(),
+        wasm: Arc::new(wasm),
         likely: Likely::default(),
         ahead: OnceLock::new(),
         asked: Once::new(),
