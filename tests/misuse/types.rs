@@ -3,7 +3,7 @@
 use crate::support::{engines, module};
 use epsilon::{
     Engine, ErrorKind, Exception, Extern, Func, FuncType, Global, GlobalType, Instance, Limits, Linker, Memory,
-    MemoryType, Ref, RefType, SharedMemory, Store, Table, TableType, Tag, Trap, Val, ValType,
+    MemoryType, ModuleBytes, Ref, RefType, SharedMemory, Store, Table, TableType, Tag, Trap, Val, ValType,
 };
 
 const NUMBERS: [Val; 5] = [Val::I32(1), Val::I64(1), Val::F32(1), Val::F64(1), Val::V128(1)];
@@ -198,5 +198,18 @@ fn host_functions_with_very_many_parameters_work_or_are_refused() {
             Ok(()) => assert_eq!(results[0].i64(), Some(count as i64)),
             Err(error) => assert_eq!(error.trap(), Some(Trap::StackOverflow), "{count}: {error}"),
         }
+    }
+}
+
+/// Bytes that are not there: an error of the system, and a part beyond the whole the panic that the method's words name.
+#[test]
+fn bytes_that_are_not_there() {
+    assert!(ModuleBytes::read("/nowhere/at/all.wasm").is_err());
+    assert!(ModuleBytes::read(env!("CARGO_MANIFEST_DIR")).is_err(), "a directory has no bytes");
+    let whole = std::sync::Arc::new(ModuleBytes::from(vec![1, 2, 3]));
+    assert_eq!(&*ModuleBytes::part(&whole, 1..3), [2, 3]);
+    for range in [2..4, 4..4, usize::MAX - 1..usize::MAX] {
+        let beyond = std::panic::catch_unwind(|| ModuleBytes::part(&whole, range.clone()));
+        assert!(beyond.is_err(), "{range:?} does not lie in three bytes");
     }
 }
