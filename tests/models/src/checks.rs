@@ -99,6 +99,33 @@ fn what_is_wanted_by_many_is_done_once() {
     });
 }
 
+/// Who works ahead leaves alone what another thread is at work on or has done; who wants it waits for the work ahead.
+#[test]
+fn work_ahead_is_not_done_twice() {
+    loom::model(|| {
+        let claims = Arc::new(Claims::<u32>::default());
+        let (code, compilations) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let ahead = {
+            let (claims, code, compilations) = (claims.clone(), code.clone(), compilations.clone());
+            thread::spawn(move || {
+                if let Some(_claim) = claims.try_claim(3)
+                    && code.load(Ordering::Acquire) == 0
+                {
+                    compilations.fetch_add(1, Ordering::Relaxed);
+                    code.store(0x40, Ordering::Release);
+                }
+            })
+        };
+        let linked = || Some(code.load(Ordering::Acquire)).filter(|address| *address != 0);
+        if let Err(_claim) = claims.claim(3, linked) {
+            compilations.fetch_add(1, Ordering::Relaxed);
+            code.store(0x40, Ordering::Release);
+        }
+        ahead.join().expect("no panic");
+        assert_eq!((code.load(Ordering::Relaxed), compilations.load(Ordering::Relaxed)), (0x40, 1));
+    });
+}
+
 /// Who fails lets the next one try; nobody waits for ever.
 #[test]
 fn failures_pass_the_work_on() {
