@@ -2,10 +2,11 @@
 
 use crate::compile::KeyOption;
 use crate::options;
+use crate::progress::Compiling;
 use crate::report::Advice;
 use anyhow::{Context as _, Result};
 use clap::CommandFactory as _;
-use epsilon::{CompileError, Engine, ErrorKind, Module};
+use epsilon::{ArtifactKey, CompileError, CompileLimit, Engine, ErrorKind, Module, Watch};
 use std::borrow::Cow;
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -53,10 +54,21 @@ impl Input {
     /// Compiles it; or loads it, if it was compiled ahead of time.
     pub fn compile(&self, engine: &Engine, key: &KeyOption) -> Result<Module> {
         let loaded = match Engine::detect_precompiled(&self.wasm) {
-            None => Module::from_binary(engine, &self.wasm),
+            None => {
+                let bar = Compiling::begin(&self.name);
+                Module::new_watched(engine, &self.wasm, Watch::new().progress(&|progress| bar.show(progress)))
+            }
             Some(_) => Module::deserialize_with_key(engine, &self.wasm, &key.key()?),
         };
         loaded.map_err(|error| self.refused(error))
+    }
+
+    /// Compiles it to an artifact.
+    pub fn precompile(&self, engine: &Engine, key: &ArtifactKey) -> Result<Vec<u8>> {
+        let bar = Compiling::begin(&self.name);
+        let show = |progress| bar.show(progress);
+        let watch = Watch::new().progress(&show);
+        engine.precompile_module_watched(&self.wasm, Some(key), watch).map_err(|error| self.refused(error))
     }
 
     /// Validates it.
@@ -83,6 +95,9 @@ impl Input {
             ),
             Some(CompileError::Unsupported { what: used, offset, switch: Some(switch) }) => {
                 Advice::error(format!("{what}: {used} (at offset {offset:#x})"), help_with_switch(switch))
+            }
+            Some(CompileError::Limit(CompileLimit { setting: Some(setting), .. })) => {
+                Advice::error(format!("{what}: {error}"), options::help_with_limit(setting))
             }
             _ => anyhow::anyhow!("{what}: {error}"),
         }

@@ -16,9 +16,27 @@ use epsilon_abi::{
     CompiledFunction, DefinedFuncIndex, FuncIndex, HandlerSite, RelocKind, Relocation, SourceSite, TagIndex, TrapSite,
 };
 
+/// How hard the code generator is to try.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Effort {
+    /// As the settings say.
+    Usual,
+    /// As little as possible.
+    Least,
+}
+
 /// Generates code for the function in `context`.
-pub(crate) fn generate(isa: &Isa, func: FuncIndex, context: &mut Context) -> Result<CompiledFunction, CompileError> {
-    let target = if too_deep_to_optimise(&context.func) { isa.unoptimised() } else { isa.target() };
+pub(crate) fn generate(
+    isa: &Isa,
+    effort: Effort,
+    func: FuncIndex,
+    context: &mut Context,
+) -> Result<CompiledFunction, CompileError> {
+    let target = match effort {
+        Effort::Least => isa.quick(),
+        Effort::Usual if too_deep_to_optimise(&context.func) => isa.unoptimised(),
+        Effort::Usual => isa.target(),
+    };
     if let Err(error) = context.compile(target, &mut ControlPlane::default()) {
         return Err(codegen_error(func, format!("{:?}", error.inner)));
     }
@@ -27,9 +45,14 @@ pub(crate) fn generate(isa: &Isa, func: FuncIndex, context: &mut Context) -> Res
 }
 
 /// Generates code for the function in `context`, as text.
-pub(crate) fn disassemble(isa: &Isa, func: FuncIndex, context: &mut Context) -> Result<String, CompileError> {
+pub(crate) fn disassemble(
+    isa: &Isa,
+    effort: Effort,
+    func: FuncIndex,
+    context: &mut Context,
+) -> Result<String, CompileError> {
     context.set_disasm(true);
-    let generated = generate(isa, func, context);
+    let generated = generate(isa, effort, func, context);
     context.set_disasm(false);
     generated?;
     Ok(context.compiled_code().and_then(|code| code.vcode.clone()).unwrap_or_default())

@@ -1,12 +1,14 @@
 //! [`Compiler`]: the stages one by one, and all of them over all functions.
 
-use crate::codegen;
+use crate::codegen::{self, Effort};
 use crate::error::CompileError;
 use crate::isa::Isa;
+use crate::limits::CompileLimits;
 use crate::parallel::for_each_body;
 use crate::parse::{self, ParsedModule};
 use crate::settings::Settings;
 use crate::translate::{self, Env, FunctionSource, LocalsIn, RelaxedSimd, Size};
+use crate::watch::{Unwatched, Watch, go_on};
 use cranelift_codegen::Context;
 use cranelift_frontend::FunctionBuilderContext;
 use epsilon_abi::{CompiledFunction, DefinedFuncIndex};
@@ -69,8 +71,17 @@ impl Compiler {
     /// Everything but the module that decides what code is made, by name: for cache keys (invariant 9), and to say what
     /// differs. `processor` lists features; code runs on a processor that has more of them.
     pub fn fingerprint(&self) -> Vec<(&'static str, String)> {
-        let Settings { plan, opt_level, target: _, features, deterministic_relaxed_simd, branch_hints, verify_ir } =
-            &self.settings;
+        let Settings {
+            plan,
+            opt_level,
+            target: _,
+            features,
+            deterministic_relaxed_simd,
+            branch_hints,
+            verify_ir,
+            // Of the limits, only these decide what code is made.
+            limits: CompileLimits { max_optimised_bytes, max_optimised_values, .. },
+        } = &self.settings;
         let (processor, flags): (Vec<String>, Vec<String>) =
             self.isa.flags().into_iter().partition(|flag| flag.starts_with("has_") || flag.starts_with("use_"));
         let present = processor.into_iter().filter(|flag| flag.ends_with("=true")).collect::<Vec<_>>();
@@ -81,7 +92,13 @@ impl Compiler {
             ("processor", present.join(" ")),
             ("memory plan", format!("{plan:?}")),
             ("features", format!("{:#x}, deterministic {deterministic_relaxed_simd}", features.bits())),
-            ("settings", format!("{opt_level:?}, hints {branch_hints}, verify {verify_ir}, {}", flags.join(" "))),
+            (
+                "settings",
+                format!(
+                    "{opt_level:?} to {max_optimised_bytes} and {max_optimised_values}, hints {branch_hints}, verify {verify_ir}, {}",
+                    flags.join(" ")
+                ),
+            ),
         ]
     }
 
@@ -90,7 +107,9 @@ impl Compiler {
     /// # Errors
     /// If the module is malformed, invalid, or uses what is not compiled.
     pub fn parse(&self, wasm: &[u8]) -> Result<ParsedModule, CompileError> {
-        parse::parse(wasm, self.settings.features, self.settings.branch_hints)
+        let module = parse::parse(wasm, self.settings.features, self.settings.branch_hints)?;
+        module.check_limits(&self.settings.limits)?;
+        Ok(module)
     }
 
     /// Validates all function bodies of the `module` that `wasm` was parsed to.
@@ -101,7 +120,19 @@ impl Compiler {
     /// # Panics
     /// If `wasm` is not what the module was parsed from, which other methods may not notice.
     pub fn validate(&self, module: &ParsedModule, wasm: &[u8]) -> Result<(), CompileError> {
+        self.validate_watched(module, wasm, &Unwatched)
+    }
+
+    /// As [`Compiler::validate`], watched.
+    ///
+    /// # Errors
+    /// Likewise, and if the watch ends it.
+    ///
+    /// # Panics
+    /// Likewise.
+    pub fn validate_watched(&self, module: &ParsedModule, wasm: &[u8], watch: &dyn Watch) -> Result<(), CompileError> {
         for_each_body(&module.info.bodies, PARALLEL_VALIDATION_BYTES, |scratch, index| {
+            go_on(watch)?;
             let func = module.info.func_index(index);
             let mut validator = module.validator(func, std::mem::take(&mut scratch.validator));
             let body = module.body(wasm, module.info.bodies[index.index()].clone());
@@ -127,7 +158,16 @@ impl Compiler {
         scratch: &mut Scratch,
     ) -> Result<CompiledFunction, CompileError> {
         self.translate(module, wasm, index, scratch)?;
-        codegen::generate(&self.isa, module.info.func_index(index), &mut scratch.context)
+        let effort = self.effort(module, index, &scratch.context);
+        codegen::generate(&self.isa, effort, module.info.func_index(index), &mut scratch.context)
+    }
+
+    /// How hard to try for a function that has been translated.
+    fn effort(&self, module: &ParsedModule, index: DefinedFuncIndex, context: &Context) -> Effort {
+        let CompileLimits { max_optimised_bytes, max_optimised_values, .. } = self.settings.limits;
+        let (bytes, values) = (module.info.bodies[index.index()].len(), context.func.dfg.num_values());
+        let large = bytes as u64 > max_optimised_bytes || values as u64 > max_optimised_values;
+        if large { Effort::Least } else { Effort::Usual }
     }
 
     /// Validates and compiles all functions. The result does not depend on the number of threads.
@@ -138,8 +178,27 @@ impl Compiler {
     /// # Panics
     /// If `wasm` is not what the module was parsed from.
     pub fn compile_all(&self, module: &ParsedModule, wasm: &[u8]) -> Result<Vec<CompiledFunction>, CompileError> {
+        self.compile_all_watched(module, wasm, &Unwatched)
+    }
+
+    /// As [`Compiler::compile_all`], watched.
+    ///
+    /// # Errors
+    /// Likewise, and if the watch ends it.
+    ///
+    /// # Panics
+    /// Likewise.
+    pub fn compile_all_watched(
+        &self,
+        module: &ParsedModule,
+        wasm: &[u8],
+        watch: &dyn Watch,
+    ) -> Result<Vec<CompiledFunction>, CompileError> {
         for_each_body(&module.info.bodies, PARALLEL_COMPILATION_BYTES, |scratch, index| {
-            self.compile_function(module, wasm, index, scratch)
+            go_on(watch)?;
+            let function = self.compile_function(module, wasm, index, scratch)?;
+            watch.compiled_one();
+            Ok(function)
         })
     }
 
@@ -165,7 +224,8 @@ impl Compiler {
     ) -> Result<String, CompileError> {
         let mut scratch = Scratch::default();
         self.translate(module, wasm, index, &mut scratch)?;
-        codegen::disassemble(&self.isa, module.info.func_index(index), &mut scratch.context)
+        let effort = self.effort(module, index, &scratch.context);
+        codegen::disassemble(&self.isa, effort, module.info.func_index(index), &mut scratch.context)
     }
 
     /// Validates a function and translates it to CLIF, into the scratch's context.
@@ -201,6 +261,7 @@ impl Compiler {
             plan: &self.settings.plan,
             relaxed_simd: self.relaxed_simd,
             hints: module.hints.of(func),
+            limits: &self.settings.limits,
         };
         let source = FunctionSource { index, reader, validator: &mut validator };
         let config = self.isa.target().frontend_config();

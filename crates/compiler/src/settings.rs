@@ -1,6 +1,7 @@
 //! [`Settings`]: what an embedder may choose. How choices become Cranelift's flags is `isa`'s affair.
 
 use crate::error::CompileError;
+use crate::limits::CompileLimits;
 use epsilon_abi::MemoryPlan;
 use wasmparser::WasmFeatures;
 
@@ -21,6 +22,8 @@ pub struct Settings {
     pub branch_hints: bool,
     /// Whether the code generator checks its input: for tests, at a third of the speed.
     pub verify_ir: bool,
+    /// What compiling may take.
+    pub limits: CompileLimits,
 }
 
 impl Default for Settings {
@@ -34,6 +37,7 @@ impl Default for Settings {
             deterministic_relaxed_simd: false,
             branch_hints: true,
             verify_ir: false,
+            limits: CompileLimits::default(),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! engine is made.
 
 #[cfg(feature = "compiler")]
-use epsilon_compiler::{Settings, Target};
+use epsilon_compiler::{CompileLimits, Settings, Target};
 #[cfg(feature = "compiler")]
 use wasmparser::WasmFeatures;
 
@@ -61,6 +61,7 @@ pub struct Config {
     pub(crate) compilation: Compilation,
     /// Another machine: its triple, and features of its processor.
     pub(crate) target: Option<(String, Vec<String>)>,
+    pub(crate) compile_limits: CompileLimits,
     #[cfg(feature = "cache")]
     pub(crate) cache: Option<crate::CacheConfig>,
 }
@@ -156,6 +157,7 @@ impl Config {
             branch_hinting: true,
             compilation: Compilation::Lazy,
             target: None,
+            compile_limits: CompileLimits::default(),
             #[cfg(feature = "cache")]
             cache: Some(crate::CacheConfig::new()),
         }
@@ -185,6 +187,18 @@ impl Config {
     /// such as `has_avx2`.
     pub fn target(&mut self, triple: impl Into<String>, cpu_features: &[&str]) -> &mut Self {
         self.target = Some((triple.into(), cpu_features.iter().map(|feature| (*feature).to_owned()).collect()));
+        self
+    }
+
+    /// What compiling a module may take. What would take more is refused with
+    /// [`CompileError::Limit`](crate::CompileError::Limit), when the module is made or when the function is first called.
+    ///
+    /// ```
+    /// use epsilon::{CompileLimits, Config};
+    /// Config::new().compile_limits(CompileLimits { max_function_bytes: 1 << 20, ..CompileLimits::default() });
+    /// ```
+    pub fn compile_limits(&mut self, limits: CompileLimits) -> &mut Self {
+        self.compile_limits = limits;
         self
     }
 
@@ -255,6 +269,7 @@ impl Config {
             deterministic_relaxed_simd: self.relaxed_simd_deterministic,
             branch_hints: self.branch_hinting,
             verify_ir: self.verify_ir,
+            limits: self.compile_limits,
         }
     }
 }

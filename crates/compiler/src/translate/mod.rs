@@ -38,6 +38,7 @@ mod variable;
 mod vm;
 
 use crate::error::CompileError;
+use crate::limits::CompileLimits;
 use budget::Budget;
 use control::Frame;
 use cranelift_codegen::ir::{self, BlockArg, InstBuilder, Value, types};
@@ -72,6 +73,8 @@ pub(crate) struct Env<'a> {
     pub relaxed_simd: RelaxedSimd,
     /// Which branches of the function are likely to be taken, by their offset in its body.
     pub hints: &'a [(u32, bool)],
+    /// What translating it may take.
+    pub limits: &'a CompileLimits,
 }
 
 /// Translates one function body. The operand stack holds CLIF values; values of type `v128` are always `I8X16` there,
@@ -85,6 +88,8 @@ pub(crate) struct FuncTranslator<'a> {
     /// The control stack of the specification, innermost frame last.
     frames: Vec<Frame>,
     locals: Locals,
+    /// Places in `locals` by index, in a function that declares many locals and uses few of them; else the index is it.
+    sparse_locals: Option<HashMap<u32, u32>>,
     /// Clauses of the open `try_table`s. Those of the innermost one are last, and of each the first one is.
     catches: Vec<exception::Catch>,
     /// Whether control can reach the current operator. If not, there is no current block.
@@ -122,6 +127,7 @@ impl<'a> FuncTranslator<'a> {
             stack: Vec::new(),
             frames: Vec::new(),
             locals,
+            sparse_locals: None,
             catches: Vec::new(),
             reachable: true,
             offset: 0,
