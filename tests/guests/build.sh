@@ -58,8 +58,7 @@ rust_guest() {
 }
 
 # c_guest NAME: `sources`, `flags` and `origin` come from `sources_of`. Zig turns
-# -O3 into -O2 on its way to clang, hence the second one. Names of functions are
-# kept for backtraces and profiles, DWARF is not.
+# -O3 into -O2 on its way to clang, hence the second one.
 c_guest() {
     find_zig
     sources_of "$1"
@@ -68,6 +67,55 @@ c_guest() {
         -Wl,--strip-debug -Wl,-z,stack-size=1048576 \
         "${sources[@]}" -o "$work_dir/$1.wasm"
     publish "$work_dir/$1.wasm" "$1"
+}
+
+# Exceptions of the standard, not those of before it.
+EXCEPTIONS=(-mcpu=generic+exception_handling -mllvm -wasm-use-legacy-eh=false)
+
+# publish_named FILE NAME: as `publish`, where the module has DWARF of the C
+# library. Names of functions are kept, for backtraces and profiles.
+publish_named() {
+    python3 "$guests_dir/strip_debug.py" "$1" "$1.stripped"
+    publish "$1.stripped" "$2"
+}
+
+# jumping_guest NAME: one in C that calls setjmp.
+jumping_guest() {
+    find_zig
+    sources_of "$1"
+    "${zig[@]}" cc --target=wasm32-wasi -O3 -Xclang -O3 -Wall -Wextra -Wno-unused-command-line-argument \
+        "${flags[@]}" "${EXCEPTIONS[@]}" -mllvm -wasm-enable-sjlj -Wl,-z,stack-size=1048576 \
+        "${sources[@]}" "$guests_dir/tags.s" -o "$work_dir/$1.wasm"
+    publish_named "$work_dir/$1.wasm" "$1"
+}
+
+# cpp_guest NAME: one in C++ that throws. The C++ library for WASI comes without
+# exceptions, so what throws and catches is compiled along from its sources; it
+# goes first, since the linker takes the other kind as soon as somebody asks.
+cpp_guest() {
+    find_zig
+    sources_of "$1"
+    local lib objects=$work_dir/$1.objects name
+    lib=$("${zig[@]}" env | sed -n 's/^ *\.lib_dir = "\(.*\)",$/\1/p')
+    [[ -d $lib/libcxxabi ]] || fail "zig does not say where its libraries are"
+    mkdir -p "$objects"
+    local common=(--target=wasm32-wasi -O3 -Xclang -O3 "${EXCEPTIONS[@]}" -fwasm-exceptions
+        -ffile-prefix-map="$guests_dir=." -ffile-prefix-map="$lib=zig")
+    local runtime=(-w -D__WASM_EXCEPTIONS__ -DNDEBUG -fvisibility=hidden -I"$lib/libunwind/include")
+    for name in cxa_exception cxa_personality; do
+        "${zig[@]}" c++ -c "${common[@]}" "${runtime[@]}" -std=c++23 \
+            -D_LIBCPP_BUILDING_LIBRARY -D_LIBCXXABI_BUILDING_LIBRARY -D_LIBCXXABI_HAS_NO_THREADS \
+            -D_LIBCPP_ENABLE_CXX17_REMOVED_UNEXPECTED_FUNCTIONS -DLIBCXXABI_NON_DEMANGLING_TERMINATE \
+            -I"$lib"/{libcxxabi/include,libcxx/src,libcxx/include} \
+            "$lib/libcxxabi/src/$name.cpp" -o "$objects/$name.o"
+    done
+    "${zig[@]}" cc -c "${common[@]}" "${runtime[@]}" -fdeclspec \
+        "$lib/libunwind/src/Unwind-wasm.c" -o "$objects/unwind.o"
+    "${zig[@]}" c++ -c "${common[@]}" -Wall -Wextra "${flags[@]}" "${sources[@]}" -o "$objects/main.o"
+    "${zig[@]}" c++ --target=wasm32-wasi -O3 "${EXCEPTIONS[@]}" \
+        -Wl,-z,stack-size=1048576 \
+        "$objects"/{cxa_exception,cxa_personality,unwind,main}.o "$guests_dir/tags.s" -o "$work_dir/$1.wasm"
+    publish_named "$work_dir/$1.wasm" "$1"
 }
 
 build_hello_rust() { rust_guest hello-rust; }
@@ -81,6 +129,9 @@ build_c_stdio() { c_guest c-stdio; }
 build_sqlite() { c_guest sqlite; }
 build_quickjs() { c_guest quickjs; }
 build_zstd() { c_guest zstd; }
+build_c_jumps() { jumping_guest c-jumps; }
+build_lua() { jumping_guest lua; }
+build_cpp_throw() { cpp_guest cpp-throw; }
 build_wasi_c() { c_guest wasi-c; }
 build_wasi_rust() { rust_guest wasi-rust; }
 
@@ -99,7 +150,7 @@ build_trap_dwarf() {
 need cargo "see https://rustup.rs"
 need python3 "it locates sources and makes headers"
 mkdir -p "$work_dir"
-[[ $# -gt 0 ]] || set -- "${RUST_GUESTS[@]}" threads-rust "${C_GUESTS[@]}" "${WASI_GUESTS[@]}" trap-dwarf
+[[ $# -gt 0 ]] || set -- "${RUST_GUESTS[@]}" threads-rust "${C_GUESTS[@]}" "${CPP_GUESTS[@]}" "${WASI_GUESTS[@]}" trap-dwarf
 for name; do
     step=build_${name//-/_}
     declare -F "$step" >/dev/null || fail "there is no guest '$name'"

@@ -5,7 +5,8 @@ guests_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root_dir=$(cd "$guests_dir/../.." && pwd)
 work_dir=$root_dir/target/guests
 
-C_GUESTS=(c-stdio sqlite quickjs zstd)
+C_GUESTS=(c-stdio sqlite quickjs zstd c-jumps lua)
+CPP_GUESTS=(cpp-throw)
 RUST_GUESTS=(hello-rust rust-std csv search walk flate)
 # Cases of the WASI suite, which have no native counterpart.
 WASI_GUESTS=(wasi-c wasi-rust)
@@ -33,13 +34,14 @@ for package in json.load(sys.stdin)["packages"]:
 # sources_of NAME: sets `sources` (files), `flags` (for every target) and
 # `origin` (the folder of foreign sources, empty if there are none).
 sources_of() {
-    sources=("$guests_dir/$1"/*.c)
+    mapfile -t sources < <(printf '%s\n' "$guests_dir/$1"/*.c*)
     flags=()
     origin=
     case $1 in
     sqlite) sqlite_sources ;;
     quickjs) quickjs_sources ;;
     zstd) zstd_sources ;;
+    lua) lua_sources ;;
     esac
 }
 
@@ -62,6 +64,21 @@ quickjs_sources() {
     python3 "$guests_dir/quickjs/embed.py" "$guests_dir/quickjs/mixed.js" "$generated/mixed_js.h"
     sources+=("$origin"/{quickjs,libregexp,libunicode,dtoa}.c)
     flags=(-I"$origin" -I"$generated" -w -D_GNU_SOURCE -DNDEBUG)
+}
+
+lua_sources() {
+    local generated=$work_dir/generated/lua file
+    origin=$(crate_dir lua-src)/lua-5.5.1
+    mkdir -p "$generated"
+    python3 "$guests_dir/quickjs/embed.py" "$guests_dir/lua/mixed.lua" "$generated/mixed_lua.h"
+    for file in "$origin"/*.c; do
+        case ${file##*/} in
+        linit.c | liolib.c | loslib.c | loadlib.c | ldblib.c) ;; # they reach for files and processes
+        *) sources+=("$file") ;;
+        esac
+    done
+    # With a seed of its own in each run, tables would not have the same order twice.
+    flags=(-I"$origin" -I"$generated" -w -Dl_signalT=int '-Dluai_makeseed()=0x5eed')
 }
 
 zstd_sources() {

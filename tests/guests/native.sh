@@ -5,9 +5,10 @@
 #   native.sh [NAME...]
 #
 # The programs go to EPSILON_NATIVE_DIR (`target/native-guests` below the
-# repository's root unless set). CC is the C compiler, `cc` unless set. They are
-# for the host's own processor; products and sums are not fused, which WebAssembly
-# does not do either, so that floats come out the same.
+# repository's root unless set). CC and CXX are the compilers of C and C++, `cc`
+# and `c++` unless set. The programs are for the host's own processor; products and
+# sums are not fused, which WebAssembly does not do either, so that floats come out
+# the same.
 
 set -euo pipefail
 # shellcheck source=common.sh
@@ -33,19 +34,32 @@ c_guest() {
         "${sources[@]}" -lm -o "$native_dir/$1"
 }
 
+# cpp_guest NAME: likewise with CXX.
+cpp_guest() {
+    local compiler
+    read -ra compiler <<<"${CXX:-c++}"
+    need "${compiler[0]}" "a C++ compiler"
+    sources_of "$1"
+    "${compiler[@]}" -O3 -march=native -ffp-contract=off -Wall -Wextra "${flags[@]}" \
+        "${sources[@]}" -o "$native_dir/$1"
+}
+
 need cargo "see https://rustup.rs"
 need python3 "it locates sources and makes headers"
 mkdir -p "$work_dir" "$native_dir"
-[[ $# -gt 0 ]] || set -- "${RUST_GUESTS[@]}" "${C_GUESTS[@]}"
+[[ $# -gt 0 ]] || set -- "${RUST_GUESTS[@]}" "${C_GUESTS[@]}" "${CPP_GUESTS[@]}"
+# among WORD LIST...: whether the word is one of the list.
+among() { [[ " ${*:2} " == *" $1 "* ]]; }
+
 for name; do
-    case " ${RUST_GUESTS[*]} " in
-    *" $name "*) rust_guest "$name" ;;
-    *)
-        case " ${C_GUESTS[*]} " in
-        *" $name "*) c_guest "$name" ;;
-        *) fail "there is no native counterpart of '$name'" ;;
-        esac
-        ;;
-    esac
+    if among "$name" "${RUST_GUESTS[@]}"; then
+        rust_guest "$name"
+    elif among "$name" "${C_GUESTS[@]}"; then
+        c_guest "$name"
+    elif among "$name" "${CPP_GUESTS[@]}"; then
+        cpp_guest "$name"
+    else
+        fail "there is no native counterpart of '$name'"
+    fi
     printf '%-12s %9d bytes\n' "$name" "$(wc -c <"$native_dir/$name")"
 done
