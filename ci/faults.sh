@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 case "${1:-short}" in
-    short) export EPSILON_FAULTS=2000 EPSILON_KILLS=100 EPSILON_PROCESSES=8 EPSILON_SECONDS=10 ;;
+    short) export EPSILON_FAULTS=2000 EPSILON_KILLS=50 EPSILON_PROCESSES=8 EPSILON_SECONDS=8 ;;
     long) export EPSILON_FAULTS=100000 EPSILON_KILLS=1000 EPSILON_PROCESSES=32 EPSILON_SECONDS=600 ;;
     *) echo "usage: ci/faults.sh [short|long]" >&2; exit 2 ;;
 esac

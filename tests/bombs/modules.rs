@@ -109,12 +109,12 @@ pub fn memories_tables_globals(scale: usize) -> Vec<u8> {
     module.finish()
 }
 
-/// 200,000 imports, and as many exports of them.
+/// 150,000 imports, and as many exports of them.
 pub fn imports_and_exports(scale: usize) -> Vec<u8> {
     let mut module = Module::new();
     let (mut types, mut imports, mut exports) = (TypeSection::new(), ImportSection::new(), ExportSection::new());
     types.ty().function([I32], []);
-    for n in 0..200_000 / scale as u32 {
+    for n in 0..150_000 / scale as u32 {
         imports.import("module", &format!("f{n}"), EntityType::Function(0));
         exports.export(&format!("e{n}"), ExportKind::Func, n);
     }
@@ -122,11 +122,11 @@ pub fn imports_and_exports(scale: usize) -> Vec<u8> {
     module.finish()
 }
 
-/// As many types as validation allows, no two of them the same.
+/// 900,000 types, no two of them the same.
 pub fn types(scale: usize) -> Vec<u8> {
     let mut types = TypeSection::new();
     let kinds = [wasm_encoder::ValType::I32, wasm_encoder::ValType::I64, wasm_encoder::ValType::F32];
-    for mut n in 0..1_000_000 / scale {
+    for mut n in 0..900_000 / scale {
         let mut params = Vec::new();
         while n > 0 {
             params.push(kinds[n % 3]);

@@ -138,6 +138,11 @@ const OPTIMIZE: &[Row] = &[
         "Code of a function beyond which it is not optimised; 2097152 by default",
         |l| &mut l.max_optimised_bytes,
     ),
+    compile_limit(
+        "max-optimised-values",
+        "Values that a function is compiled to beyond which it is not optimised; 524288 by default",
+        |l| &mut l.max_optimised_values,
+    ),
     row("memory", "auto|guarded|checked", "How linear memories are protected; auto by default", |o, v| {
         o.config.memory_strategy(match v {
             "auto" => MemoryStrategy::Auto,

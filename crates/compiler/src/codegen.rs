@@ -58,6 +58,15 @@ pub(crate) fn disassemble(
     Ok(context.compiled_code().and_then(|code| code.vcode.clone()).unwrap_or_default())
 }
 
+/// Calls in one function that catch exceptions, up to which it is optimised.
+const MAX_CATCHING_CALLS: usize = 8 << 10;
+
+/// Whether the register allocator would take too long: every call that catches exceptions ends a block, with what is live
+/// going over both of its edges.
+pub(crate) fn catches_too_often(func: &ir::Function) -> bool {
+    func.dfg.exception_tables.len() > MAX_CATCHING_CALLS
+}
+
 /// Functions with fewer blocks are never too deep.
 const SHALLOW_BLOCKS: usize = 4 << 10;
 /// The sum of the depths of all blocks in the dominator tree up to which a function is optimised.

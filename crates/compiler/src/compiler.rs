@@ -167,7 +167,7 @@ impl Compiler {
         let CompileLimits { max_optimised_bytes, max_optimised_values, .. } = self.settings.limits;
         let (bytes, values) = (module.info.bodies[index.index()].len(), context.func.dfg.num_values());
         let large = bytes as u64 > max_optimised_bytes || values as u64 > max_optimised_values;
-        if large { Effort::Least } else { Effort::Usual }
+        if large || codegen::catches_too_often(&context.func) { Effort::Least } else { Effort::Usual }
     }
 
     /// Validates and compiles all functions. The result does not depend on the number of threads.

@@ -11,12 +11,12 @@ use std::time::Duration;
 fn large_program(directory: &Path) -> PathBuf {
     let mut text = String::from("(module (memory 1)\n");
     for n in 0..3000 {
-        let _ = write!(text, "(func $f{n} (param i32) (result i32) (local i32)\n");
+        let _ = writeln!(text, "(func $f{n} (param i32) (result i32) (local i32)");
         for k in 0..60 {
             let operator = ["add", "xor", "mul", "rotl"][k % 4];
-            let _ = write!(
+            let _ = writeln!(
                 text,
-                "(local.set 1 (i32.{operator} (i32.load offset={k} (local.get 0)) (i32.add (local.get 1) (i32.const {}))))\n",
+                "(local.set 1 (i32.{operator} (i32.load offset={k} (local.get 0)) (i32.add (local.get 1) (i32.const {}))))",
                 n * 31 + k
             );
         }

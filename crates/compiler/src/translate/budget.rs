@@ -24,6 +24,10 @@ const SUSPECT_BLOCKS_TIMES_LOCALS: (u64, u64, u64) = (256, 4 << 20, 64 << 20);
 /// be found equal to that of the loop around it.
 const SUSPECT_LOOP_DEPTH_TIMES_LOCALS: u64 = 128 << 10;
 
+/// Locals times the square of the number of targets, over all jump tables, that make locals suspect: each may become a
+/// parameter of each target, and whenever one does, the builder goes through the whole table.
+const SUSPECT_TABLES_TIMES_LOCALS: u64 = 512 << 20;
+
 /// What a function has taken so far.
 #[derive(Default)]
 pub(super) struct Budget {
@@ -31,6 +35,8 @@ pub(super) struct Budget {
     passed_values: u64,
     /// Edges between blocks.
     edges: u64,
+    /// Squares of the lengths of jump tables.
+    table_squares: u64,
     /// Loops around the current operator.
     pub loop_depth: u64,
     /// Length of the body.
@@ -44,6 +50,11 @@ impl FuncTranslator<'_> {
     pub(super) fn charge_edge(&mut self, values: usize) -> Translated {
         self.budget.edges += 1;
         self.charge(values)
+    }
+
+    /// Accounts for a jump table. Its edges are accounted for one by one.
+    pub(super) fn charge_table(&mut self, targets: u32) {
+        self.budget.table_squares += u64::from(targets) * u64::from(targets);
     }
 
     /// Accounts for values passed by a branch or call.
@@ -76,7 +87,7 @@ impl FuncTranslator<'_> {
     }
 
     fn locals_are_suspect(&self, values: u64) -> bool {
-        let Budget { passed_values, edges, loop_depth, body_bytes, func: _ } = self.budget;
+        let Budget { passed_values, edges, table_squares, loop_depth, body_bytes, func: _ } = self.budget;
         let unsuspect_values = UNSUSPECT_VALUES + SUSPECT_VALUES_PER_BYTE * body_bytes + passed_values;
         let (per_byte, always, never) = SUSPECT_BLOCKS_TIMES_LOCALS;
         let unsuspect_product = never.min(always + per_byte * body_bytes);
@@ -85,6 +96,7 @@ impl FuncTranslator<'_> {
         values > unsuspect_values.min(self.env.limits.max_function_values)
             || blocks * locals > unsuspect_product
             || loop_depth * locals > SUSPECT_LOOP_DEPTH_TIMES_LOCALS
+            || table_squares.saturating_mul(locals) > SUSPECT_TABLES_TIMES_LOCALS
     }
 
     #[cold]
