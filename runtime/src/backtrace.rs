@@ -154,13 +154,21 @@ impl<'a> Walk<'a> {
         Self { store, inner: Vec::new(), outer: Default::default(), count: 0, ended: false }
     }
 
-    /// Adds the frame stopped at `pc`.
+    /// Adds the frame stopped at `pc`, behind those of functions that were inlined into it.
     fn push_exact(&mut self, pc: usize) {
         let Some((instance, code)) = self.store.code_at(pc) else { return };
         let Some((defined, _)) = code.find(pc) else { return };
         let module = &instance.module;
-        let frame =
-            Frame { module: module.clone(), func: module.info().func_index(defined), wasm_offset: code.source_at(pc) };
+        let offsets = code.sources_at(pc);
+        let (outermost, inlined) = offsets.split_last().map_or((None, &[][..]), |(last, rest)| (Some(*last), rest));
+        for offset in inlined {
+            let Some(func) = module.info().function_at(*offset) else { continue };
+            self.push(Frame { module: module.clone(), func, wasm_offset: Some(*offset) });
+        }
+        self.push(Frame { module: module.clone(), func: module.info().func_index(defined), wasm_offset: outermost });
+    }
+
+    fn push(&mut self, frame: Frame) {
         self.count += 1;
         if self.inner.len() < KEPT_INNER {
             self.inner.push(frame);

@@ -207,7 +207,7 @@ unsafe fn host_side<T: 'static>(anchor: usize, body: impl FnOnce(Caller<'_, T>) 
     // by that call, which waits for us.
     let (store, instance) = unsafe {
         let owner = (*arch::store_of_anchor(anchor)).owner.get();
-        let instance = (*(anchor as *const VmContext)).instance.cast::<crate::instance::InstanceData>();
+        let instance = (*VmContext::of_anchor(anchor)).instance.cast::<crate::instance::InstanceData>();
         (owner, (!instance.is_null()).then(|| (*instance).index()))
     };
     let outcome = catch_unwind(AssertUnwindSafe(|| {

@@ -47,22 +47,23 @@ unsafe impl Send for InstanceData {}
 // SAFETY: as above.
 unsafe impl Sync for InstanceData {}
 
-/// An instance's `VmContext` and what follows it.
+/// An instance's words, which end at the anchor.
 struct Words {
     anchor: *mut u8,
-    /// `None` where the words lie in the head of memory 0, which frees them.
+    /// How they were allocated; `None` where the words lie in the head of memory 0, which frees them.
     layout: Option<Layout>,
 }
 
 impl Words {
     fn allocate(len_bytes: usize) -> Self {
         let layout = Layout::from_size_align(len_bytes, 16).expect("VmLayout limits the size");
-        // SAFETY: the layout is not empty: a header comes first.
-        let anchor = unsafe { alloc_zeroed(layout) };
-        if anchor.is_null() {
+        // SAFETY: the layout is not empty: there is always a header.
+        let start = unsafe { alloc_zeroed(layout) };
+        if start.is_null() {
             handle_alloc_error(layout);
         }
-        Self { anchor, layout: Some(layout) }
+        // SAFETY: the end of the allocation.
+        Self { anchor: unsafe { start.add(len_bytes) }, layout: Some(layout) }
     }
 
     /// # Safety
@@ -77,13 +78,13 @@ impl Drop for Words {
     fn drop(&mut self) {
         if let Some(layout) = self.layout {
             // SAFETY: allocated with this layout.
-            unsafe { dealloc(self.anchor, layout) };
+            unsafe { dealloc(self.anchor.sub(layout.size()), layout) };
         }
     }
 }
 
 impl InstanceData {
-    /// The anchor: the address of the instance's words.
+    /// The anchor: the address at which the instance's words end.
     pub fn anchor(&self) -> usize {
         self.words.anchor as usize
     }
@@ -498,8 +499,8 @@ impl StoreInner {
         }
         let plan = self.runtime.settings().plan;
         let words = if plan.memory_at_anchor(&info, module.layout()) {
-            let head = self.memories[memories[0] as usize].own_mut().make_head(module.layout().size_bytes())?;
-            Words { anchor: head, layout: None }
+            let anchor = self.memories[memories[0] as usize].own_mut().make_head(module.layout().size_bytes())?;
+            Words { anchor, layout: None }
         } else {
             Words::allocate(module.layout().size_bytes())
         };
@@ -530,7 +531,7 @@ impl StoreInner {
         let (info, layout, words) = (data.module.info(), data.module.layout(), &data.words);
         // SAFETY: all offsets are the layout's, for words of these types; nothing runs under this anchor yet.
         unsafe {
-            words.at::<VmContext>(0).write(VmContext {
+            VmContext::of_anchor(data.anchor()).write(VmContext {
                 store: Arc::as_ptr(&self.vm).cast_mut().cast(),
                 libcalls: self.runtime.libcalls(),
                 instance: (&raw const **data).cast_mut().cast(),
@@ -547,7 +548,8 @@ impl StoreInner {
             }
             for (n, table) in data.tables.iter().enumerate() {
                 let at = words.at::<VmTableRef>(layout.table(TableIndex::new(n)));
-                at.write(VmTableRef { def: self.tables[*table as usize].def() });
+                let table = &self.tables[*table as usize];
+                at.write(VmTableRef { base: table.base(), def: table.def() });
             }
             for (n, key) in data.imported_globals.iter().enumerate() {
                 let GlobalPlace::Pointer(offset) = layout.global(GlobalIndex::new(n)) else {

@@ -44,13 +44,13 @@ impl Site<'_> {
 }
 
 /// # Safety
-/// `vmctx` must be the anchor under which the libcall was made.
-unsafe fn run<E: Into<Stop>>(vmctx: *mut VmContext, body: impl FnOnce(Site<'_>) -> Result<u64, E>) -> LibcallReturn {
+/// `anchor` must be the one under which the libcall was made.
+unsafe fn run<E: Into<Stop>>(anchor: usize, body: impl FnOnce(Site<'_>) -> Result<u64, E>) -> LibcallReturn {
     // SAFETY: the anchor is live; `owner` was set when this store was entered, and the store is borrowed exclusively
     // by that call, which waits for us.
     let (store, instance) = unsafe {
-        let owner = (*arch::store_of_anchor(vmctx as usize)).owner.get();
-        (owner, (*(*vmctx).instance.cast::<InstanceData>()).index())
+        let owner = (*arch::store_of_anchor(anchor)).owner.get();
+        (owner, (*(*VmContext::of_anchor(anchor)).instance.cast::<InstanceData>()).index())
     };
     // SAFETY: as above.
     let site = Site { store: unsafe { &mut *store }, instance };
@@ -58,7 +58,7 @@ unsafe fn run<E: Into<Stop>>(vmctx: *mut VmContext, body: impl FnOnce(Site<'_>) 
         Ok(Ok(value)) => return LibcallReturn { value, failed: 0 },
         Ok(Err(stop)) => match stop.into() {
             // SAFETY: the body has returned, and with it the borrow that it had; the anchor is that of the exit.
-            Stop::Thrown(number) if unsafe { (*store).find_handler(vmctx as usize, number) } => {
+            Stop::Thrown(number) if unsafe { (*store).find_handler(anchor, number) } => {
                 return LibcallReturn { value: 0, failed: u64::from(status::CAUGHT) };
             }
             Stop::Thrown(number) => Unwind::Exception(number),
@@ -98,9 +98,9 @@ macro_rules! define {
         mod entry {
             use super::*;
 
-            $(pub unsafe extern "C" fn $name(vmctx: *mut VmContext, $($param: define!(@type $ty)),*) -> LibcallReturn {
+            $(pub unsafe extern "C" fn $name(anchor: usize, $($param: define!(@type $ty)),*) -> LibcallReturn {
                 // SAFETY: generated code passes its own anchor.
-                unsafe { run(vmctx, |site| body::$name(site, $($param),*)) }
+                unsafe { run(anchor, |site| body::$name(site, $($param),*)) }
             })*
         }
     };
@@ -110,14 +110,14 @@ epsilon_abi::for_each_libcall!(define);
 /// Behind the slot of a function without code: returns the address of its code.
 ///
 /// # Safety
-/// `vmctx` must be the anchor of an instance of the module that `index` is of, under which the slot was called.
-pub unsafe extern "C" fn materialise(vmctx: *mut VmContext, index: u32) -> LibcallReturn {
+/// `anchor` must be that of an instance of the module that `index` is of, under which the slot was called.
+pub unsafe extern "C" fn materialise(anchor: usize, index: u32) -> LibcallReturn {
     let body = |site: Site<'_>| -> Result<u64> {
         let module = site.instance().module.clone();
         Ok(module.materialise(DefinedFuncIndex(index), Demand::Call)? as u64)
     };
     // SAFETY: as the caller promises.
-    unsafe { run(vmctx, body) }
+    unsafe { run(anchor, body) }
 }
 
 const MINUS_ONE: u64 = u64::MAX;

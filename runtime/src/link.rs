@@ -14,7 +14,8 @@ use cranelift_codegen::settings::{self, Configurable};
 use cranelift_jit::{BranchProtection, JITBuilder, JITMemoryKind, JITMemoryProvider, JITModule};
 use cranelift_module::{FuncId, Module as _, ModuleReloc, ModuleRelocTarget, ModuleResult};
 use epsilon_abi::{
-    CompiledFunction, DefinedFuncIndex, HandlerSite, RelocKind, Relocation, SourceSite, TagIndex, TrapCode, TrapSite,
+    CompiledFunction, DefinedFuncIndex, HandlerSite, InlinedSite, RelocKind, Relocation, SourceSite, TagIndex,
+    TrapCode, TrapSite,
 };
 use std::collections::HashMap;
 use std::io;
@@ -42,6 +43,7 @@ struct Placed {
     traps: Box<[TrapSite]>,
     sources: Box<[SourceSite]>,
     handlers: Box<[HandlerSite]>,
+    inlined: Box<[InlinedSite]>,
 }
 
 struct Linker {
@@ -126,6 +128,7 @@ impl LinkedCode {
                 traps: function.traps.as_slice().into(),
                 sources: function.sources.as_slice().into(),
                 handlers: function.handlers.as_slice().into(),
+                inlined: function.inlined.as_slice().into(),
             });
         }
         let first_new = placed.len() - batch.len();
@@ -246,13 +249,14 @@ impl LinkedCode {
         })
     }
 
-    /// The offset in the module's binary of the operator that the instruction at `pc` belongs to.
-    pub fn source_at(&self, pc: usize) -> Option<u32> {
-        self.with_function(pc, |function, offset| {
+    /// The offsets in the module's binary of the operator that the instruction at `pc` belongs to, and of the inlined
+    /// calls around it, innermost first.
+    pub fn sources_at(&self, pc: usize) -> Vec<u32> {
+        let found = self.with_function(pc, |function, offset| {
             let at = function.sources.partition_point(|site| site.offset <= offset).checked_sub(1)?;
-            let wasm_offset = function.sources[at].wasm_offset;
-            (wasm_offset != SourceSite::NONE).then_some(wasm_offset)
-        })
+            Some(function.sources[at].position.offsets(&function.inlined).collect())
+        });
+        found.unwrap_or_default()
     }
 }
 

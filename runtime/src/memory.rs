@@ -3,7 +3,7 @@
 //! ```text
 //! guarded   ├─ head ─┤├─ accessible ─┤├─ rest of 4 GiB, no access ─┤├─ guard, no access ─┤
 //!           64 KiB    ↑ base
-//!           no access, or the instance's VmContext where memory 0 lies at the anchor
+//!           no access, or the instance's words where memory 0 lies at the anchor
 //! checked   ├─ capacity, accessible up to the size ─┤   moves when it outgrows the capacity
 //! ```
 
@@ -12,7 +12,7 @@ use crate::image::MemoryImage;
 use crate::shared::{SharedMemory, StoreMemory};
 use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
 use crate::sys::mapping::{self, page_size, round_to_pages};
-use epsilon_abi::plan::ANCHOR_TO_MEMORY_BYTES;
+use epsilon_abi::plan::MEMORY_HEAD_BYTES;
 use epsilon_abi::vm::VmMemory;
 use epsilon_abi::{MemoryPlan, MemoryStyle, MemoryType};
 use region::{Allocation, Protection};
@@ -20,9 +20,6 @@ use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-
-/// Bytes below a memory's base.
-const HEAD_BYTES: usize = ANCHOR_TO_MEMORY_BYTES as usize;
 
 /// A memory that may move is given room to grow by this factor.
 const GROWTH_FACTOR: usize = 2;
@@ -56,11 +53,11 @@ impl MemoryData {
         let guarded = plan.is_guarded(&ty);
         let (capacity_bytes, total_bytes) = match plan.style {
             MemoryStyle::Guarded { guard_bytes } if guarded => {
-                (1 << 32, HEAD_BYTES + (1usize << 32) + round_to_pages(guard_bytes as usize))
+                (1 << 32, MEMORY_HEAD_BYTES + (1usize << 32) + round_to_pages(guard_bytes as usize))
             }
             _ => {
                 let capacity = round_to_pages(initial_capacity(&ty, len_bytes).max(1));
-                (capacity, HEAD_BYTES + capacity)
+                (capacity, MEMORY_HEAD_BYTES + capacity)
             }
         };
         let reservation = reserve(total_bytes)?;
@@ -133,15 +130,16 @@ impl MemoryData {
     }
 
     /// Makes the whole pages below the base, where an anchored instance keeps its words, accessible; returns the
-    /// anchor's address.
+    /// anchor's address, which is the base.
     pub fn make_head(&mut self, len_bytes: usize) -> Result<*mut u8> {
-        assert!(len_bytes <= HEAD_BYTES, "MemoryPlan allows only instances whose words fit");
+        assert!(len_bytes <= MEMORY_HEAD_BYTES, "MemoryPlan allows only instances whose words fit");
+        let len_bytes = round_to_pages(len_bytes);
         // SAFETY: the head belongs to this memory's reservation, and nothing refers into it yet.
         unsafe {
-            let anchor = self.base().sub(HEAD_BYTES);
-            region::protect(anchor, round_to_pages(len_bytes), Protection::READ_WRITE).map_err(reservation_error)?;
-            Ok(anchor)
+            let head = self.base().sub(len_bytes);
+            region::protect(head, len_bytes, Protection::READ_WRITE).map_err(reservation_error)?;
         }
+        Ok(self.base())
     }
 
     /// The size in bytes that growing by `delta_pages` would give; `None` beyond the type's maximum.
@@ -214,7 +212,7 @@ impl MemoryData {
         assert!(!self.guarded && !self.ty.shared, "MemoryPlan promised that this memory's base is constant");
         let limit = self.max_bytes().unwrap_or(usize::MAX).max(len_bytes);
         let capacity = round_to_pages(len_bytes.saturating_mul(GROWTH_FACTOR).min(limit));
-        let reservation = reserve(HEAD_BYTES + capacity)?;
+        let reservation = reserve(MEMORY_HEAD_BYTES + capacity)?;
         let (from, accessible) = (self.base(), self.accessible_bytes);
         let old = std::mem::replace(&mut self.reservation, reservation);
         // SAFETY: the words live as long as the memory; a memory that moves is not shared, and its store is borrowed.
@@ -262,7 +260,7 @@ fn reserve(total_bytes: usize) -> Result<Allocation> {
 
 fn base_of(reservation: &Allocation) -> *mut u8 {
     // SAFETY: every reservation is longer than its head.
-    unsafe { reservation.as_ptr::<u8>().cast_mut().add(HEAD_BYTES) }
+    unsafe { reservation.as_ptr::<u8>().cast_mut().add(MEMORY_HEAD_BYTES) }
 }
 
 fn too_large(ty: &MemoryType) -> Error {

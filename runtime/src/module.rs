@@ -8,8 +8,8 @@ use crate::signature::Signatures;
 use crate::sys::arch;
 use crate::sys::mapping::{Mapping, round_to_pages};
 use epsilon_abi::{
-    Arch, CallLayout, CompiledFunction, CompositeType, DefinedFuncIndex, EntityIndex, FuncIndex, FuncType, Libcall,
-    MemoryIndex, MemoryPlan, ModuleInfo, TypeIndex, VmLayout,
+    Arch, CallLayout, CompiledFunction, CompositeType, DefinedFuncIndex, EntityIndex, FuncIndex, FuncType, MemoryIndex,
+    MemoryPlan, ModuleInfo, TypeIndex, VmLayout,
 };
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Condvar, Mutex};
@@ -25,11 +25,16 @@ pub struct RuntimeSettings {
     pub backtraces: bool,
 }
 
+/// What machine code calls: libcalls, then the routines that move bytes.
+fn libcall_table() -> Box<[usize]> {
+    arch::libcall_entries().into_iter().chain(arch::bulk_routines()).collect()
+}
+
 /// The runtime's part of an engine.
 pub struct Runtime {
     settings: RuntimeSettings,
     signatures: Signatures,
-    libcalls: Box<[usize; Libcall::ALL.len()]>,
+    libcalls: Box<[usize]>,
 }
 
 impl Runtime {
@@ -42,7 +47,7 @@ impl Runtime {
     /// With these settings.
     pub fn new(mut settings: RuntimeSettings) -> Self {
         settings.max_wasm_stack_bytes = round_to_pages(settings.max_wasm_stack_bytes.min(crate::stack::MAX_BYTES));
-        Self { settings, signatures: Signatures::default(), libcalls: Box::new(arch::libcall_entries()) }
+        Self { settings, signatures: Signatures::default(), libcalls: libcall_table() }
     }
 
     /// Whether this process can reserve the address space that guarded memories take: a few of them at least.

@@ -236,7 +236,7 @@ impl StoreInner {
 
     /// The anchor for host functions that are called from the host.
     pub(crate) fn host_anchor(&self) -> usize {
-        &raw const *self.host_anchor as usize
+        VmContext::anchor(&raw const *self.host_anchor)
     }
 
     /// The limiter, if the embedder set one.

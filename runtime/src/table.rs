@@ -77,6 +77,11 @@ impl TableData {
         (&raw const *self.def).cast_mut()
     }
 
+    /// Address of element 0.
+    pub fn base(&self) -> *mut u8 {
+        self.def.base
+    }
+
     /// Size in elements.
     pub fn len(&self) -> usize {
         match &self.elements {
@@ -118,6 +123,7 @@ impl TableData {
     }
 
     /// Back to so many null elements.
+    /// A table that never grew stays where it is: its elements keep their allocation.
     pub fn reset(&mut self, len: usize) {
         match &mut self.elements {
             Elements::Functions(rows) => {

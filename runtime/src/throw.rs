@@ -76,7 +76,7 @@ impl StoreInner {
 
     /// The first clause at a return address that catches exceptions with a tag.
     fn handler(&self, anchor: usize, pc: usize, tag: u32) -> Option<(usize, HandlerSite)> {
-        let vmctx = anchor as *const VmContext;
+        let vmctx = VmContext::of_anchor(anchor);
         // SAFETY: the walk has tracked the anchor of the frame, whose instance lives as long as its store.
         let instance = unsafe { (*vmctx).instance.cast::<InstanceData>().as_ref()? };
         instance.module.code().handler_at(pc, |wanted| instance.tags[wanted.index()] == tag)

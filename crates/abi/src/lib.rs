@@ -9,7 +9,7 @@
 //! | [`types`] | value, reference, function, table, memory and global types |
 //! | [`module`] | [`ModuleInfo`]: all of a validated module but its code |
 //! | [`vm`] | the `repr(C)` words that machine code reads |
-//! | [`layout`] | where a module's own words lie behind [`vm::VmContext`] |
+//! | [`layout`] | where a module's own words lie below [`vm::VmContext`] |
 //! | [`call`] | where arguments and results travel: the `Tail` convention, per architecture |
 //! | [`plan`] | [`MemoryPlan`]: what is reserved, what is guarded, which checks may be dropped |
 //! | [`trap`] | the one list of trap codes |
@@ -29,10 +29,10 @@ pub mod types;
 pub mod vm;
 
 pub use call::{Arch, CallLayout, Slot};
-pub use compiled::{CompiledFunction, HandlerSite, RelocKind, Relocation, SourceSite, TrapSite};
+pub use compiled::{CompiledFunction, HandlerSite, InlinedSite, Position, RelocKind, Relocation, SourceSite, TrapSite};
 pub use index::*;
 pub use layout::VmLayout;
-pub use libcall::Libcall;
+pub use libcall::{BulkRoutine, Libcall};
 pub use module::*;
 pub use plan::{MemoryAccess, MemoryPlan, MemoryStyle};
 pub use trap::TrapCode;

@@ -1,6 +1,27 @@
 //! The one list of runtime calls. Code reaches them through [`crate::vm::VmContext::libcalls`] under the `Tail`
-//! convention, with the anchor's `VmContext` as the first argument; they run on the host's stack.
+//! convention, with the anchor as the first argument; they run on the host's stack.
 //! A libcall that fails does not return to the code that called it: the runtime lands the trap.
+
+/// Fixed code that moves bytes of linear memory without leaving the wasm stack. Its addresses stand behind those of the
+/// libcalls. The caller has checked the bounds.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(u8)]
+pub enum BulkRoutine {
+    /// Copies: address of the target, address of the source, length. The ranges may overlap.
+    Copy,
+    /// Fills: address, value of each byte in the low eight bits, length.
+    Fill,
+}
+
+impl BulkRoutine {
+    /// How many there are.
+    pub const COUNT: usize = 2;
+
+    /// The place of its address in the table that [`crate::vm::VmContext::libcalls`] points to.
+    pub const fn slot(self) -> usize {
+        Libcall::ALL.len() + self as usize
+    }
+}
 
 /// The type of a libcall's parameter or result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -94,6 +94,20 @@ impl ModuleInfo {
         FuncIndex::new(self.imported_functions + defined.index())
     }
 
+    /// The function whose body holds an offset of the module's binary.
+    pub fn function_at(&self, wasm_offset: u32) -> Option<FuncIndex> {
+        let offset = wasm_offset as usize;
+        let at = self.bodies.partition_point(|body| body.end <= offset);
+        self.bodies.get(at)?.contains(&offset).then(|| self.func_index(DefinedFuncIndex::new(at)))
+    }
+
+    /// Whether a table always has its least size, and so lies at one address: code may rely on both. Only tables that the
+    /// module defines: an imported one may be put back to a smaller size by the instance that it belongs to.
+    pub fn table_is_fixed(&self, table: TableIndex) -> bool {
+        let limits = self.tables[table.index()].limits;
+        table.index() >= self.imported_tables && limits.max == Some(limits.min)
+    }
+
     /// Number of functions that the module defines.
     pub fn defined_functions(&self) -> usize {
         self.functions.len() - self.imported_functions

@@ -3,15 +3,15 @@
 
 use crate::{MemoryIndex, MemoryType, ModuleInfo, VmLayout};
 
-/// Distance from an instance's anchor to byte 0 of its memory 0, where [`MemoryPlan::memory_at_anchor`] holds.
-pub const ANCHOR_TO_MEMORY_BYTES: u64 = 64 << 10;
+/// What is reserved below byte 0 of every memory: room for the words of an instance whose anchor is that byte.
+pub const MEMORY_HEAD_BYTES: usize = 64 << 10;
 
 /// How linear memories are laid out, and what follows for generated code.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct MemoryPlan {
     /// The style of ordinary 32-bit memories. All others (64-bit, custom page sizes) are `Checked` and may move.
     pub style: MemoryStyle,
-    /// Whether memory 0 lies at a fixed distance from its instance's anchor where that is possible.
+    /// Whether memory 0 lies at its instance's anchor where that is possible.
     pub anchored: bool,
 }
 
@@ -66,12 +66,12 @@ impl MemoryPlan {
         }
     }
 
-    /// Whether a module's memory 0 lies at [`ANCHOR_TO_MEMORY_BYTES`] above its anchor.
+    /// Whether the anchor of a module's instance is byte 0 of its memory 0.
     pub fn memory_at_anchor(&self, info: &ModuleInfo, layout: &VmLayout) -> bool {
         self.anchored
             && info.imported_memories == 0
             && info.memories.first().is_some_and(|ty| self.is_guarded(ty) && !ty.shared)
-            && layout.size_bytes() as u64 <= ANCHOR_TO_MEMORY_BYTES
+            && layout.size_bytes() <= MEMORY_HEAD_BYTES
     }
 
     /// Whether `memory` is the one that lies at the anchor.

@@ -2,19 +2,23 @@
 //! structs; no second list exists. No cargo feature changes any of them.
 //!
 //! ```text
-//! pinned register ──► VmContext ─┬─ header (this struct)
-//!                                └─ the module's own words, at offsets given by VmLayout:
-//!                                   signature ids │ imported functions │ memories │ tables │ globals
+//! the module's own words, at offsets given by VmLayout:
+//!    signature ids │ imported globals │ imported functions │ tables │ memories │ globals ─┐
+//!                                                            header (VmContext) ──────────┤
+//! pinned register, the anchor ──► ────────────────────────────────────────────────────────┘
+//!                                 memory 0, where it lies at the anchor
 //! ```
+//!
+//! All words lie below the anchor, so that a memory can begin there.
 
-/// The head of an instance's words. The pinned register (`r15` on x86_64, `x21` on aarch64) holds its address while
-/// code of the instance runs: that is the instance's *anchor*.
-#[repr(C)]
+/// The head of an instance's words, which ends where the pinned register (`r15` on x86_64, `x21` on aarch64) points
+/// while code of the instance runs: that is the instance's *anchor*.
+#[repr(C, align(16))]
 #[derive(Debug)]
 pub struct VmContext {
     /// The runtime's words of the store that the instance lives in.
     pub store: *mut u8,
-    /// Addresses of the runtime calls, indexed by [`crate::Libcall`].
+    /// Addresses of the runtime calls, indexed by [`crate::Libcall`], and behind them of [`crate::BulkRoutine`]s.
     pub libcalls: *const usize,
     /// The runtime's own record of the instance.
     pub instance: *mut u8,
@@ -22,6 +26,23 @@ pub struct VmContext {
     pub materialise: usize,
     /// [`VM_MAGIC`], so that a wrong anchor is seen in a debugger and by assertions.
     pub magic: u64,
+}
+
+impl VmContext {
+    /// The `VmContext` that an anchor is the end of.
+    pub const fn of_anchor(anchor: usize) -> *mut Self {
+        (anchor - size_of::<Self>()) as *mut Self
+    }
+
+    /// The anchor of a `VmContext`.
+    pub fn anchor(this: *const Self) -> usize {
+        this as usize + size_of::<Self>()
+    }
+
+    /// The offset of a field from the anchor, from its offset in the struct.
+    pub const fn from_anchor(field_offset: usize) -> i32 {
+        field_offset as i32 - size_of::<Self>() as i32
+    }
 }
 
 /// What [`VmContext::magic`] holds.
@@ -61,6 +82,8 @@ pub struct VmTable {
 #[repr(C)]
 #[derive(Debug)]
 pub struct VmTableRef {
+    /// Copy of [`VmTable::base`]; valid to read only where [`crate::ModuleInfo::table_is_fixed`] says so.
+    pub base: *mut u8,
     /// The table itself.
     pub def: *mut VmTable,
 }

@@ -143,6 +143,7 @@ const OPTIMIZE: &[Row] = &[
         "Values that a function is compiled to beyond which it is not optimised; 524288 by default",
         |l| &mut l.max_optimised_values,
     ),
+    feature("inlining", "Small functions are compiled where they are called; on by default", Config::compiler_inlining),
     row("memory", "auto|guarded|checked", "How linear memories are protected; auto by default", |o, v| {
         o.config.memory_strategy(match v {
             "auto" => MemoryStrategy::Auto,

@@ -13,7 +13,8 @@ use cranelift_codegen::{
     CompiledCode, Context, FinalizedMachExceptionHandler, FinalizedMachReloc, FinalizedRelocTarget,
 };
 use epsilon_abi::{
-    CompiledFunction, DefinedFuncIndex, FuncIndex, HandlerSite, RelocKind, Relocation, SourceSite, TagIndex, TrapSite,
+    CompiledFunction, DefinedFuncIndex, FuncIndex, HandlerSite, InlinedSite, Position, RelocKind, Relocation,
+    SourceSite, TagIndex, TrapSite,
 };
 
 /// How hard the code generator is to try.
@@ -31,6 +32,7 @@ pub(crate) fn generate(
     effort: Effort,
     func: FuncIndex,
     context: &mut Context,
+    inlined: &[InlinedSite],
 ) -> Result<CompiledFunction, CompileError> {
     let target = match effort {
         Effort::Least => isa.quick(),
@@ -41,7 +43,7 @@ pub(crate) fn generate(
         return Err(codegen_error(func, format!("{:?}", error.inner)));
     }
     let code = context.compiled_code().expect("compilation has succeeded");
-    collect(isa, func, code, &context.func)
+    collect(isa, func, code, &context.func, inlined)
 }
 
 /// Generates code for the function in `context`, as text.
@@ -50,9 +52,10 @@ pub(crate) fn disassemble(
     effort: Effort,
     func: FuncIndex,
     context: &mut Context,
+    inlined: &[InlinedSite],
 ) -> Result<String, CompileError> {
     context.set_disasm(true);
-    let generated = generate(isa, effort, func, context);
+    let generated = generate(isa, effort, func, context, inlined);
     context.set_disasm(false);
     generated?;
     Ok(context.compiled_code().and_then(|code| code.vcode.clone()).unwrap_or_default())
@@ -94,6 +97,7 @@ fn collect(
     func: FuncIndex,
     code: &CompiledCode,
     ir: &ir::Function,
+    inlined: &[InlinedSite],
 ) -> Result<CompiledFunction, CompileError> {
     let buffer = &code.buffer;
     let relocations: Result<Vec<_>, _> = buffer.relocs().iter().map(|reloc| relocation(func, reloc, ir)).collect();
@@ -107,13 +111,16 @@ fn collect(
         .collect();
     let mut traps = traps?;
     traps.sort_by_key(|site| site.offset);
+    let mut sources = sources(buffer.get_srclocs_sorted());
+    let inlined = keep_named(&mut sources, inlined);
     Ok(CompiledFunction {
         code: buffer.data().to_vec(),
         align_bytes: buffer.alignment.max(isa.target().function_alignment().minimum),
         relocations: relocations?,
         traps,
-        sources: sources(buffer.get_srclocs_sorted()),
+        sources,
         handlers: handlers(func, code)?,
+        inlined,
     })
 }
 
@@ -158,18 +165,44 @@ fn relocation(func: FuncIndex, reloc: &FinalizedMachReloc, ir: &ir::Function) ->
 /// Ranges with positions to sites that hold until the next one.
 fn sources(ranges: &[cranelift_codegen::MachSrcLoc<cranelift_codegen::Final>]) -> Vec<SourceSite> {
     let mut sites: Vec<SourceSite> = Vec::with_capacity(ranges.len() + 1);
-    let mut add = |offset, wasm_offset| match sites.last_mut() {
-        Some(last) if last.offset == offset => last.wasm_offset = wasm_offset,
-        Some(last) if last.wasm_offset == wasm_offset => {}
-        _ => sites.push(SourceSite { offset, wasm_offset }),
+    let mut add = |offset, position| match sites.last_mut() {
+        Some(last) if last.offset == offset => last.position = position,
+        Some(last) if last.position == position => {}
+        _ => sites.push(SourceSite { offset, position }),
     };
     for range in ranges {
-        let wasm_offset = if range.loc.is_default() { SourceSite::NONE } else { range.loc.bits() };
-        add(range.start, wasm_offset);
+        add(range.start, Position(if range.loc.is_default() { Position::NONE.0 } else { range.loc.bits() }));
         // The next range overwrites this if it begins where this one ends.
-        add(range.end, SourceSite::NONE);
+        add(range.end, Position::NONE);
     }
     sites
+}
+
+/// Leaves those inlined operators that instructions come from, and the calls that lead to them; numbers them anew.
+fn keep_named(sources: &mut [SourceSite], inlined: &[InlinedSite]) -> Vec<InlinedSite> {
+    let mut named = vec![false; inlined.len()];
+    for site in sources.iter() {
+        let mut position = site.position;
+        while let Some(number) = position.inlined_site().filter(|number| !named[*number]) {
+            named[number] = true;
+            position = inlined[number].call;
+        }
+    }
+    let mut kept: Vec<InlinedSite> = Vec::new();
+    let mut numbers = vec![0; inlined.len()];
+    let renumber = |position: Position, numbers: &[usize]| match position.inlined_site() {
+        Some(number) => Position::inlined(numbers[number]),
+        None => position,
+    };
+    for (number, site) in inlined.iter().enumerate().filter(|(number, _)| named[*number]) {
+        numbers[number] = kept.len();
+        // A call comes before what was inlined for it, so that its number is known.
+        kept.push(InlinedSite { call: renumber(site.call, &numbers), ..*site });
+    }
+    for site in sources {
+        site.position = renumber(site.position, &numbers);
+    }
+    kept
 }
 
 #[cold]

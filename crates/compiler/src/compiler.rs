@@ -11,7 +11,7 @@ use crate::translate::{self, Env, FunctionSource, LocalsIn, RelaxedSimd, Size};
 use crate::watch::{Unwatched, Watch, go_on};
 use cranelift_codegen::Context;
 use cranelift_frontend::FunctionBuilderContext;
-use epsilon_abi::{CompiledFunction, DefinedFuncIndex};
+use epsilon_abi::{CompiledFunction, DefinedFuncIndex, InlinedSite, Position};
 use wasmparser::FuncValidatorAllocations;
 
 /// Below this many bytes of bodies, validation is not worth a second thread.
@@ -31,12 +31,19 @@ pub struct Compiler {
 pub struct Scratch {
     context: Context,
     builder: FunctionBuilderContext,
+    /// Operators of other functions in the function that was translated last.
+    inlined: Vec<InlinedSite>,
     validator: FuncValidatorAllocations,
 }
 
 impl Default for Scratch {
     fn default() -> Self {
-        Self { context: Context::new(), builder: FunctionBuilderContext::new(), validator: Default::default() }
+        Self {
+            context: Context::new(),
+            builder: FunctionBuilderContext::new(),
+            inlined: Vec::new(),
+            validator: Default::default(),
+        }
     }
 }
 
@@ -78,6 +85,7 @@ impl Compiler {
             features,
             deterministic_relaxed_simd,
             branch_hints,
+            inlining,
             verify_ir,
             // Of the limits, only these decide what code is made.
             limits: CompileLimits { max_optimised_bytes, max_optimised_values, .. },
@@ -92,13 +100,9 @@ impl Compiler {
             ("processor", present.join(" ")),
             ("memory plan", format!("{plan:?}")),
             ("features", format!("{:#x}, deterministic {deterministic_relaxed_simd}", features.bits())),
-            (
-                "settings",
-                format!(
-                    "{opt_level:?} to {max_optimised_bytes} and {max_optimised_values}, hints {branch_hints}, verify {verify_ir}, {}",
-                    flags.join(" ")
-                ),
-            ),
+            ("passes", format!("{opt_level:?}, hints {branch_hints}, inlining {inlining}, verify {verify_ir}")),
+            ("limits", format!("optimised to {max_optimised_bytes} bytes, {max_optimised_values} values")),
+            ("settings", flags.join(" ")),
         ]
     }
 
@@ -159,7 +163,7 @@ impl Compiler {
     ) -> Result<CompiledFunction, CompileError> {
         self.translate(module, wasm, index, scratch)?;
         let effort = self.effort(module, index, &scratch.context);
-        codegen::generate(&self.isa, effort, module.info.func_index(index), &mut scratch.context)
+        codegen::generate(&self.isa, effort, module.info.func_index(index), &mut scratch.context, &scratch.inlined)
     }
 
     /// How hard to try for a function that has been translated.
@@ -225,7 +229,7 @@ impl Compiler {
         let mut scratch = Scratch::default();
         self.translate(module, wasm, index, &mut scratch)?;
         let effort = self.effort(module, index, &scratch.context);
-        codegen::disassemble(&self.isa, effort, module.info.func_index(index), &mut scratch.context)
+        codegen::disassemble(&self.isa, effort, module.info.func_index(index), &mut scratch.context, &scratch.inlined)
     }
 
     /// Validates a function and translates it to CLIF, into the scratch's context.
@@ -256,17 +260,22 @@ impl Compiler {
         let mut validator = module.validator(func, std::mem::take(&mut scratch.validator));
         let reader = module.body(wasm, module.info.bodies[index.index()].clone());
         let env = Env {
+            module,
+            wasm,
             info: &module.info,
             layout: &module.layout,
             plan: &self.settings.plan,
             relaxed_simd: self.relaxed_simd,
             hints: module.hints.of(func),
             limits: &self.settings.limits,
+            inlining: self.settings.inlining && wasm.len() < Position::FIRST_INLINED as usize,
         };
         let source = FunctionSource { index, reader, validator: &mut validator };
         let config = self.isa.target().frontend_config();
         let ir = &mut scratch.context.func;
-        let translated = translate::translate(env, source, locals, ir, &mut scratch.builder, config);
+        scratch.inlined.clear();
+        let inlined = &mut scratch.inlined;
+        let translated = translate::translate(env, source, locals, ir, &mut scratch.builder, config, inlined);
         if let Ok(Size::Fits) = translated {
             scratch.validator = validator.into_allocations();
         } else {

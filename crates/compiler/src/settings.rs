@@ -20,6 +20,8 @@ pub struct Settings {
     pub deterministic_relaxed_simd: bool,
     /// Whether the section `metadata.code.branch_hint` decides which blocks are cold.
     pub branch_hints: bool,
+    /// Whether calls of small functions are replaced by their bodies.
+    pub inlining: bool,
     /// Whether the code generator checks its input: for tests, at a third of the speed.
     pub verify_ir: bool,
     /// What compiling may take.
@@ -36,6 +38,7 @@ impl Default for Settings {
             features: WasmFeatures::WASM2,
             deterministic_relaxed_simd: false,
             branch_hints: true,
+            inlining: true,
             verify_ir: false,
             limits: CompileLimits::default(),
         }

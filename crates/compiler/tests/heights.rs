@@ -2,7 +2,8 @@
 //! lies beside it in `*.clif` and `*.x86_64.vcode`; `EPSILON_BLESS=1` writes what is found there. Lines of the form
 //! `;; invoke f 1 2 => 3` name the third height, the result: they are for whoever can run code.
 //!
-//! A line `;; plan: checked` (or `guarded`, the default, or `anchored`) at the top chooses the memory plan.
+//! A line `;; plan: checked` (or `guarded`, the default, or `anchored`) at the top chooses the memory plan, and a line
+//! `;; inlining` lets small functions be compiled where they are called.
 
 use epsilon_abi::{DefinedFuncIndex, MemoryPlan};
 use epsilon_compiler::{Compiler, OptLevel, Settings, Target, WasmFeatures};
@@ -51,7 +52,8 @@ fn settings(plan: MemoryPlan, triple: &str) -> Settings {
 fn look(wat: &Path) -> Result<(String, String), AnyError> {
     let text = fs::read_to_string(wat)?;
     let wasm = wat::parse_str(&text)?;
-    let compiler = Compiler::new(settings(plan(&text), "x86_64-unknown-linux-gnu"))?;
+    let inlining = text.lines().any(|line| line == ";; inlining");
+    let compiler = Compiler::new(Settings { inlining, ..settings(plan(&text), "x86_64-unknown-linux-gnu") })?;
     let module = compiler.parse(&wasm)?;
     let (mut clif, mut code) = (String::new(), String::new());
     for at in 0..module.info.defined_functions() {

@@ -4,23 +4,26 @@
 //! |---|---|
 //! | 4 | code length *c* |
 //! | 4 | alignment |
-//! | 4, 4, 4, 4 | numbers of relocations *r*, trap sites *t*, source sites *s*, handler sites *h* |
+//! | 4, 4, 4, 4, 4 | numbers of relocations *r*, trap sites *t*, source sites *s*, handler sites *h*, inlined sites *i* |
 //! | *c* | machine code |
 //! | 17 × *r* | offset (4), kind (1), target (4), addend (8) |
 //! | 5 × *t* | offset (4), code (1) |
-//! | 8 × *s* | offset (4), offset in the module's binary (4) |
+//! | 8 × *s* | offset (4), position (4) |
 //! | 16 × *h* | offset of the return address (4), frame size (4), tag plus one, 0 for all (4), offset of the handler (4) |
+//! | 8 × *i* | offset in the module's binary (4), position of the call (4) |
 //!
 //! All numbers are little-endian.
 
 use epsilon_abi::{
-    CompiledFunction, DefinedFuncIndex, HandlerSite, RelocKind, Relocation, SourceSite, TagIndex, TrapCode, TrapSite,
+    CompiledFunction, DefinedFuncIndex, HandlerSite, InlinedSite, Position, RelocKind, Relocation, SourceSite,
+    TagIndex, TrapCode, TrapSite,
 };
 
 const RELOCATION_BYTES: usize = 17;
 const TRAP_BYTES: usize = 5;
 const SOURCE_BYTES: usize = 8;
 const HANDLER_BYTES: usize = 16;
+const INLINED_BYTES: usize = 8;
 
 /// The bytes of a function.
 pub fn encode(function: &CompiledFunction) -> Vec<u8> {
@@ -31,9 +34,11 @@ pub fn encode(function: &CompiledFunction) -> Vec<u8> {
         function.traps.len(),
         function.sources.len(),
         function.handlers.len(),
+        function.inlined.len(),
     ];
     let tables = counts[2] * RELOCATION_BYTES + counts[3] * TRAP_BYTES + counts[4] * SOURCE_BYTES;
-    let mut bytes = Vec::with_capacity(24 + counts[0] + tables + counts[5] * HANDLER_BYTES);
+    let tables = tables + counts[5] * HANDLER_BYTES + counts[6] * INLINED_BYTES;
+    let mut bytes = Vec::with_capacity(28 + counts[0] + tables);
     for count in counts {
         bytes.extend_from_slice(&(count as u32).to_le_bytes());
     }
@@ -50,13 +55,17 @@ pub fn encode(function: &CompiledFunction) -> Vec<u8> {
     }
     for source in &function.sources {
         bytes.extend_from_slice(&source.offset.to_le_bytes());
-        bytes.extend_from_slice(&source.wasm_offset.to_le_bytes());
+        bytes.extend_from_slice(&source.position.0.to_le_bytes());
     }
     for handler in &function.handlers {
         let tag = handler.tag.map_or(0, |tag| tag.0 + 1);
         for number in [handler.return_offset, handler.frame_bytes, tag, handler.handler_offset] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
+    }
+    for site in &function.inlined {
+        bytes.extend_from_slice(&site.wasm_offset.to_le_bytes());
+        bytes.extend_from_slice(&site.call.0.to_le_bytes());
     }
     bytes
 }
@@ -67,7 +76,7 @@ pub fn decode(bytes: &[u8], function_count: usize) -> Option<CompiledFunction> {
     let code_len = reader.u32()? as usize;
     let align_bytes = reader.u32()?;
     let (relocations, traps, sources) = (reader.u32()? as usize, reader.u32()? as usize, reader.u32()? as usize);
-    let handlers = reader.u32()? as usize;
+    let (handlers, inlined) = (reader.u32()? as usize, reader.u32()? as usize);
     if !align_bytes.is_power_of_two() || align_bytes > 4096 {
         return None;
     }
@@ -84,15 +93,18 @@ pub fn decode(bytes: &[u8], function_count: usize) -> Option<CompiledFunction> {
     })?;
     let traps = reader
         .array(traps, TRAP_BYTES, |mut r| Some(TrapSite { offset: r.u32()?, code: TrapCode::from_u8(r.u8()?)? }))?;
-    let sources =
-        reader.array(sources, SOURCE_BYTES, |mut r| Some(SourceSite { offset: r.u32()?, wasm_offset: r.u32()? }))?;
+    let sources = reader
+        .array(sources, SOURCE_BYTES, |mut r| Some(SourceSite { offset: r.u32()?, position: Position(r.u32()?) }))?;
     let handlers = reader.array(handlers, HANDLER_BYTES, |mut r| {
         let (return_offset, frame_bytes) = (r.u32()?, r.u32()?);
         let (tag, handler_offset) = (r.u32()?.checked_sub(1).map(TagIndex), r.u32()?);
         let inside = (return_offset as usize) <= code_len && (handler_offset as usize) < code_len;
         inside.then_some(HandlerSite { return_offset, frame_bytes, tag, handler_offset })
     })?;
-    reader.0.is_empty().then_some(CompiledFunction { code, align_bytes, relocations, traps, sources, handlers })
+    let inlined = reader
+        .array(inlined, INLINED_BYTES, |mut r| Some(InlinedSite { wasm_offset: r.u32()?, call: Position(r.u32()?) }))?;
+    let function = CompiledFunction { code, align_bytes, relocations, traps, sources, handlers, inlined };
+    reader.0.is_empty().then_some(function)
 }
 
 fn reloc_kind(number: u8) -> Option<RelocKind> {
@@ -162,11 +174,12 @@ mod tests {
                 addend: -4,
             }],
             traps: vec![TrapSite { offset: 3, code: TrapCode::Unreachable }],
-            sources: vec![SourceSite { offset: 0, wasm_offset: 77 }],
+            sources: vec![SourceSite { offset: 0, position: Position(77) }],
             handlers: vec![
                 HandlerSite { return_offset: 5, frame_bytes: 32, tag: Some(TagIndex(0)), handler_offset: 7 },
                 HandlerSite { return_offset: 5, frame_bytes: 32, tag: None, handler_offset: 6 },
             ],
+            inlined: vec![InlinedSite { wasm_offset: 99, call: Position(77) }],
         }
     }
 

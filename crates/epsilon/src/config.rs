@@ -58,6 +58,7 @@ pub struct Config {
     pub(crate) verify_ir: bool,
     pub(crate) relaxed_simd_deterministic: bool,
     pub(crate) branch_hinting: bool,
+    pub(crate) inlining: bool,
     pub(crate) compilation: Compilation,
     /// Another machine: its triple, and features of its processor.
     pub(crate) target: Option<(String, Vec<String>)>,
@@ -155,6 +156,7 @@ impl Config {
             verify_ir: false,
             relaxed_simd_deterministic: false,
             branch_hinting: true,
+            inlining: true,
             compilation: Compilation::Lazy,
             target: None,
             compile_limits: CompileLimits::default(),
@@ -252,6 +254,12 @@ impl Config {
         self
     }
 
+    /// Whether calls of small functions are replaced by their bodies. On by default; backtraces stay what they are.
+    pub fn compiler_inlining(&mut self, enable: bool) -> &mut Self {
+        self.inlining = enable;
+        self
+    }
+
     pub(crate) fn compiler_settings(&self, plan: epsilon_abi::MemoryPlan) -> Settings {
         Settings {
             plan,
@@ -268,6 +276,7 @@ impl Config {
             features: self.features,
             deterministic_relaxed_simd: self.relaxed_simd_deterministic,
             branch_hints: self.branch_hinting,
+            inlining: self.inlining,
             verify_ir: self.verify_ir,
             limits: self.compile_limits,
         }

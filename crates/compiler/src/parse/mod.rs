@@ -1,5 +1,6 @@
 //! wasmparser's payloads to [`ModuleInfo`]. Everything is validated here but the function bodies.
 
+mod bodies;
 mod const_expr;
 mod hints;
 mod names;
@@ -19,6 +20,7 @@ use wasmparser::{
     KnownCustom, Parser, Payload, TableInit, TypeRef, ValidPayload, Validator, ValidatorResources, WasmFeatures,
 };
 
+pub(crate) use bodies::BodyKind;
 pub(crate) use hints::BranchHints;
 pub(crate) use types::{ref_repr, val_type};
 
@@ -27,10 +29,12 @@ pub(crate) use types::{ref_repr, val_type};
 pub struct ParsedModule {
     /// All of the module but its code.
     pub info: Arc<ModuleInfo>,
-    /// Where the module's words lie behind the `VmContext`.
+    /// Where the module's words lie below the anchor.
     pub layout: VmLayout,
     /// Which branches are likely to be taken, where the module says so.
     pub(crate) hints: BranchHints,
+    /// What has been found out of function bodies.
+    bodies: bodies::Bodies,
     /// What bodies are validated against; `None` if there are none.
     resources: Option<ValidatorResources>,
     features: WasmFeatures,
@@ -94,7 +98,9 @@ pub(crate) fn parse(wasm: &[u8], features: WasmFeatures, with_hints: bool) -> Re
     }
     module.note_reachability();
     let layout = VmLayout::new(&module.info);
-    Ok(ParsedModule { info: Arc::new(module.info), layout, hints: module.hints, resources: module.resources, features })
+    let bodies = bodies::Bodies::new(module.info.bodies.len());
+    let (info, hints, resources) = (Arc::new(module.info), module.hints, module.resources);
+    Ok(ParsedModule { info, layout, hints, bodies, resources, features })
 }
 
 /// Tells what is no core module from what is a broken one.

@@ -1,13 +1,13 @@
 //! The driver: locals, then operator by operator, each one validated before it is translated.
 
 use super::variable::LocalsIn;
-use super::{Env, FuncTranslator, Translated, clif_signature, clif_type, defined_name};
+use super::{Env, FuncTranslator, Translated, clif_signature, clif_type, control, defined_name};
 use crate::error::CompileError;
 use crate::parse::val_type;
 use cranelift_codegen::ir::{self, InstBuilder, Value, types};
 use cranelift_codegen::isa::TargetFrontendConfig;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
-use epsilon_abi::{DefinedFuncIndex, ValType};
+use epsilon_abi::{DefinedFuncIndex, InlinedSite, ValType};
 use std::collections::{BTreeSet, HashMap};
 use wasmparser::{
     BinaryReader, FrameKind, FrameStack, FuncValidator, Operator, OperatorsReader, ValidatorResources, VisitOperator,
@@ -34,7 +34,7 @@ pub(crate) enum Size {
     TooManyLocalsInValues,
 }
 
-/// Validates and translates a body into `func`.
+/// Validates and translates a body into `func`. Operators of other functions that it takes in go to `inlined`.
 pub(crate) fn translate(
     env: Env<'_>,
     source: FunctionSource<'_, '_>,
@@ -42,6 +42,7 @@ pub(crate) fn translate(
     func: &mut ir::Function,
     context: &mut FunctionBuilderContext,
     config: TargetFrontendConfig,
+    inlined: &mut Vec<InlinedSite>,
 ) -> Result<Size, CompileError> {
     let ty = env.info.func_type(env.info.func_index(source.index));
     func.signature = clif_signature(ty);
@@ -50,15 +51,17 @@ pub(crate) fn translate(
     let mut builder = FunctionBuilder::new(func, context);
     let entry = builder.create_block();
     builder.append_block_params_for_function_params(entry);
-    let mut translator = FuncTranslator::new(builder, env, entry, locals);
+    let mut translator = FuncTranslator::new(builder, env, entry, locals, source.index);
     translator.declare_params(&ty.params);
     let FunctionSource { index, mut reader, validator } = source;
     translator.budget.func = Some(env.info.func_index(index));
     translator.body_start = reader.original_position();
     translator.declare_locals(&mut reader, validator)?;
-    translator.open_body(&ty.results);
+    translator.open_body(control::FrameKind::Body, &ty.results);
+    translator.budget.body_bytes = reader.bytes_remaining() as u64;
     let size = translator.operators(reader, validator)?;
     if size == Size::Fits {
+        *inlined = std::mem::take(&mut translator.inlining.sites);
         translator.builder.finalize(config);
     }
     Ok(size)
@@ -73,7 +76,7 @@ impl FuncTranslator<'_> {
     }
 
     /// Reads the declarations of locals. Each starts as zero, or null; one constant of each type serves all.
-    fn declare_locals(
+    pub(super) fn declare_locals(
         &mut self,
         reader: &mut BinaryReader<'_>,
         validator: &mut FuncValidator<ValidatorResources>,
@@ -128,18 +131,17 @@ impl FuncTranslator<'_> {
         }
     }
 
-    fn operators(
+    pub(super) fn operators(
         &mut self,
         mut reader: BinaryReader<'_>,
         validator: &mut FuncValidator<ValidatorResources>,
     ) -> Result<Size, CompileError> {
-        self.budget.body_bytes = reader.bytes_remaining() as u64;
         while !reader.eof() {
             self.offset = reader.original_position();
-            self.builder.set_srcloc(ir::SourceLoc::new(self.offset as u32));
+            self.set_position();
             let mut both = Checked { validator: validator.visitor(self.offset), translator: self };
             reader.visit_operator(&mut both)??;
-            if let Size::TooManyLocalsInValues = self.check_size()? {
+            if self.inlining.gave_up || self.check_size()? == Size::TooManyLocalsInValues {
                 return Ok(Size::TooManyLocalsInValues);
             }
         }

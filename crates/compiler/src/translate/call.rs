@@ -30,6 +30,11 @@ enum Then {
 
 impl FuncTranslator<'_> {
     pub(super) fn call(&mut self, func: u32) -> Translated {
+        if let Some(callee) = self.env.info.defined(FuncIndex(func))
+            && self.try_inline(callee)?
+        {
+            return Ok(());
+        }
         let (callee, ty) = self.direct_callee(func);
         self.emit_call(&callee, ty, Then::GoOn)
     }

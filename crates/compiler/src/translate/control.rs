@@ -30,6 +30,8 @@ pub(super) struct Frame {
 pub(super) enum FrameKind {
     /// The function's body: branching to it returns.
     Body,
+    /// A body that stands in place of a call: branching to it goes on behind the call.
+    Inlined,
     /// A block, or an `if` behind its `else`.
     Block,
     /// A loop, with the block that branches to it go to.
@@ -105,16 +107,16 @@ impl<'a> FuncTranslator<'a> {
         block
     }
 
-    /// Opens the frame of the function's body.
-    pub(super) fn open_body(&mut self, results: &[ValType]) {
+    /// Opens the frame of a function's body.
+    pub(super) fn open_body(&mut self, kind: FrameKind, results: &[ValType]) {
         let next = self.block_with_params(results);
-        let results = results.len();
-        self.frames.push(Frame { kind: FrameKind::Body, base: 0, params: 0, results, next, branched: false });
+        let (base, results) = (self.stack.len(), results.len());
+        self.frames.push(Frame { kind, base, params: 0, results, next, branched: false });
     }
 
-    /// Whether the frame of the function's body is still open.
+    /// Whether the frame of the body that is being translated is still open.
     pub(super) fn body_is_open(&self) -> bool {
-        !self.frames.is_empty()
+        self.frames.len() > self.body_frame
     }
 
     pub(super) fn open_dead(&mut self) {
@@ -255,7 +257,7 @@ impl<'a> FuncTranslator<'a> {
     }
 
     pub(super) fn br(&mut self, depth: u32) -> Translated {
-        if depth as usize == self.frames.len() - 1 {
+        if self.frames.len() - 1 - depth as usize == self.body_frame {
             return self.return_();
         }
         let frame = self.branch_target(depth);
@@ -370,7 +372,17 @@ impl<'a> FuncTranslator<'a> {
     }
 
     pub(super) fn return_(&mut self) -> Translated {
-        let count = self.frames.first().map_or(self.stack.len(), |body| body.results);
+        let (next, count) = match self.frames.get_mut(self.body_frame) {
+            None => (None, self.stack.len()),
+            Some(body) => {
+                let is_inlined = matches!(body.kind, FrameKind::Inlined);
+                body.branched |= is_inlined;
+                (is_inlined.then_some(body.next), body.results)
+            }
+        };
+        if let Some(next) = next {
+            return self.jump_with_top(next, count);
+        }
         self.charge(count)?;
         let at = self.stack.len() - count;
         self.builder.ins().return_(&self.stack[at..]);

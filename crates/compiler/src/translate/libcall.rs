@@ -1,4 +1,4 @@
-//! Calls into the runtime: through the table behind the `VmContext`, with the `VmContext` as the first argument.
+//! Calls into the runtime: through the table that the `VmContext` points to, with the anchor as the first argument.
 
 use super::vm::{constant_word, field};
 use super::{FuncTranslator, PTR};
@@ -21,11 +21,11 @@ impl FuncTranslator<'_> {
         self.builder.inst_results(call).first().copied()
     }
 
-    /// What a libcall's call instruction takes beside its arguments: signature, address, and the `VmContext`.
+    /// What a libcall's call instruction takes beside its arguments: signature, address, and the anchor.
     pub(super) fn libcall_callee(&mut self, libcall: Libcall) -> (SigRef, Value, Value) {
         let signature = self.libcall_signature(libcall);
         let vmctx = self.vmctx();
-        let addresses = self.near_pointer(field(offset_of!(VmContext, libcalls)));
+        let addresses = self.near_pointer(VmContext::from_anchor(offset_of!(VmContext, libcalls)));
         let slot = field(libcall as usize * size_of::<usize>());
         let code = self.ins().load(PTR, constant_word(), addresses, slot);
         (signature, code, vmctx)
@@ -56,5 +56,5 @@ impl FuncTranslator<'_> {
     }
 }
 
-/// More arguments than any libcall has, with the `VmContext`.
+/// More arguments than any libcall has, with the anchor.
 const MAX_ARGS: usize = 8;

@@ -5,7 +5,6 @@ use super::{FuncTranslator, Translated};
 use crate::trap::clif_trap;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, Endianness, InstBuilder, MemFlagsData, Value, types};
-use epsilon_abi::plan::ANCHOR_TO_MEMORY_BYTES;
 use epsilon_abi::vm::VmMemory;
 use epsilon_abi::{Libcall, MemoryAccess, MemoryIndex, MemoryType, TrapCode};
 use std::mem::offset_of;
@@ -35,13 +34,8 @@ impl FuncTranslator<'_> {
 
     /// Base, index and offset, with as much of the offset as possible left to the instruction.
     fn unchecked(&mut self, memory: MemoryIndex, ty: &MemoryType, index: Value, offset: u64) -> (Value, i32) {
-        let (base, from_base) = if self.is_at_anchor(memory) {
-            (self.vmctx(), ANCHOR_TO_MEMORY_BYTES)
-        } else {
-            (self.memory_base(memory, ty), 0)
-        };
+        let base = self.memory_base(memory, ty);
         let address = self.ins().iadd(base, index);
-        let offset = offset + from_base;
         match i32::try_from(offset) {
             Ok(folded) => (address, folded),
             Err(_) => {
@@ -79,10 +73,9 @@ impl FuncTranslator<'_> {
         self.env.plan.is_at_anchor(memory, self.env.info, self.env.layout)
     }
 
-    fn memory_base(&mut self, memory: MemoryIndex, ty: &MemoryType) -> Value {
+    pub(super) fn memory_base(&mut self, memory: MemoryIndex, ty: &MemoryType) -> Value {
         if self.is_at_anchor(memory) {
-            let anchor = self.vmctx();
-            return self.ins().iadd_imm_u(anchor, ANCHOR_TO_MEMORY_BYTES.cast_signed());
+            return self.vmctx();
         }
         if self.env.plan.base_is_constant(ty) {
             return self.constant_memory_base(memory);
@@ -91,7 +84,7 @@ impl FuncTranslator<'_> {
         self.bounds_word(def, offset_of!(VmMemory, base))
     }
 
-    fn memory_len(&mut self, memory: MemoryIndex) -> Value {
+    pub(super) fn memory_len(&mut self, memory: MemoryIndex) -> Value {
         let def = self.memory_def(memory);
         self.bounds_word(def, offset_of!(VmMemory, len_bytes))
     }
@@ -158,6 +151,10 @@ impl FuncTranslator<'_> {
 
     pub(super) fn memory_fill(&mut self, memory: u32) -> Translated {
         let (dst, value, len) = self.pop3();
+        if self.moves_bytes_itself(memory) {
+            self.bulk_fill(MemoryIndex(memory), dst, value, len);
+            return Ok(());
+        }
         let args = [self.const_index(memory), self.widen(dst), value, self.widen(len)];
         self.libcall(Libcall::MemoryFill, &args);
         Ok(())
@@ -165,6 +162,10 @@ impl FuncTranslator<'_> {
 
     pub(super) fn memory_copy(&mut self, dst_memory: u32, src_memory: u32) -> Translated {
         let (dst, src, len) = self.pop3();
+        if self.moves_bytes_itself(dst_memory) && self.moves_bytes_itself(src_memory) {
+            self.bulk_copy([MemoryIndex(dst_memory), MemoryIndex(src_memory)], dst, src, len);
+            return Ok(());
+        }
         let memories = [self.const_index(dst_memory), self.const_index(src_memory)];
         let args = [memories[0], memories[1], self.widen(dst), self.widen(src), self.widen(len)];
         self.libcall(Libcall::MemoryCopy, &args);

@@ -10,10 +10,12 @@
 //! | `control` | blocks, branches and the control stack |
 //! | `exception` | `try_table`, `throw`, and the calls that may leave by an exception |
 //! | `call` | calls, direct, imported and through tables |
+//! | `inline` | calls that are replaced by the callee's body |
 //! | `libcall` | calls into the runtime |
 //! | `variable` | locals and globals |
 //! | `atomic` | atomic accesses, waiting and waking |
 //! | `memory` | loads, stores, bounds |
+//! | `bulk` | copying and filling of memory |
 //! | `table_ops` | tables |
 //! | `reference` | references |
 //! | `simd` | 128-bit vectors |
@@ -24,9 +26,11 @@
 mod atomic;
 mod body;
 mod budget;
+mod bulk;
 mod call;
 mod control;
 mod exception;
+mod inline;
 mod libcall;
 mod memory;
 mod numeric;
@@ -39,13 +43,15 @@ mod vm;
 
 use crate::error::CompileError;
 use crate::limits::CompileLimits;
+use crate::parse::ParsedModule;
 use budget::Budget;
 use control::Frame;
 use cranelift_codegen::ir::{self, BlockArg, InstBuilder, Value, types};
 use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::{FuncInstBuilder, FunctionBuilder};
 use epsilon_abi::{
-    DefinedFuncIndex, FuncIndex, FuncType, Libcall, MemoryPlan, ModuleInfo, RefRepr, TypeIndex, ValType, VmLayout,
+    DefinedFuncIndex, FuncIndex, FuncType, Libcall, MemoryPlan, ModuleInfo, Position, RefRepr, TypeIndex, ValType,
+    VmLayout,
 };
 use std::collections::HashMap;
 use variable::Locals;
@@ -63,7 +69,10 @@ const PTR: ir::Type = types::I64;
 /// What is the same for all functions of a module.
 #[derive(Clone, Copy)]
 pub(crate) struct Env<'a> {
-    /// The module.
+    /// The module, and its bytes.
+    pub module: &'a ParsedModule,
+    pub wasm: &'a [u8],
+    /// All of the module but its code.
     pub info: &'a ModuleInfo,
     /// Where its words lie.
     pub layout: &'a VmLayout,
@@ -75,6 +84,8 @@ pub(crate) struct Env<'a> {
     pub hints: &'a [(u32, bool)],
     /// What translating it may take.
     pub limits: &'a CompileLimits,
+    /// Whether calls may be replaced by their callee's body.
+    pub inlining: bool,
 }
 
 /// Translates one function body. The operand stack holds CLIF values; values of type `v128` are always `I8X16` there,
@@ -87,6 +98,8 @@ pub(crate) struct FuncTranslator<'a> {
     stack: Vec<Value>,
     /// The control stack of the specification, innermost frame last.
     frames: Vec<Frame>,
+    /// Which of them is the body of the function that is being translated.
+    body_frame: usize,
     locals: Locals,
     /// Places in `locals` by index, in a function that declares many locals and uses few of them; else the index is it.
     sparse_locals: Option<HashMap<u32, u32>>,
@@ -96,6 +109,8 @@ pub(crate) struct FuncTranslator<'a> {
     reachable: bool,
     /// Offset of the current operator in the module's binary.
     offset: u64,
+    /// The same, as instructions carry it.
+    position: Position,
     /// Offset of the function's body in the module's binary.
     body_start: u64,
     /// Where a value may be computed for the whole function.
@@ -108,14 +123,22 @@ pub(crate) struct FuncTranslator<'a> {
     signatures: HashMap<TypeIndex, ir::SigRef>,
     functions: HashMap<FuncIndex, ir::FuncRef>,
     libcall_signatures: HashMap<Libcall, ir::SigRef>,
+    bulk_signature: Option<ir::SigRef>,
     /// Arguments of the branch that is being built.
     branch_args: Vec<BlockArg>,
     budget: Budget,
+    inlining: inline::Inlining,
 }
 
 impl<'a> FuncTranslator<'a> {
     /// A translator about to emit into the empty block `entry`.
-    fn new(mut builder: FunctionBuilder<'a>, env: Env<'a>, entry: ir::Block, locals: LocalsIn) -> Self {
+    fn new(
+        mut builder: FunctionBuilder<'a>,
+        env: Env<'a>,
+        entry: ir::Block,
+        locals: LocalsIn,
+        index: DefinedFuncIndex,
+    ) -> Self {
         let regions = vm::Regions::new(builder.func);
         builder.switch_to_block(entry);
         builder.seal_block(entry);
@@ -126,11 +149,13 @@ impl<'a> FuncTranslator<'a> {
             env,
             stack: Vec::new(),
             frames: Vec::new(),
+            body_frame: 0,
             locals,
             sparse_locals: None,
             catches: Vec::new(),
             reachable: true,
             offset: 0,
+            position: Position::NONE,
             body_start: 0,
             entry,
             entry_vmctx: None,
@@ -139,8 +164,10 @@ impl<'a> FuncTranslator<'a> {
             signatures: HashMap::new(),
             functions: HashMap::new(),
             libcall_signatures: HashMap::new(),
+            bulk_signature: None,
             branch_args: Vec::new(),
             budget: Budget::default(),
+            inlining: inline::Inlining::of(index),
         }
     }
 

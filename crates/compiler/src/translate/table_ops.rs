@@ -14,15 +14,30 @@ impl FuncTranslator<'_> {
     /// The address of an element, checked; null on a wrongly predicted path.
     pub(super) fn element_address(&mut self, table: TableIndex, index: Value, bytes: usize, trap: TrapCode) -> Value {
         let index = self.widen(index);
-        let def = self.table_def(table);
-        let len = self.bounds_word(def, offset_of!(VmTable, len_elements));
+        let len = self.table_len(table);
         let outside = self.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, index, len);
         self.ins().trapnz(outside, clif_trap(trap));
-        let base = self.bounds_word(def, offset_of!(VmTable, base));
+        let base = self.table_base(table);
         let distance = self.ins().ishl_imm_u(index, i64::from(bytes.trailing_zeros()));
         let address = self.ins().iadd(base, distance);
         let null = self.ins().iconst(PTR, 0);
         self.ins().select_spectre_guard(outside, null, address)
+    }
+
+    fn table_len(&mut self, table: TableIndex) -> Value {
+        if self.env.info.table_is_fixed(table) {
+            return self.const_u64(self.env.info.tables[table.index()].limits.min);
+        }
+        let def = self.table_def(table);
+        self.bounds_word(def, offset_of!(VmTable, len_elements))
+    }
+
+    fn table_base(&mut self, table: TableIndex) -> Value {
+        if self.env.info.table_is_fixed(table) {
+            return self.constant_table_base(table);
+        }
+        let def = self.table_def(table);
+        self.bounds_word(def, offset_of!(VmTable, base))
     }
 
     fn table_repr(&self, table: u32) -> RefRepr {
@@ -68,8 +83,7 @@ impl FuncTranslator<'_> {
 
     pub(super) fn table_size(&mut self, table: u32) -> Translated {
         let is_64 = self.env.info.tables[table as usize].is_64;
-        let def = self.table_def(TableIndex(table));
-        let len = self.bounds_word(def, offset_of!(VmTable, len_elements));
+        let len = self.table_len(TableIndex(table));
         let len = self.narrow(len, is_64);
         self.push(len);
         Ok(())

@@ -73,7 +73,7 @@ impl FuncTranslator<'_> {
         self.block_vmctx = None;
     }
 
-    /// Loads a pointer that never changes and may be kept, at an offset from the `VmContext`.
+    /// Loads a pointer that never changes and may be kept, at an offset from the anchor.
     fn kept_pointer(&mut self, offset: i32) -> Value {
         let vmctx = self.entry_vmctx();
         self.ins().load(PTR, constant_word(), vmctx, offset)
@@ -93,6 +93,11 @@ impl FuncTranslator<'_> {
     /// The address of a memory's `VmMemory`.
     pub(super) fn memory_def(&mut self, memory: MemoryIndex) -> Value {
         self.kept_pointer(self.env.layout.memory(memory) + field(offset_of!(VmMemoryRef, def)))
+    }
+
+    /// The address of element 0 of a table that never grows.
+    pub(super) fn constant_table_base(&mut self, table: TableIndex) -> Value {
+        self.near_pointer(self.env.layout.table(table) + field(offset_of!(VmTableRef, base)))
     }
 
     /// The address of a table's `VmTable`.

@@ -25,7 +25,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 const MAGIC: &[u8; 8] = b"EPSLCODE";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const HEADER_BYTES: usize = 56;
 const RECORD_BYTES: usize = 48;
 const HASH_BYTES: usize = 32;

@@ -138,7 +138,7 @@ pub unsafe extern "C" fn enter(frame: *mut EntryFrame, store: *mut VmStore) -> u
         "b 6b",
         host_sp = const offset_of!(VmStore, host_sp),
         pending = const offset_of!(VmStore, pending),
-        store = const offset_of!(VmContext, store),
+        store = const VmContext::from_anchor(offset_of!(VmContext, store)),
         anchor = const offset_of!(EntryFrame, anchor),
         code = const offset_of!(EntryFrame, code),
         stack_args = const offset_of!(EntryFrame, stack_args),
@@ -233,7 +233,7 @@ unsafe extern "C" fn host_common() {
         "epsilon_host_end:",
         "udf #0",
         frame = const HOST_FRAME,
-        store = const offset_of!(VmContext, store),
+        store = const VmContext::from_anchor(offset_of!(VmContext, store)),
         host_sp = const offset_of!(VmStore, host_sp),
         exit_fp = const offset_of!(VmStore, exit_fp),
         exit_sp = const offset_of!(VmStore, exit_sp),
@@ -373,7 +373,7 @@ unsafe extern "C" fn libcall_common() {
         ".hidden epsilon_libcall_end",
         "epsilon_libcall_end:",
         "udf #0",
-        store = const offset_of!(VmContext, store),
+        store = const VmContext::from_anchor(offset_of!(VmContext, store)),
         host_sp = const offset_of!(VmStore, host_sp),
         exit_fp = const offset_of!(VmStore, exit_fp),
         exit_sp = const offset_of!(VmStore, exit_sp),
@@ -445,7 +445,7 @@ unsafe extern "C" fn materialise_common() {
         "epsilon_materialise_end:",
         "udf #0",
         frame = const HOST_FRAME,
-        store = const offset_of!(VmContext, store),
+        store = const VmContext::from_anchor(offset_of!(VmContext, store)),
         host_sp = const offset_of!(VmStore, host_sp),
         exit_fp = const offset_of!(VmStore, exit_fp),
         exit_sp = const offset_of!(VmStore, exit_sp),
@@ -549,20 +549,20 @@ pub const JUMP_SLOT_BYTES: usize = 32;
 /// ```text
 /// 0   nop                           replaced by  b target  once there is code
 /// 4   mov w9, index                 stays, as all that follows, for a thread that stands there
-/// 12  ldr x10, [x21, materialise]
+/// 12  ldur x10, [x21, materialise]
 /// 16  br x10
 /// ```
 /// The first instruction is a `nop` because few may be replaced while other threads run them: `nop`, `b` and `bl` may,
 /// by each other; a `mov` may not.
 pub fn lazy_slot(index: u32) -> [u8; JUMP_SLOT_BYTES] {
-    const MATERIALISE: u32 = offset_of!(VmContext, materialise) as u32 / 8;
-    const { assert!(offset_of!(VmContext, materialise) % 8 == 0 && MATERIALISE < 1 << 12, "what ldr can encode") };
+    const MATERIALISE: i32 = VmContext::from_anchor(offset_of!(VmContext, materialise));
+    const { assert!(-256 <= MATERIALISE && MATERIALISE < 256, "what ldur can encode") };
     slot_bytes(&[
-        0xd503_201f,                         // nop
-        0x5280_0009 | (index & 0xffff) << 5, // movz w9, low half
-        0x72a0_0009 | (index >> 16) << 5,    // movk w9, high half, lsl #16
-        0xf940_02aa | MATERIALISE << 10,     // ldr x10, [x21, materialise]
-        0xd61f_0140,                         // br x10
+        0xd503_201f,                                      // nop
+        0x5280_0009 | (index & 0xffff) << 5,              // movz w9, low half
+        0x72a0_0009 | (index >> 16) << 5,                 // movk w9, high half, lsl #16
+        0xf840_02aa | (MATERIALISE as u32 & 0x1ff) << 12, // ldur x10, [x21, materialise]
+        0xd61f_0140,                                      // br x10
     ])
 }
 

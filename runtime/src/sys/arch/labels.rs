@@ -17,6 +17,12 @@ unsafe extern "C" {
     pub(super) fn epsilon_materialise_start();
     pub(super) fn epsilon_materialise_window();
     pub(super) fn epsilon_materialise_end();
+    pub(super) fn epsilon_bulk_copy();
+    pub(super) fn epsilon_bulk_copy_end();
+    pub(super) fn epsilon_bulk_many();
+    pub(super) fn epsilon_bulk_many_end();
+    pub(super) fn epsilon_bulk_fill();
+    pub(super) fn epsilon_bulk_fill_end();
 }
 
 /// Where every activation can be ended, given its anchor in the pinned register.
@@ -37,6 +43,13 @@ pub fn switch_restore() -> usize {
 /// A place in fixed code; only its address is used.
 pub(super) type Label = unsafe extern "C" fn();
 
+/// Whether `pc` is in code that moves bytes for wasm: an activation may be ended there, as in wasm itself.
+fn is_bulk_routine(pc: usize) -> bool {
+    is_between(pc, epsilon_bulk_copy, epsilon_bulk_copy_end)
+        || is_between(pc, epsilon_bulk_many, epsilon_bulk_many_end)
+        || is_between(pc, epsilon_bulk_fill, epsilon_bulk_fill_end)
+}
+
 fn is_between(pc: usize, start: Label, end: Label) -> bool {
     (start as *const () as usize..end as *const () as usize).contains(&pc)
 }
@@ -48,12 +61,20 @@ pub fn runs_on_wasm_stack(pc: usize) -> bool {
         || is_between(pc, epsilon_libcall_start, epsilon_libcall_end)
         || is_between(pc, epsilon_materialise_start, epsilon_materialise_end)
         || is_between(pc, epsilon_enter_window, epsilon_enter_return)
+        || is_bulk_routine(pc)
 }
 
 /// How many bytes `pc` lies behind the beginning of fixed code that wasm calls: there its frame is made, by the same
 /// instructions as in compiled functions.
 pub fn fixed_code_offset(pc: usize) -> Option<u32> {
-    let starts = [epsilon_host_start, epsilon_switch_start, epsilon_libcall_start, epsilon_materialise_start];
+    let starts = [
+        epsilon_host_start,
+        epsilon_switch_start,
+        epsilon_libcall_start,
+        epsilon_materialise_start,
+        epsilon_bulk_copy,
+        epsilon_bulk_fill,
+    ];
     let offset = |start: &Label| pc.checked_sub(*start as *const () as usize).filter(|offset| *offset <= 8);
     starts.iter().find_map(offset).map(|offset| offset as u32)
 }
@@ -65,4 +86,5 @@ pub fn is_past_pending_check(pc: usize) -> bool {
         || is_between(pc, epsilon_switch_start, epsilon_switch_end)
         || is_between(pc, epsilon_libcall_window, epsilon_libcall_end)
         || is_between(pc, epsilon_materialise_window, epsilon_materialise_end)
+        || is_bulk_routine(pc)
 }

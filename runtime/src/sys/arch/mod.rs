@@ -8,6 +8,7 @@
 //! | `switch_common` | a thunk's way from one instance to another |
 //! | `epsilon_catch` | from the host's stack to where an exception is caught |
 //! | `libcall_entries` | from wasm to a runtime call on the host's stack |
+//! | `bulk` | copying and filling for wasm, on its own stack |
 //! | `bytes` | copying what others may write meanwhile |
 //!
 //! The rules that all of them keep: the pinned register holds a valid anchor from before the first to after the last
@@ -16,6 +17,7 @@
 
 use crate::store::VmStore;
 
+mod bulk;
 pub mod bytes;
 
 #[cfg(target_arch = "x86_64")]
@@ -28,6 +30,7 @@ mod imp;
 
 mod labels;
 
+pub use bulk::bulk_routines;
 pub use imp::*;
 pub use labels::{
     enter_return, fixed_code_offset, is_past_pending_check, landing_pad, runs_on_wasm_stack, switch_restore,
@@ -121,10 +124,10 @@ pub struct LibcallReturn {
 /// The store's words of an anchor.
 ///
 /// # Safety
-/// `anchor` must be the address of a live `VmContext` (invariant 4 of the pinned register: it holds nothing else while
+/// `anchor` must be the end of a live `VmContext` (invariant 4 of the pinned register: it holds nothing else while
 /// wasm runs).
 pub unsafe fn store_of_anchor(anchor: usize) -> *const VmStore {
-    let vmctx = anchor as *const epsilon_abi::vm::VmContext;
+    let vmctx = epsilon_abi::vm::VmContext::of_anchor(anchor);
     // SAFETY: the caller promises a live VmContext, whose `store` is set before any code can run under it.
     unsafe { (*vmctx).store.cast_const().cast() }
 }

@@ -125,7 +125,7 @@ pub unsafe extern "C" fn enter(frame: *mut EntryFrame, store: *mut VmStore) -> u
         "jmp 6b",
         host_sp = const offset_of!(VmStore, host_sp),
         pending = const offset_of!(VmStore, pending),
-        store = const offset_of!(VmContext, store),
+        store = const VmContext::from_anchor(offset_of!(VmContext, store)),
         anchor = const offset_of!(EntryFrame, anchor),
         code = const offset_of!(EntryFrame, code),
         stack_args = const offset_of!(EntryFrame, stack_args),
@@ -230,7 +230,7 @@ unsafe extern "C" fn host_common() {
         "epsilon_host_end:",
         "ud2",
         frame = const HOST_FRAME,
-        store = const offset_of!(VmContext, store),
+        store = const VmContext::from_anchor(offset_of!(VmContext, store)),
         host_sp = const offset_of!(VmStore, host_sp),
         exit_fp = const offset_of!(VmStore, exit_fp),
         exit_sp = const offset_of!(VmStore, exit_sp),
@@ -356,7 +356,7 @@ unsafe extern "C" fn libcall_common() {
         ".hidden epsilon_libcall_end",
         "epsilon_libcall_end:",
         "ud2",
-        store = const offset_of!(VmContext, store),
+        store = const VmContext::from_anchor(offset_of!(VmContext, store)),
         host_sp = const offset_of!(VmStore, host_sp),
         exit_fp = const offset_of!(VmStore, exit_fp),
         exit_sp = const offset_of!(VmStore, exit_sp),
@@ -435,7 +435,7 @@ unsafe extern "C" fn materialise_common() {
         "epsilon_materialise_end:",
         "ud2",
         frame = const HOST_FRAME,
-        store = const offset_of!(VmContext, store),
+        store = const VmContext::from_anchor(offset_of!(VmContext, store)),
         host_sp = const offset_of!(VmStore, host_sp),
         exit_fp = const offset_of!(VmStore, exit_fp),
         exit_sp = const offset_of!(VmStore, exit_sp),
@@ -517,6 +517,10 @@ pub fn thunk_slot(distance: u32) -> [u8; THUNK_SLOT_BYTES] {
 /// Bytes of a jump-table slot.
 pub const JUMP_SLOT_BYTES: usize = 16;
 
+/// Where the address of `materialise` lies from the anchor, as a displacement of one byte.
+const MATERIALISE: i8 = VmContext::from_anchor(offset_of!(VmContext, materialise)) as i8;
+const _: () = assert!(MATERIALISE as i32 == VmContext::from_anchor(offset_of!(VmContext, materialise)));
+
 /// Code of the slot of a function that is not linked yet: its number to `materialise`.
 ///
 /// ```text
@@ -528,7 +532,7 @@ pub fn lazy_slot(index: u32) -> [u8; JUMP_SLOT_BYTES] {
     code[0] = 0xb8;
     code[1..5].copy_from_slice(&index.to_le_bytes());
     code[5..8].copy_from_slice(&[0x41, 0xff, 0x67]);
-    code[8] = offset_of!(VmContext, materialise) as u8;
+    code[8] = MATERIALISE as u8;
     code
 }
 
@@ -645,7 +649,7 @@ mod tests {
     fn slots_encode_their_distance() {
         assert_eq!(thunk_slot(0x1007)[..10], [0x4c, 0x8d, 0x1d, 0, 0x10, 0, 0, 0x41, 0xff, 0x23]);
         let mut slot = lazy_slot(7);
-        assert_eq!(slot[..9], [0xb8, 7, 0, 0, 0, 0x41, 0xff, 0x67, offset_of!(VmContext, materialise) as u8]);
+        assert_eq!(slot[..9], [0xb8, 7, 0, 0, 0, 0x41, 0xff, 0x67, MATERIALISE as u8]);
         let mut aligned = [0u64; 2];
         // SAFETY: sixteen aligned bytes.
         unsafe {
@@ -654,6 +658,6 @@ mod tests {
             link_slot(written, 0x1000, 0x2005);
             written.copy_to_nonoverlapping(slot.as_mut_ptr(), slot.len());
         }
-        assert_eq!(slot[..9], [0xe9, 0, 0x10, 0, 0, 0x41, 0xff, 0x67, offset_of!(VmContext, materialise) as u8]);
+        assert_eq!(slot[..9], [0xe9, 0, 0x10, 0, 0, 0x41, 0xff, 0x67, MATERIALISE as u8]);
     }
 }
