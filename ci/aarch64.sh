@@ -2,6 +2,8 @@
 # Tests on aarch64, from a machine that is not one: cross-built, run under qemu.
 #
 #   ci/aarch64.sh                          the specification's tests
+#   ci/aarch64.sh language                 those, and what else is about the language: threads, tail calls, exceptions,
+#                                          references and traps by the API, and whole programs of real compilers
 #   ci/aarch64.sh -p epsilon-runtime       whatever else `cargo test` takes to choose its targets
 #   ci/aarch64.sh --test spec -- memory    what follows `--` goes to the tests
 set -eu
@@ -33,6 +35,9 @@ export QEMU_RESERVED_VA=512G
 
 if [ $# -eq 0 ]; then
     set -- --test spec
+elif [ "$1" = language ]; then
+    shift
+    set -- --test spec --test threads --test heights --test api --test traps --test programs "$@"
 fi
 
 # Building takes minutes and running takes less, or the other way round: both are worth knowing.

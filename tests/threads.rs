@@ -85,6 +85,84 @@ fn no_increment_is_lost() {
     }
 }
 
+/// The operators of every width: the prefix of their names, the suffix, and the bits that they change.
+const WIDTHS: [(&str, &str, u32); 7] = [
+    ("i32.atomic.rmw8", "_u", 8),
+    ("i32.atomic.rmw16", "_u", 16),
+    ("i32.atomic.rmw", "", 32),
+    ("i64.atomic.rmw8", "_u", 8),
+    ("i64.atomic.rmw16", "_u", 16),
+    ("i64.atomic.rmw32", "_u", 32),
+    ("i64.atomic.rmw", "", 64),
+];
+
+/// A function that does each operator of a width `$n` times on words 0, 16, … 96 bytes behind 128.
+fn of_every_operator(prefix: &str, suffix: &str) -> String {
+    let ty = &prefix[..3];
+    let rmw =
+        |op: &str, at: u32, value: &str| format!("(drop ({prefix}.{op}{suffix} offset={at} (i32.const 128) {value}))");
+    let (one, bit) = (format!("({ty}.const 1)"), format!("({ty}.shl ({ty}.const 1) (local.get $bit))"));
+    let inverse = format!("({ty}.xor {bit} ({ty}.const -1))");
+    // Thread n owns bit n: setting, clearing and toggling must not disturb the others' bits.
+    let simple = [
+        rmw("add", 0, &one),
+        rmw("sub", 16, &one),
+        rmw("xor", 32, &bit),
+        rmw("or", 48, &bit),
+        rmw("and", 48, &inverse),
+        rmw("or", 48, &bit),
+    ];
+    format!(
+        r#"(func (export "{prefix}") (param $n i32) (param $times i32) (result i32)
+            (local $bit {ty}) (local $seen {ty}) (local $token {ty})
+            (local.set $bit ({}))
+            (local.set $token ({ty}.const 1))
+            (loop $again
+                {}
+                ;; A token is exchanged: none is lost, none is doubled.
+                (local.set $token ({prefix}.xchg{suffix} offset=64 (i32.const 128) (local.get $token)))
+                ;; An increment by comparing and exchanging.
+                (loop $retry
+                    (local.set $seen ({prefix}.add{suffix} offset=80 (i32.const 128) ({ty}.const 0)))
+                    (br_if $retry ({ty}.ne (local.get $seen)
+                        ({prefix}.cmpxchg{suffix} offset=80 (i32.const 128)
+                            (local.get $seen) ({ty}.add (local.get $seen) ({ty}.const 1))))))
+                (local.set $times (i32.sub (local.get $times) (i32.const 1)))
+                (br_if $again (local.get $times)))
+            ({}))"#,
+        if ty == "i32" { "local.get $n" } else { "i64.extend_i32_u (local.get $n)" },
+        simple.concat(),
+        if ty == "i32" { "local.get $token" } else { "i32.wrap_i64 (local.get $token)" },
+    )
+}
+
+#[test]
+fn every_operator_of_every_width_is_one_step() {
+    let text: String = WIDTHS.iter().map(|(prefix, suffix, _)| of_every_operator(prefix, suffix)).collect();
+    let times = 3_001;
+    for engine in engines() {
+        let module = module(&engine, &text);
+        for (prefix, _, bits) in WIDTHS {
+            let memory = SharedMemory::new(&engine, shared_type(64)).expect("a memory");
+            let value = |at: usize| {
+                let mut bytes = [0; 16];
+                memory.read(128 + at, &mut bytes).expect("inside");
+                u128::from_le_bytes(bytes)
+            };
+            let tokens = race(&module, &memory, THREADS, prefix, times);
+            let all = u128::from(times as u32) * THREADS as u128;
+            let mask = (1u128 << bits) - 1;
+            assert_eq!(value(0), all & mask, "{prefix}.add");
+            assert_eq!(value(16), all.wrapping_neg() & mask, "{prefix}.sub");
+            assert_eq!(value(32), (1 << THREADS) - 1, "{prefix}.xor: an odd number of times");
+            assert_eq!(value(48), (1 << THREADS) - 1, "{prefix}.or and .and");
+            let kept: i32 = tokens.iter().sum();
+            assert_eq!(value(64) + kept as u128, THREADS as u128, "{prefix}.xchg");
+            assert_eq!(value(80), all & mask, "{prefix}.cmpxchg");
+        }
+    }
+}
+
 #[test]
 fn a_lock_of_cmpxchg_wait_and_notify_excludes() {
     // The mutex of the proposal's overview, around an increment that is not atomic.

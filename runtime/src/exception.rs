@@ -6,10 +6,11 @@
 //! are not: every 4 bytes that could be a number keep the exception of that number. What the host was given stays.
 
 use crate::error::{Error, Result};
+use crate::instance::InstanceData;
 use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
 use crate::value::Val;
 use epsilon_abi::vm::VmGlobal;
-use epsilon_abi::{FuncType, ValType};
+use epsilon_abi::{EntityIndex, FuncType, ValType};
 use std::collections::HashSet;
 use std::mem::size_of;
 
@@ -70,6 +71,8 @@ impl Tag {
 #[derive(Clone, Debug)]
 pub struct Exception {
     tag: Tag,
+    /// What a module calls the tag, where that is known.
+    tag_name: Option<Box<str>>,
     fields: Box<[Val]>,
 }
 
@@ -79,7 +82,7 @@ impl Exception {
     /// # Errors
     /// If the fields are not what the tag's type says, or something is of another store.
     pub fn new(mut store: impl AsContextMut, tag: Tag, fields: &[Val]) -> Result<Self> {
-        let exception = Self { tag, fields: fields.into() };
+        let exception = Self { tag, tag_name: None, fields: fields.into() };
         // Made once to see that it can be thrown; unused, it is soon gone.
         store.as_context_mut().inner().add_exception(&exception)?;
         Ok(exception)
@@ -98,8 +101,32 @@ impl Exception {
 
 impl std::fmt::Display for Exception {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "an exception that nobody catches, with tag {} and ", self.tag.index)?;
-        f.debug_list().entries(self.fields.iter()).finish()
+        f.write_str("an exception that nobody catches: ")?;
+        match &self.tag_name {
+            Some(name) => write!(f, "tag `{name}`")?,
+            None => write!(f, "tag {} of its store", self.tag.index)?,
+        }
+        match &*self.fields {
+            [] => f.write_str(", without payload"),
+            fields => {
+                f.write_str(", payload")?;
+                fields.iter().try_for_each(|field| write_field(f, field))
+            }
+        }
+    }
+}
+
+fn write_field(f: &mut std::fmt::Formatter<'_>, field: &Val) -> std::fmt::Result {
+    match field {
+        Val::I32(number) => write!(f, " (i32 {number})"),
+        Val::I64(number) => write!(f, " (i64 {number})"),
+        Val::F32(bits) => write!(f, " (f32 {})", f32::from_bits(*bits)),
+        Val::F64(bits) => write!(f, " (f64 {})", f64::from_bits(*bits)),
+        Val::V128(bits) => write!(f, " (v128 {bits:#034x})"),
+        Val::FuncRef(None) | Val::ExternRef(None) | Val::ExnRef(None) => f.write_str(" (null)"),
+        Val::FuncRef(Some(_)) => f.write_str(" (a function)"),
+        Val::ExternRef(Some(_)) => f.write_str(" (something of the host)"),
+        Val::ExnRef(Some(_)) => f.write_str(" (an exception)"),
     }
 }
 
@@ -260,7 +287,34 @@ impl StoreInner {
         let field =
             |(word, ty): (&VmGlobal, &ValType)| unsafe { self.val_from_bits(u128::from_le_bytes(word.bytes), *ty) };
         let fields: Box<[Val]> = words[1..].iter().zip(&types).map(field).collect();
-        Exception { tag: Tag { store: self.id, index: tag }, fields }
+        Exception { tag: Tag { store: self.id, index: tag }, tag_name: None, fields }
+    }
+
+    /// As [`Self::exception`], for an error that somebody may read.
+    #[cold]
+    pub(crate) fn uncaught_exception(&mut self, number: u32) -> Exception {
+        let mut exception = self.exception(number);
+        exception.tag_name = self.tag_name(exception.tag.index);
+        exception
+    }
+
+    /// What a module exports a tag as, or else imports it as.
+    fn tag_name(&self, tag: u32) -> Option<Box<str>> {
+        let of = |instance: &InstanceData, entity: EntityIndex| match entity {
+            EntityIndex::Tag(index) => instance.tags[index.index()] == tag,
+            _ => false,
+        };
+        let exported = self.instances.iter().find_map(|instance| {
+            let exports = &instance.module.info().exports;
+            exports.iter().find(|export| of(instance, export.entity)).map(|export| export.name.as_str().into())
+        });
+        exported.or_else(|| {
+            self.instances.iter().find_map(|instance| {
+                let imports = &instance.module.info().imports;
+                let import = imports.iter().find(|import| of(instance, import.entity))?;
+                Some(format!("{}.{}", import.module, import.name).into())
+            })
+        })
     }
 
     /// Frees the numbers of exceptions that nothing refers to.

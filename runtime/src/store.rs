@@ -15,7 +15,7 @@ use crate::module::Runtime;
 use crate::shared::StoreMemory;
 use crate::stack::WasmStack;
 use crate::table::TableData;
-use crate::throw::Landing;
+use crate::throw::{KnownFrames, Landing};
 use crate::trap::{FaultRecord, Trap, Unwind};
 use crate::waiting::WaitSlot;
 use epsilon_abi::vm::{VM_MAGIC, VmContext};
@@ -95,6 +95,7 @@ pub struct StoreInner {
     pub(crate) host_globals: Vec<HostGlobal>,
     pub(crate) tags: Vec<TagData>,
     pub(crate) exceptions: Exceptions,
+    pub(crate) known_frames: KnownFrames,
     pub(crate) functions: Functions,
     pub(crate) extern_refs: Vec<Arc<dyn Any + Send + Sync>>,
     /// What ended an activation, until `call` picks it up.
@@ -209,6 +210,7 @@ impl StoreInner {
             host_globals: Vec::new(),
             tags: Vec::new(),
             exceptions: Exceptions::default(),
+            known_frames: KnownFrames::default(),
             functions: Functions::default(),
             extern_refs: Vec::new(),
             unwind: None,

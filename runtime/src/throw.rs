@@ -34,56 +34,100 @@ pub struct Landing {
     pub fields: Cell<usize>,
 }
 
+/// What a walk found at a return address, kept for the next one: programs throw along the same ways again and again.
+#[derive(Clone, Copy, Default)]
+struct Known {
+    /// The return address; 0 where nothing is kept.
+    pc: usize,
+    /// Of the frame's instance: another one of the same module has other tags.
+    anchor: usize,
+    tag: u32,
+    /// Of the handler's frame.
+    frame_bytes: u32,
+    /// The handler's address; 0 if the frame catches nothing of this tag.
+    handler: usize,
+}
+
+/// A power of two.
+const KNOWN_FRAMES: usize = 128;
+
+/// What is known of return addresses. What is in it stays true as long as the store lives: so do its instances, with
+/// their tags and their code, and code stays where it is.
+#[derive(Default)]
+pub struct KnownFrames(Option<Box<[Known; KNOWN_FRAMES]>>);
+
+impl KnownFrames {
+    fn at(&mut self, pc: usize) -> &mut Known {
+        let known = self.0.get_or_insert_with(|| Box::new([Known::default(); KNOWN_FRAMES]));
+        &mut known[(pc ^ (pc >> 7)) % KNOWN_FRAMES]
+    }
+}
+
 impl StoreInner {
     /// Looks for the handler of an exception that is thrown where wasm left for the host under `anchor`. If there is
     /// one, the store's landing names it.
     ///
     /// # Safety
     /// `anchor` must be the pinned register's value where wasm last left for the host.
-    pub(crate) unsafe fn find_handler(&self, anchor: usize, exception: u32) -> bool {
+    pub(crate) unsafe fn find_handler(&mut self, anchor: usize, exception: u32) -> bool {
         let Some((tag, fields)) = self.exceptions.look(exception) else { return false };
-        let landing = &self.vm.landing;
+        let Some(stack) = &self.stack else { return false };
+        let frames = stack.low()..stack.top() - 15;
+        let is_frame = |fp: usize| frames.contains(&fp) && fp.is_multiple_of(8);
         let (mut fp, mut anchor) = (self.vm.exit_fp.get(), anchor);
         for _ in 0..MAX_FRAMES {
-            if !self.is_on_wasm_stack(fp) {
+            if !is_frame(fp) {
                 return false;
             }
             // SAFETY: the address is on the live part of the wasm stack, where every frame begins with the caller's
-            // frame pointer and the return address.
+            // frame pointer and the return address (invariant 4).
             let (caller_fp, pc) = unsafe { (*(fp as *const usize), *((fp + 8) as *const usize)) };
             if pc == arch::enter_return() || caller_fp <= fp {
                 return false;
             }
             if pc == arch::switch_restore() {
-                if !self.is_on_wasm_stack(caller_fp) {
+                if !is_frame(caller_fp) {
                     return false;
                 }
                 // SAFETY: the caller's frame is a thunk's, which keeps the anchor of its own caller below.
                 anchor = unsafe { *((caller_fp - 8) as *const usize) };
-            } else if let Some((handler, site)) = self.handler(anchor, pc, tag) {
-                landing.pc.set(handler);
-                landing.sp.set(caller_fp - site.frame_bytes as usize);
-                landing.fp.set(caller_fp);
-                landing.anchor.set(anchor);
-                landing.exception.set(exception as usize);
-                landing.fields.set(fields as usize);
-                return true;
+            } else {
+                let known = self.known_frame(anchor, pc, tag);
+                if known.handler != 0 {
+                    let landing = &self.vm.landing;
+                    landing.pc.set(known.handler);
+                    landing.sp.set(caller_fp - known.frame_bytes as usize);
+                    landing.fp.set(caller_fp);
+                    landing.anchor.set(anchor);
+                    landing.exception.set(exception as usize);
+                    landing.fields.set(fields as usize);
+                    return true;
+                }
             }
             fp = caller_fp;
         }
         false
     }
 
-    /// The first clause at a return address that catches exceptions with a tag.
-    fn handler(&self, anchor: usize, pc: usize, tag: u32) -> Option<(usize, HandlerSite)> {
-        let vmctx = VmContext::of_anchor(anchor);
-        // SAFETY: the walk has tracked the anchor of the frame, whose instance lives as long as its store.
-        let instance = unsafe { (*vmctx).instance.cast::<InstanceData>().as_ref()? };
-        instance.module.code().handler_at(pc, |wanted| instance.tags[wanted.index()] == tag)
+    #[inline]
+    fn known_frame(&mut self, anchor: usize, pc: usize, tag: u32) -> Known {
+        let known = *self.known_frames.at(pc);
+        if known.pc == pc && known.anchor == anchor && known.tag == tag {
+            return known;
+        }
+        let found = self.handler(anchor, pc, tag);
+        let (handler, frame_bytes) = found.map_or((0, 0), |(handler, site)| (handler, site.frame_bytes));
+        let known = Known { pc, anchor, tag, frame_bytes, handler };
+        *self.known_frames.at(pc) = known;
+        known
     }
 
-    fn is_on_wasm_stack(&self, fp: usize) -> bool {
-        let Some(stack) = &self.stack else { return false };
-        fp >= stack.low() && fp + 16 <= stack.top() && fp.is_multiple_of(8)
+    /// The first clause at a return address that catches exceptions with a tag.
+    #[cold]
+    fn handler(&self, anchor: usize, pc: usize, tag: u32) -> Option<(usize, HandlerSite)> {
+        let vmctx = VmContext::of_anchor(anchor);
+        // SAFETY: the walk has tracked the anchor of the frame, whose instance lives as long as its store (invariant 4).
+        let instance = unsafe { (*vmctx).instance.cast::<InstanceData>().as_ref()? };
+        instance.module.code().handler_at(pc, |wanted| instance.tags[wanted.index()] == tag)
     }
 }

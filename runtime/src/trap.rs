@@ -56,7 +56,7 @@ pub fn outcome(store: &mut StoreInner) -> Result<Error, Box<dyn Any + Send>> {
     }
     let error = match unwind {
         Some(Unwind::Trap(code)) => Error::from(code),
-        Some(Unwind::Exception(number)) => Error::from(store.exception(number)),
+        Some(Unwind::Exception(number)) => Error::from(store.uncaught_exception(number)),
         Some(Unwind::Host(source)) => Error::host(source),
         Some(Unwind::Panic(payload)) => return Err(payload),
         None => {

@@ -22,6 +22,9 @@ fn what_nobody_catches_is_an_error_with_tag_fields_and_frames() {
                 matches!(fields, [Val::I32(7), Val::F64(bits), Val::I64(-1)] if *bits == 2.5f64.to_bits()),
                 "{fields:?}"
             );
+            let text = error.to_string();
+            let wanted = "an exception that nobody catches: tag `t`, payload (i32 7) (f64 2.5) (i64 -1)";
+            assert!(text.contains(wanted), "{text}");
             let frames = error.backtrace().expect("switched on").frames();
             let names: Vec<_> = frames.iter().map(|frame| frame.func_name()).collect();
             assert_eq!(names, [Some("inner"), Some("middle"), Some("outer")], "{name}");

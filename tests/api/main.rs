@@ -11,3 +11,4 @@ mod stores;
 #[path = "../support.rs"]
 mod support;
 mod tail_calls;
+mod types;

@@ -130,17 +130,52 @@ fn stacks_of_any_size_are_errors_at_worst() {
 #[test]
 fn a_feature_that_is_off_is_named_with_its_switch() {
     type Switch = fn(&mut Config, bool) -> &mut Config;
-    let cases: [(&str, Switch, &str); 4] = [
+    let cases: [(&str, Switch, &str); 19] = [
+        ("mutable-global", Config::wasm_mutable_global, r#"(module (global (export "g") (mut i32) (i32.const 0)))"#),
+        ("sign-extension", Config::wasm_sign_extension, "(module (func (drop (i32.extend8_s (i32.const 1)))))"),
+        (
+            "saturating-float-to-int",
+            Config::wasm_saturating_float_to_int,
+            "(module (func (drop (i32.trunc_sat_f32_s (f32.const 1)))))",
+        ),
+        ("multi-value", Config::wasm_multi_value, "(module (func (result i32 i32) (i32.const 1) (i32.const 2)))"),
+        (
+            "bulk-memory",
+            Config::wasm_bulk_memory,
+            "(module (memory 1) (func (memory.fill (i32.const 0) (i32.const 0) (i32.const 0))))",
+        ),
+        ("reference-types", Config::wasm_reference_types, "(module (func (param externref)))"),
+        ("reference-types", Config::wasm_reference_types, "(module (table 1 funcref) (table 1 funcref))"),
+        ("simd", Config::wasm_simd, "(module (func (param v128)))"),
+        (
+            "relaxed-simd",
+            Config::wasm_relaxed_simd,
+            "(module (func (param v128) (drop (i8x16.relaxed_swizzle (local.get 0) (local.get 0)))))",
+        ),
+        ("multi-memory", Config::wasm_multi_memory, "(module (memory 1) (memory 1))"),
+        ("memory64", Config::wasm_memory64, "(module (memory i64 1))"),
+        ("extended-const", Config::wasm_extended_const, "(module (global i32 (i32.add (i32.const 1) (i32.const 2))))"),
         ("tail-call", Config::wasm_tail_call, "(module (func $f (return_call $f)))"),
         ("function-references", Config::wasm_function_references, "(module (func (param (ref func))))"),
         ("gc", Config::wasm_gc, "(module (rec (type (func)) (type (func))))"),
         ("exceptions", Config::wasm_exceptions, "(module (tag))"),
+        ("threads", Config::wasm_threads, "(module (memory 1 1 shared))"),
+        (
+            "wide-arithmetic",
+            Config::wasm_wide_arithmetic,
+            "(module (func (param i64) (result i64 i64) (i64.mul_wide_u (local.get 0) (local.get 0))))",
+        ),
+        ("custom-page-sizes", Config::wasm_custom_page_sizes, "(module (memory 1 (pagesize 1)))"),
     ];
     for (name, switch, text) in cases {
-        module(&crate::support::engine(), text);
         let mut config = crate::support::config();
-        // The type system of gc needs typed function references.
+        switch(&mut config, true);
+        module(&Engine::new(&config).expect("an engine"), text);
+        // Some features need others, which have to be off as well.
         config.wasm_gc(false);
+        if ["reference-types", "simd"].contains(&name) {
+            config.wasm_function_references(false).wasm_exceptions(false).wasm_relaxed_simd(false);
+        }
         switch(&mut config, false);
         let error = Module::new(&Engine::new(&config).expect("an engine"), text).unwrap_err();
         assert!(error.to_string().contains(&format!("it needs `{name}` switched on")), "{error}");

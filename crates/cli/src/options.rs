@@ -153,6 +153,15 @@ const OPTIMIZE: &[Row] = &[
         });
         Ok(())
     }),
+    row(
+        "drop-repeated-checks",
+        "y|n",
+        "Whether bounds checks are dropped that an earlier one makes needless",
+        |o, v| {
+            o.config.drop_repeated_checks(switch(v)?);
+            Ok(())
+        },
+    ),
     row("memory-at-anchor", "y|n", "Whether code knows where its memory is without looking", |o, v| {
         o.config.memory_at_anchor(switch(v)?);
         Ok(())

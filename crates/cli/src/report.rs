@@ -53,6 +53,7 @@ pub fn guest_end(name: &str, error: &Error) {
     let cause = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source()).last();
     let mut text = match (error.trap(), cause) {
         (Some(trap), _) => format!("`{name}` trapped: {trap}"),
+        (None, Some(cause)) if error.exception().is_some() => format!("`{name}` ended with {cause}"),
         (None, cause) => format!("`{name}` was stopped: {}", cause.unwrap_or(error)),
     };
     push_backtrace(&mut text, error);

@@ -6,6 +6,7 @@ use crate::isa::Isa;
 use crate::limits::CompileLimits;
 use crate::parallel::for_each_body;
 use crate::parse::{self, ParsedModule};
+use crate::passes;
 use crate::settings::Settings;
 use crate::translate::{self, Env, FunctionSource, LocalsIn, RelaxedSimd, Size};
 use crate::watch::{Unwatched, Watch, go_on};
@@ -86,6 +87,7 @@ impl Compiler {
             deterministic_relaxed_simd,
             branch_hints,
             inlining,
+            drop_repeated_checks,
             verify_ir,
             // Of the limits, only these decide what code is made.
             limits: CompileLimits { max_optimised_bytes, max_optimised_values, .. },
@@ -102,6 +104,7 @@ impl Compiler {
             ("features", format!("{:#x}, deterministic {deterministic_relaxed_simd}", features.bits())),
             ("passes", format!("{opt_level:?}, hints {branch_hints}, inlining {inlining}, verify {verify_ir}")),
             ("limits", format!("optimised to {max_optimised_bytes} bytes, {max_optimised_values} values")),
+            ("checks", format!("repeated ones dropped {drop_repeated_checks}")),
             ("settings", flags.join(" ")),
         ]
     }
@@ -206,7 +209,7 @@ impl Compiler {
         })
     }
 
-    /// The CLIF of one function, before it is optimised.
+    /// The CLIF of one function, after our passes and before Cranelift's.
     ///
     /// # Errors
     /// As for [`Compiler::compile_function`].
@@ -232,7 +235,7 @@ impl Compiler {
         codegen::disassemble(&self.isa, effort, module.info.func_index(index), &mut scratch.context, &scratch.inlined)
     }
 
-    /// Validates a function and translates it to CLIF, into the scratch's context.
+    /// Validates a function and translates it to CLIF, into the scratch's context, with our passes behind it.
     fn translate(
         &self,
         module: &ParsedModule,
@@ -243,6 +246,10 @@ impl Compiler {
         if self.translate_with(LocalsIn::Values, module, wasm, index, scratch)? == Size::TooManyLocalsInValues {
             let again = self.translate_with(LocalsIn::Memory, module, wasm, index, scratch)?;
             assert_eq!(again, Size::Fits, "locals in memory are no values");
+        }
+        // Very large functions are spared all that is not needed.
+        if self.settings.drop_repeated_checks && self.effort(module, index, &scratch.context) == Effort::Usual {
+            passes::repeated_checks::run(&mut scratch.context.func);
         }
         Ok(())
     }

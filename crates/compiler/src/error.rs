@@ -62,6 +62,24 @@ fn hint_text(switch: &Option<String>) -> String {
     switch.as_ref().map(|s| format!("; it needs `{s}` switched on")).unwrap_or_default()
 }
 
+/// The switch of a feature. Some features are parts of one that has the switch.
+fn switch_of(feature: &str) -> String {
+    match feature {
+        "BULK_MEMORY_OPT" => "bulk-memory".into(),
+        "CALL_INDIRECT_OVERLONG" => "reference-types".into(),
+        _ => feature.to_lowercase().replace('_', "-"),
+    }
+}
+
+/// The switch that lifts a limit of the validator's. Limits are no features to it: only its words tell.
+fn limited_without(message: &str) -> Option<&'static str> {
+    match message {
+        "multiple memories" => Some("multi-memory"),
+        "multiple tables" => Some("reference-types"),
+        _ => None,
+    }
+}
+
 impl CompileError {
     /// Where in the module's binary the error lies, if it lies at one place.
     pub const fn offset(&self) -> Option<u64> {
@@ -89,12 +107,15 @@ impl From<wasmparser::Error> for CompileError {
     fn from(error: wasmparser::Error) -> Self {
         let (message, offset) = (error.message().to_owned(), error.offset());
         let Some(missing) = error.missing_wasm_feature() else {
-            return Self::Invalid { message, offset };
+            return match limited_without(&message) {
+                Some(switch) => Self::Unsupported { what: message, offset, switch: Some(switch.into()) },
+                None => Self::Invalid { message, offset },
+            };
         };
         if missing.contains(wasmparser::WasmFeatures::LEGACY_EXCEPTIONS) {
             return Self::unsupported(LEGACY_EXCEPTIONS, offset);
         }
-        let names: Vec<String> = missing.iter_names().map(|(name, _)| name.to_lowercase().replace('_', "-")).collect();
+        let names: Vec<String> = missing.iter_names().map(|(name, _)| switch_of(name)).collect();
         Self::Unsupported { what: message, offset, switch: Some(names.join(", ")) }
     }
 }

@@ -18,6 +18,7 @@ mod isa;
 mod limits;
 mod parallel;
 mod parse;
+mod passes;
 mod refuse;
 mod settings;
 mod translate;

@@ -20,6 +20,8 @@ pub struct Settings {
     pub deterministic_relaxed_simd: bool,
     /// Whether the section `metadata.code.branch_hint` decides which blocks are cold.
     pub branch_hints: bool,
+    /// Whether bounds checks of memories are dropped where an earlier one makes them needless.
+    pub drop_repeated_checks: bool,
     /// Whether calls of small functions are replaced by their bodies.
     pub inlining: bool,
     /// Whether the code generator checks its input: for tests, at a third of the speed.
@@ -38,6 +40,7 @@ impl Default for Settings {
             features: WasmFeatures::WASM2,
             deterministic_relaxed_simd: false,
             branch_hints: true,
+            drop_repeated_checks: true,
             inlining: true,
             verify_ir: false,
             limits: CompileLimits::default(),

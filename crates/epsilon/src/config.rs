@@ -58,6 +58,7 @@ pub struct Config {
     pub(crate) verify_ir: bool,
     pub(crate) relaxed_simd_deterministic: bool,
     pub(crate) branch_hinting: bool,
+    pub(crate) drop_repeated_checks: bool,
     pub(crate) inlining: bool,
     pub(crate) compilation: Compilation,
     /// Another machine: its triple, and features of its processor.
@@ -156,6 +157,7 @@ impl Config {
             verify_ir: false,
             relaxed_simd_deterministic: false,
             branch_hinting: true,
+            drop_repeated_checks: true,
             inlining: true,
             compilation: Compilation::Lazy,
             target: None,
@@ -254,6 +256,13 @@ impl Config {
         self
     }
 
+    /// Whether bounds checks of memories are dropped where an earlier check of the same index makes them needless. On by
+    /// default. Of effect for 64-bit memories, those with custom page sizes, and under [`MemoryStrategy::Checked`].
+    pub fn drop_repeated_checks(&mut self, enable: bool) -> &mut Self {
+        self.drop_repeated_checks = enable;
+        self
+    }
+
     /// Whether calls of small functions are replaced by their bodies. On by default; backtraces stay what they are.
     pub fn compiler_inlining(&mut self, enable: bool) -> &mut Self {
         self.inlining = enable;
@@ -276,6 +285,7 @@ impl Config {
             features: self.features,
             deterministic_relaxed_simd: self.relaxed_simd_deterministic,
             branch_hints: self.branch_hinting,
+            drop_repeated_checks: self.drop_repeated_checks,
             inlining: self.inlining,
             verify_ir: self.verify_ir,
             limits: self.compile_limits,

@@ -23,6 +23,75 @@
 //! Every fallible call returns [`Error`]: what happened, the chain of causes, and the guest's frames if it had any.
 //! Items of another store, and arguments of other types, are errors. The few calls whose signature leaves no room for
 //! one, such as [`Memory::data`], panic and say so.
+//!
+//! # Exceptions
+//! A host function throws by returning an [`Exception`] as its error; a call that ends with one that no guest catches
+//! gives it back in [`Error::exception`]. Tags tell exceptions apart, and are imported and exported like anything else.
+//!
+//! ```
+//! use epsilon::{Engine, Error, Exception, Linker, Module, Store, Tag, Val, ValType};
+//!
+//! # fn main() -> epsilon::Result<()> {
+//! let engine = Engine::default();
+//! let mut store = Store::new(&engine, ());
+//! let tag = Tag::new(&mut store, epsilon::FuncType::new([ValType::I32], []))?;
+//! let mut linker = Linker::new(&engine);
+//! linker.define("host", "missing", tag)?;
+//! linker.func_wrap("host", "look_up", move |mut caller: epsilon::Caller<'_, ()>, key: i32| -> epsilon::Result<i32> {
+//!     match key {
+//!         1 => Ok(100),
+//!         _ => Err(Exception::new(&mut caller, tag, &[Val::I32(key)])?.into()),
+//!     }
+//! })?;
+//! let module = Module::new(&engine, r#"(module
+//!     (import "host" "missing" (tag $missing (param i32)))
+//!     (import "host" "look_up" (func $look_up (param i32) (result i32)))
+//!     (func (export "or_key") (param i32) (result i32)
+//!         (block $caught (result i32)
+//!             (try_table (result i32) (catch $missing $caught) (call $look_up (local.get 0)))))
+//!     (func (export "or_throw") (param i32) (result i32) (call $look_up (local.get 0))))"#)?;
+//! let instance = linker.instantiate(&mut store, &module)?;
+//! let or_key = instance.get_typed_func::<i32, i32>(&mut store, "or_key")?;
+//! assert_eq!((or_key.call(&mut store, 1)?, or_key.call(&mut store, 7)?), (100, 7));
+//!
+//! let error: Error = instance.get_typed_func::<i32, i32>(&mut store, "or_throw")?.call(&mut store, 7).unwrap_err();
+//! let exception = error.exception().expect("nobody catches it");
+//! assert!(exception.tag() == tag && matches!(exception.fields(), [Val::I32(7)]));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Threads
+//! Stores run on any thread, one at a time each. What they share is a [`SharedMemory`]: every store of its engine can
+//! import it, and the host reads, writes, waits and wakes there too.
+//!
+//! ```
+//! use epsilon::{Engine, Instance, Limits, MemoryType, Module, SharedMemory, Store};
+//!
+//! # fn main() -> epsilon::Result<()> {
+//! let engine = Engine::default();
+//! let module = Module::new(&engine, r#"(module (import "host" "memory" (memory 1 1 shared))
+//!     (func (export "send") (param i32)
+//!         (i32.store (i32.const 4) (local.get 0))
+//!         (i32.atomic.store (i32.const 0) (i32.const 1))
+//!         (drop (memory.atomic.notify (i32.const 0) (i32.const 1)))))"#)?;
+//! let ty = MemoryType { limits: Limits { min: 1, max: Some(1) }, is_64: false, shared: true, page_size_log2: 16 };
+//! let memory = SharedMemory::new(&engine, ty)?;
+//! std::thread::scope(|scope| -> epsilon::Result<()> {
+//!     let sender = scope.spawn(|| -> epsilon::Result<()> {
+//!         let mut store = Store::new(&engine, ());
+//!         let instance = Instance::new(&mut store, &module, &[memory.clone().into()])?;
+//!         instance.get_typed_func::<i32, ()>(&mut store, "send")?.call(&mut store, 42)
+//!     });
+//!     // Returns at once if the flag at 0 is raised already; else when the guest wakes whoever waits there.
+//!     memory.atomic_wait32(0, 0, None)?;
+//!     let mut message = [0; 4];
+//!     memory.read(4, &mut message)?;
+//!     assert_eq!(u32::from_le_bytes(message), 42);
+//!     sender.join().expect("no panic")
+//! })
+//! # }
+//! ```
 #![deny(unsafe_code)]
 
 #[cfg(feature = "cache")]

@@ -49,6 +49,8 @@ pub fn variants(folder: &Path) -> Vec<Setup> {
                 ("cached", Compilation::Lazy, true),
             ] {
                 let mut config = config(optimised, (strategy, anchored), compilation);
+                // Half of them without the passes that can be switched off.
+                config.drop_repeated_checks(compilation == Compilation::Eager);
                 if cached {
                     config.cache(Some(CacheConfig::new().directory(folder.join("cache"))));
                 }

@@ -18,6 +18,15 @@ fn a_c_program_traps_with_files_and_lines() {
 }
 
 #[test]
+fn a_cpp_program_that_nobody_catches_ends_with_tag_payload_and_frames() {
+    epsilon(&format!("{} uncaught", prebuilt("cpp-throw.wasm"))).exits(134).prints("nobody catches this\n").says(&[
+        "ended with an exception that nobody catches: tag 0 of its store, payload (i32 ",
+        "(anonymous namespace)::descend(int)",
+        "- main in cpp-throw.wasm",
+    ]);
+}
+
+#[test]
 fn a_program_reads_a_file_of_the_host() {
     let data = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/guests/csv");
     let expected = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/guests/expected/csv.stdout");

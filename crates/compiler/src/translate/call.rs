@@ -111,6 +111,7 @@ impl FuncTranslator<'_> {
         self.builder.set_cold_block(mismatch);
         self.ins().brif(differs, mismatch, &[], matches, &[]);
 
+        let before = self.block_vmctx;
         self.switch_to(mismatch);
         self.builder.seal_block(mismatch);
         self.ins().trapz(signature, clif_trap(TrapCode::IndirectCallToNull));
@@ -124,6 +125,7 @@ impl FuncTranslator<'_> {
 
         self.switch_to(matches);
         self.builder.seal_block(matches);
+        self.block_vmctx = before.filter(|_| self.env.info.types[ty.index()].is_final);
         self.ins().load(PTR, flags, row, offset_of!(VmFuncRow, code) as i32)
     }
 

@@ -178,7 +178,7 @@ impl<'a> FuncTranslator<'a> {
         }
         self.open(FrameKind::If(otherwise), &signature)?;
         self.stack.extend_from_within(self.stack.len() - signature.params.len()..);
-        self.switch_to(then);
+        self.switch_to_only_successor(then);
         Ok(())
     }
 
@@ -289,7 +289,7 @@ impl<'a> FuncTranslator<'a> {
             }
         }
         self.builder.seal_block(next);
-        self.switch_to(next);
+        self.switch_to_only_successor(next);
         Ok(())
     }
 
@@ -302,7 +302,7 @@ impl<'a> FuncTranslator<'a> {
         let next = self.builder.create_block();
         self.builder.ins().brif(reference, next, &[], label, &self.branch_args);
         self.builder.seal_block(next);
-        self.switch_to(next);
+        self.switch_to_only_successor(next);
         self.push(reference);
         Ok(())
     }
@@ -316,7 +316,7 @@ impl<'a> FuncTranslator<'a> {
         let next = self.builder.create_block();
         self.builder.ins().brif(reference, label, &self.branch_args, next, &[]);
         self.builder.seal_block(next);
-        self.switch_to(next);
+        self.switch_to_only_successor(next);
         Ok(())
     }
 

@@ -117,7 +117,7 @@ pub(crate) struct FuncTranslator<'a> {
     entry: ir::Block,
     /// The pinned register as read in the entry block, for words that never change.
     entry_vmctx: Option<Value>,
-    /// The pinned register as read in the current block since the last call.
+    /// The pinned register as read since the last call, in the current block or one that alone leads to it.
     block_vmctx: Option<Value>,
     regions: vm::Regions,
     signatures: HashMap<TypeIndex, ir::SigRef>,
@@ -211,6 +211,13 @@ impl<'a> FuncTranslator<'a> {
         self.builder.switch_to_block(block);
         self.block_vmctx = None;
         self.reachable = true;
+    }
+
+    /// Goes on in a block that only the current one leads to: what was read from the pinned register still holds.
+    fn switch_to_only_successor(&mut self, block: ir::Block) {
+        let vmctx = self.block_vmctx;
+        self.switch_to(block);
+        self.block_vmctx = vmctx;
     }
 
     /// Nothing after this point of the block can be reached.

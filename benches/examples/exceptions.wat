@@ -1,0 +1,91 @@
+;; Loops over one operation each, for `exceptions.rs`: calls in every manner, and throws through a number of frames.
+(module
+  (type $unary (func (param i64) (result i64)))
+  (type $loop (func (param i64) (result i64)))
+  (tag $t (param i64))
+  (table $any 1 1 funcref)
+  (table $typed 1 1 (ref null $unary))
+  (elem (table $any) (i32.const 0) func $leaf)
+  (elem (table $typed) (i32.const 0) (ref null $unary) (ref.func $leaf))
+  (global $reference (ref $unary) (ref.func $leaf))
+  (export "any" (table $any)) (export "typed" (table $typed)) ;; seen by others, as references are
+
+  (func $leaf (type $unary) (i64.add (local.get 0) (i64.const 1)))
+  (func $maybe (type $unary)
+    (if (i64.eq (local.get 0) (i64.const -1)) (then (throw $t (i64.const 1))))
+    (i64.add (local.get 0) (i64.const 1)))
+  (func $deep (param $frames i64) (result i64)
+    (if (i64.le_s (local.get $frames) (i64.const 1)) (then (throw $t (i64.const 1))))
+    (i64.add (call $deep (i64.sub (local.get $frames) (i64.const 1))) (i64.const 1)))
+  (func $down (param $frames i64) (result i64)
+    (if (i64.le_s (local.get $frames) (i64.const 1)) (then (return (i64.const 1))))
+    (i64.add (call $down (i64.sub (local.get $frames) (i64.const 1))) (i64.const 1)))
+
+  (func (export "empty") (param $n i64) (result i64) (local $x i64)
+    (loop $again
+      (local.set $x (i64.add (local.get $x) (i64.const 1)))
+      (br_if $again (i64.ne (local.tee $n (i64.sub (local.get $n) (i64.const 1))) (i64.const 0))))
+    (local.get $x))
+  (func (export "call") (param $n i64) (result i64) (local $x i64)
+    (loop $again
+      (local.set $x (call $maybe (local.get $x)))
+      (br_if $again (i64.ne (local.tee $n (i64.sub (local.get $n) (i64.const 1))) (i64.const 0))))
+    (local.get $x))
+  (func (export "call-in-try_table") (param $n i64) (result i64) (local $x i64)
+    (block $caught (result i64)
+      (loop $again
+        (try_table (catch $t $caught)
+          (local.set $x (call $maybe (local.get $x))))
+        (br_if $again (i64.ne (local.tee $n (i64.sub (local.get $n) (i64.const 1))) (i64.const 0))))
+      (return (local.get $x))))
+  (func (export "call_indirect") (param $n i64) (result i64) (local $x i64)
+    (loop $again
+      (local.set $x (call_indirect $any (type $unary) (local.get $x) (i32.const 0)))
+      (br_if $again (i64.ne (local.tee $n (i64.sub (local.get $n) (i64.const 1))) (i64.const 0))))
+    (local.get $x))
+  (func (export "call_indirect-typed-table") (param $n i64) (result i64) (local $x i64)
+    (loop $again
+      (local.set $x (call_indirect $typed (type $unary) (local.get $x) (i32.const 0)))
+      (br_if $again (i64.ne (local.tee $n (i64.sub (local.get $n) (i64.const 1))) (i64.const 0))))
+    (local.get $x))
+  (func (export "call_ref") (param $n i64) (result i64) (local $x i64)
+    (loop $again
+      (local.set $x (call_ref $unary (local.get $x) (global.get $reference)))
+      (br_if $again (i64.ne (local.tee $n (i64.sub (local.get $n) (i64.const 1))) (i64.const 0))))
+    (local.get $x))
+  (func (export "throw-through-1") (param $n i64) (result i64) (local $x i64)
+    (loop $again
+      (block $caught (result i64)
+        (try_table (result i64) (catch $t $caught) (call $deep (i64.const 1))))
+      (local.set $x (i64.add (local.get $x)))
+      (br_if $again (i64.ne (local.tee $n (i64.sub (local.get $n) (i64.const 1))) (i64.const 0))))
+    (local.get $x))
+  (func (export "return-through-1") (param $n i64) (result i64) (local $x i64)
+    (loop $again
+      (local.set $x (i64.add (local.get $x) (call $down (i64.const 1))))
+      (br_if $again (i64.ne (local.tee $n (i64.sub (local.get $n) (i64.const 1))) (i64.const 0))))
+    (local.get $x))
+  (func (export "throw-through-10") (param $n i64) (result i64) (local $x i64)
+    (loop $again
+      (block $caught (result i64)
+        (try_table (result i64) (catch $t $caught) (call $deep (i64.const 10))))
+      (local.set $x (i64.add (local.get $x)))
+      (br_if $again (i64.ne (local.tee $n (i64.sub (local.get $n) (i64.const 1))) (i64.const 0))))
+    (local.get $x))
+  (func (export "return-through-10") (param $n i64) (result i64) (local $x i64)
+    (loop $again
+      (local.set $x (i64.add (local.get $x) (call $down (i64.const 10))))
+      (br_if $again (i64.ne (local.tee $n (i64.sub (local.get $n) (i64.const 1))) (i64.const 0))))
+    (local.get $x))
+  (func (export "throw-through-100") (param $n i64) (result i64) (local $x i64)
+    (loop $again
+      (block $caught (result i64)
+        (try_table (result i64) (catch $t $caught) (call $deep (i64.const 100))))
+      (local.set $x (i64.add (local.get $x)))
+      (br_if $again (i64.ne (local.tee $n (i64.sub (local.get $n) (i64.const 1))) (i64.const 0))))
+    (local.get $x))
+  (func (export "return-through-100") (param $n i64) (result i64) (local $x i64)
+    (loop $again
+      (local.set $x (i64.add (local.get $x) (call $down (i64.const 100))))
+      (br_if $again (i64.ne (local.tee $n (i64.sub (local.get $n) (i64.const 1))) (i64.const 0))))
+    (local.get $x)))
