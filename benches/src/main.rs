@@ -1,159 +1,116 @@
-//! Whole programs, as whole processes: Epsilon against Wasmtime's command line, in one run.
+//! Epsilon against Wasmtime, V8 and native code, in one run.
 //!
-//! `cargo run --release --manifest-path benches/Cargo.toml -- --wasmtime PATH` builds Epsilon, runs every program of
-//! `tests/guests` that is named in `programs`, and prints Markdown. Runs of the two alternate; figures are medians of
-//! the pairs' ratios and of the times. Outputs are compared: a program that prints something else ends the benchmark.
+//! `cargo run --release --manifest-path benches/Cargo.toml` builds Epsilon, finds the peers, runs everything, and prints
+//! Markdown; README.md tells how to read it. Programs are run as whole processes. Outputs are compared: a program that
+//! prints something else ends the benchmark.
 
+mod large;
+mod peers;
+mod plot;
+mod process;
 mod programs;
+mod report;
 mod stats;
+mod targets;
+mod whole;
 
-use anyhow::{Context, Result, bail};
-use clap::Parser;
-use programs::{PROGRAMS, Program};
-use stats::{Sample, median};
+use anyhow::{Context, Result};
+use clap::{Parser, ValueEnum};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// What is compared, and how often.
 #[derive(Parser)]
-struct Options {
-    /// Wasmtime's command (`cargo install wasmtime-cli --version 48.0.8`).
-    #[arg(long, default_value = "wasmtime")]
-    wasmtime: PathBuf,
+pub struct Options {
+    /// Wasmtime's command [default: as --install-peers left it, else `wasmtime` on the PATH].
+    #[arg(long, env = "EPSILON_BENCH_WASMTIME", value_name = "PATH")]
+    wasmtime: Option<PathBuf>,
+    /// Node's command, likewise; without it there is no column for V8.
+    #[arg(long, env = "EPSILON_BENCH_NODE", value_name = "PATH")]
+    node: Option<PathBuf>,
+    /// `ruby.wasm` of the npm package `@ruby/3.4-wasm-wasi`; without it the large module is left out.
+    #[arg(long, env = "EPSILON_BENCH_RUBY", value_name = "PATH")]
+    ruby: Option<PathBuf>,
+    /// The folder of the native programs [default: target/native-guests]. Those that are not there have no figure.
+    #[arg(long, env = "EPSILON_NATIVE_DIR", value_name = "FOLDER")]
+    native: Option<PathBuf>,
     /// Epsilon's command; built from this checkout if not given.
-    #[arg(long)]
+    #[arg(long, value_name = "PATH")]
     epsilon: Option<PathBuf>,
-    /// Pairs of runs for each figure.
+    /// Fetch and build the peers into benches/target/peers first, and the native programs (benches/peers.sh).
+    #[arg(long)]
+    install_peers: bool,
+    /// Rounds of each measurement; each contender runs once a round.
     #[arg(long, default_value_t = 11)]
     pairs: usize,
     /// Only programs whose name contains this.
     #[arg(long, default_value = "")]
     only: String,
-    /// Options for `epsilon run`, to compare settings, such as `-O memory-at-anchor=n`; then both sides are Epsilon, with
-    /// these options on the second.
-    #[arg(long)]
+    /// What to measure.
+    #[arg(long, value_delimiter = ',', default_values_t = Section::ALL)]
+    sections: Vec<Section>,
+    /// Another build of Epsilon, which takes the place of Wasmtime.
+    #[arg(long, value_name = "PATH")]
+    against_epsilon: Option<PathBuf>,
+    /// Options for `epsilon run`, to compare settings, such as "-O memory-at-anchor=n"; then Epsilon with these options
+    /// takes the place of Wasmtime.
+    #[arg(long, value_name = "OPTIONS", allow_hyphen_values = true)]
     against_epsilon_with: Option<String>,
+    /// Write the tables here as well.
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// Draw a plot of the programs' times here.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
 }
 
-/// How a program is started.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Start {
-    /// Nothing is cached.
-    Cold,
-    /// The third run and later.
-    Cached,
+/// A part of the benchmark.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Section {
+    /// Programs as whole processes, cold and cached.
+    Whole,
+    /// A module of 16.7 MB.
+    Large,
+}
+
+impl Section {
+    const ALL: [Section; 2] = [Section::Whole, Section::Large];
+}
+
+impl std::fmt::Display for Section {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.to_possible_value().expect("no section is hidden").get_name())
+    }
 }
 
 fn main() -> Result<()> {
     let options = Options::parse();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("benches lies in the checkout")?;
-    let epsilon = match &options.epsilon {
-        Some(path) => path.clone(),
-        None => build_epsilon(root)?,
+    let peers = peers::Peers::find(root, &options)?;
+    let mut report = report::Report::new(&options);
+    report.heading(&peers)?;
+    let wants = |section| options.sections.contains(&section);
+    let mut rows = Vec::new();
+    if wants(Section::Whole) {
+        let selected = programs::PROGRAMS.iter().filter(|program| program.name.contains(&options.only));
+        for program in selected {
+            rows.push(whole::measure(&peers, program, &options)?);
+        }
+        report.whole(&rows);
+    }
+    let large = match &peers.ruby {
+        Some(module) if wants(Section::Large) => Some(large::measure(&peers, module, &options)?),
+        _ => None,
     };
-    let bench = Bench { root: root.to_owned(), epsilon, options };
-    bench.describe()?;
-    for start in [Start::Cached, Start::Cold] {
-        bench.table(start)?;
+    large.iter().for_each(|large| report.large(large));
+    let targets = targets::of(&rows, large.as_ref());
+    if peers.other_epsilon.is_none() && !targets.is_empty() {
+        report.targets(&targets);
+    }
+    if let Some(path) = &options.markdown {
+        std::fs::write(path, report.text())?;
+    }
+    if let Some(path) = &options.svg {
+        std::fs::write(path, plot::draw(&rows))?;
     }
     Ok(())
-}
-
-fn build_epsilon(root: &Path) -> Result<PathBuf> {
-    let status = Command::new("cargo").args(["build", "--release", "-p", "epsilon-cli"]).current_dir(root).status()?;
-    if !status.success() {
-        bail!("epsilon does not build");
-    }
-    Ok(root.join("target/release/epsilon"))
-}
-
-struct Bench {
-    root: PathBuf,
-    epsilon: PathBuf,
-    options: Options,
-}
-
-impl Bench {
-    fn describe(&self) -> Result<()> {
-        let version = Command::new(&self.options.wasmtime).arg("--version").output();
-        let peer = match (&self.options.against_epsilon_with, version) {
-            (Some(with), _) => format!("epsilon {with}"),
-            (None, Ok(output)) => String::from_utf8_lossy(&output.stdout).trim().to_owned(),
-            (None, Err(error)) => {
-                bail!("cannot run `{}`: {error}; name it with --wasmtime", self.options.wasmtime.display())
-            }
-        };
-        let processors = std::thread::available_parallelism()?;
-        println!("Epsilon against {peer}; {processors} processors; medians of {} pairs.", self.options.pairs);
-        Ok(())
-    }
-
-    fn table(&self, start: Start) -> Result<()> {
-        let title = if start == Start::Cold { "Cold: nothing cached" } else { "Cached: the third run and later" };
-        println!("\n{title}\n");
-        println!("| program | Epsilon | peer | time, ratio | processor time, ratio | memory, Epsilon | memory, peer |");
-        println!("|---|---|---|---|---|---|---|");
-        let mut ratios = Vec::new();
-        for program in PROGRAMS.iter().filter(|program| program.name.contains(&self.options.only)) {
-            ratios.push(self.row(program, start)?);
-        }
-        let mean = (ratios.iter().map(|ratio| ratio.ln()).sum::<f64>() / ratios.len() as f64).exp();
-        println!("| geometric mean | | | {mean:.2} | | | |");
-        Ok(())
-    }
-
-    fn row(&self, program: &Program, start: Start) -> Result<f64> {
-        let expected = std::fs::read(self.root.join("tests/guests/expected").join(program.expected))?;
-        let caches = [tempfile::tempdir()?, tempfile::tempdir()?];
-        let mut samples: [Vec<Sample>; 2] = Default::default();
-        let warm_up = if start == Start::Cached { 2 } else { 0 };
-        for round in 0..warm_up + self.options.pairs {
-            // The order alternates, so that neither always runs on a machine warmed by the other.
-            for side in if round % 2 == 0 { [0, 1] } else { [1, 0] } {
-                let cold = tempfile::tempdir()?;
-                let cache = if start == Start::Cold { cold.path() } else { caches[side].path() };
-                let (sample, output) = stats::run(self.command(side, program, cache)?)?;
-                if output != expected {
-                    bail!("`{}` printed something else than expected", program.name);
-                }
-                if round >= warm_up {
-                    samples[side].push(sample);
-                }
-            }
-        }
-        let ratio = |figure: fn(&Sample) -> f64| {
-            median(samples[0].iter().zip(&samples[1]).map(|(ours, theirs)| figure(ours) / figure(theirs)))
-        };
-        let of = |side: usize, figure: fn(&Sample) -> f64| median(samples[side].iter().map(figure));
-        let (time, processor) = (ratio(|s| s.wall_s), ratio(|s| s.processor_s));
-        println!(
-            "| {} | {:.1} ms | {:.1} ms | {time:.2} | {processor:.2} | {:.0} MiB | {:.0} MiB |",
-            program.name,
-            of(0, |s| s.wall_s) * 1e3,
-            of(1, |s| s.wall_s) * 1e3,
-            of(0, |s| s.peak_mib),
-            of(1, |s| s.peak_mib),
-        );
-        Ok(time)
-    }
-
-    fn command(&self, side: usize, program: &Program, cache: &Path) -> Result<Command> {
-        let wasm = self.root.join("tests/guests/prebuilt").join(program.wasm);
-        let other = self.options.against_epsilon_with.as_deref();
-        if side == 0 || other.is_some() {
-            let mut command = Command::new(&self.epsilon);
-            command.arg("run").env("EPSILON_CACHE_DIR", cache);
-            if side == 1 {
-                command.args(other.unwrap_or_default().split_whitespace());
-            }
-            command.arg(wasm).args(program.args);
-            return Ok(command);
-        }
-        let config = cache.join("wasmtime.toml");
-        std::fs::write(&config, format!("[cache]\ndirectory = {:?}\n", cache.join("code")))?;
-        let mut command = Command::new(&self.options.wasmtime);
-        command.arg("run").arg("-C").arg(format!("cache-config={}", config.display())).arg("-C").arg("cache=y");
-        command.arg(wasm).args(program.args);
-        Ok(command)
-    }
 }

@@ -1,48 +1,59 @@
-//! Running a process and measuring it; medians.
+//! Medians and how far values spread.
 
-use anyhow::{Result, bail};
-use std::io::Read;
-use std::process::{Command, Stdio};
-use std::time::Instant;
-
-/// What one run took.
-pub struct Sample {
-    /// From start to end, in seconds.
-    pub wall_s: f64,
-    /// Processor time of all threads, in seconds.
-    pub processor_s: f64,
-    /// Peak resident memory, in MiB.
-    pub peak_mib: f64,
+/// The median of pairs' ratios, and the half of them that lies in the middle.
+#[derive(Clone, Copy)]
+pub struct Spread {
+    /// A quarter lies below.
+    pub low: f64,
+    /// Half lies below.
+    pub median: f64,
+    /// Three quarters lie below.
+    pub high: f64,
 }
 
-/// Runs a process to its end; returns what it took and what it printed.
-pub fn run(command: Command) -> Result<(Sample, Vec<u8>)> {
-    // `wait4` tells of one child what `getrusage` adds up over all: GNU time does it for us.
-    let report = tempfile::NamedTempFile::new()?;
-    let mut timed = Command::new("time");
-    timed.args(["-f", "%U %S %M", "-o"]).arg(report.path()).arg(command.get_program()).args(command.get_args());
-    timed.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let started = Instant::now();
-    let mut child = timed.stdout(Stdio::piped()).stdin(Stdio::null()).spawn()?;
-    let mut output = Vec::new();
-    child.stdout.take().expect("piped").read_to_end(&mut output)?;
-    let status = child.wait()?;
-    let wall_s = started.elapsed().as_secs_f64();
-    if !status.success() {
-        bail!("{command:?} ended with {status}");
+impl Spread {
+    /// Of at least one value.
+    pub fn of(values: impl Iterator<Item = f64>) -> Self {
+        let mut values: Vec<f64> = values.collect();
+        values.sort_by(f64::total_cmp);
+        Self { low: quantile(&values, 0.25), median: quantile(&values, 0.5), high: quantile(&values, 0.75) }
     }
-    let report = std::fs::read_to_string(report.path())?;
-    let numbers: Vec<f64> = report.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-    let [user, system, peak_kib] = numbers[..] else { bail!("`time` printed {report:?}") };
-    // GNU time counts in hundredths of a second.
-    let processor_s = (user + system).max(0.005);
-    Ok((Sample { wall_s, processor_s, peak_mib: peak_kib / 1024.0 }, output))
 }
 
-/// The median.
+/// The median of at least one value.
 pub fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 }
+    Spread::of(values).median
+}
+
+/// The geometric mean; `None` of nothing.
+pub fn geometric_mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let logarithms: Vec<f64> = values.map(f64::ln).collect();
+    let sum: f64 = logarithms.iter().sum();
+    (!logarithms.is_empty()).then(|| (sum / logarithms.len() as f64).exp())
+}
+
+/// Between the two values that are nearest in rank.
+fn quantile(sorted: &[f64], share: f64) -> f64 {
+    let rank = share * (sorted.len() - 1) as f64;
+    let (below, above) = (sorted[rank.floor() as usize], sorted[rank.ceil() as usize]);
+    below + (above - below) * rank.fract()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_lie_between_values() {
+        let spread = Spread::of([4.0, 1.0, 3.0, 2.0].into_iter());
+        assert_eq!([spread.low, spread.median, spread.high], [1.75, 2.5, 3.25]);
+        assert_eq!(median([7.0].into_iter()), 7.0);
+        assert_eq!(median([7.0, 1.0, 2.0].into_iter()), 2.0);
+    }
+
+    #[test]
+    fn means_are_geometric() {
+        assert_eq!(geometric_mean([].into_iter()), None);
+        assert!((geometric_mean([0.5, 8.0].into_iter()).expect("two values") - 2.0).abs() < 1e-12);
+    }
 }

@@ -1,6 +1,6 @@
 //! Entering wasm from the host, and what the host's side of an activation keeps.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::stack::WasmStack;
 use crate::store::StoreInner;
 use crate::sys::arch::{self, EntryFrame};
@@ -30,7 +30,9 @@ pub struct Activation {
 /// layout.
 #[inline]
 pub unsafe fn invoke(store: &mut StoreInner, frame: &mut EntryFrame) -> Result<()> {
-    signal::prepare();
+    if !signal::prepare() {
+        return Err(Error::misuse("the thread is ending, and can run no more guests: its signal stack is gone"));
+    }
     if thread::host_stack_left_bytes() < MIN_HOST_STACK_BYTES {
         return Err(Trap::StackOverflow.into());
     }
@@ -38,6 +40,8 @@ pub unsafe fn invoke(store: &mut StoreInner, frame: &mut EntryFrame) -> Result<(
         Activation { previous: store.activation, exit_fp: store.vm.exit_fp.get(), exit_sp: store.vm.exit_sp.get() };
     if activation.previous.is_null() {
         begin_outermost(store)?;
+    } else if store.runs_elsewhere() {
+        return Err(Error::misuse("the store runs wasm on another thread: call it from there"));
     }
     frame.stack_top = match &store.stack {
         Some(stack) if activation.previous.is_null() => stack.top(),
@@ -67,6 +71,7 @@ fn begin_outermost(store: &mut StoreInner) -> Result<()> {
     store.stack = Some(stack);
     // A plain store suffices: who interrupts brings the barrier.
     store.vm.running_thread.store(thread::current_id(), Ordering::Relaxed);
+    store.running_on = thread::marker();
     Ok(())
 }
 

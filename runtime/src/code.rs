@@ -7,11 +7,12 @@
 //! ```
 //! No page is ever writable and executable at one address (invariant 2).
 
+use crate::registry::{Range, any_contains, append};
 use crate::sys::machcode;
 use crate::sys::mapping::{Access, Mapping, MemoryFile, keep_from_children};
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, MutexGuard};
 
 /// Sizes to try for a region, the largest first: a limit on address space may refuse the first ones.
@@ -23,37 +24,13 @@ const GRANULE_BYTES: usize = 64 << 10;
 /// `bl` reaches 128 MiB on aarch64, and slots and veneers need room too.
 const MAX_ARENA_BYTES: usize = 120 << 20;
 
-/// An address range that a signal handler can read at any time. Empty while `end` is 0.
-struct Range {
-    start: AtomicUsize,
-    end: AtomicUsize,
-}
-
-impl Range {
-    const fn empty() -> Self {
-        Self { start: AtomicUsize::new(0), end: AtomicUsize::new(0) }
-    }
-
-    fn contains(&self, pc: usize) -> bool {
-        pc >= self.start.load(Ordering::Relaxed) && pc < self.end.load(Ordering::Acquire)
-    }
+const fn empty() -> Range {
+    Range { start: AtomicUsize::new(0), end: AtomicUsize::new(0) }
 }
 
 /// Ranges are only ever appended: regions and thunk blocks live as long as the process.
-static TEXT: [Range; 64] = [const { Range::empty() }; 64];
-static THUNKS: [Range; 256] = [const { Range::empty() }; 256];
-
-fn any_contains(ranges: &[Range], pc: usize) -> bool {
-    ranges.iter().take_while(|range| range.end.load(Ordering::Acquire) != 0).any(|range| range.contains(pc))
-}
-
-fn append(ranges: &[Range], start: usize, len_bytes: usize) -> io::Result<()> {
-    let free = ranges.iter().find(|range| range.end.load(Ordering::Acquire) == 0);
-    let free = free.ok_or_else(|| io::Error::other("too many code regions in one process"))?;
-    free.start.store(start, Ordering::Relaxed);
-    free.end.store(start + len_bytes, Ordering::Release);
-    Ok(())
-}
+static TEXT: [Range; 64] = [const { empty() }; 64];
+static THUNKS: [Range; 256] = [const { empty() }; 256];
 
 /// Whether `pc` is in compiled wasm. Safe to ask in a signal handler.
 pub fn is_wasm_text(pc: usize) -> bool {
@@ -172,7 +149,7 @@ impl Arena {
         let executable = regions().get_or_insert_default().take(len_bytes)?;
         let process = std::process::id();
         let mut arena = Self { executable, len_bytes, writable: Writable::Unsealed, process };
-        if let Ok(alias) = arena.map_twice_with(&[]) {
+        if let Ok(alias) = arena.new_alias() {
             arena.writable = Writable::Alias(alias);
         } else {
             arena.protect(Access::ReadWrite)?;
@@ -180,21 +157,25 @@ impl Arena {
         Ok(arena)
     }
 
-    /// Maps fresh pages that hold `text` at both views, and returns the writable one.
-    fn map_twice_with(&self, text: &[u8]) -> io::Result<Mapping> {
+    /// Maps fresh pages at both views, and returns the writable one.
+    fn new_alias(&self) -> io::Result<Mapping> {
         let file = MemoryFile::new("epsilon-code")?;
         file.set_len(self.len_bytes)?;
-        file.write_at(text, 0)?;
         let alias = Mapping::reserve(self.len_bytes)?;
-        // SAFETY: both ranges are fresh and ours.
+        self.map_twice(&file, &alias)?;
+        Ok(alias)
+    }
+
+    fn map_twice(&self, file: &MemoryFile, alias: &Mapping) -> io::Result<()> {
+        // SAFETY: both ranges are ours, and nobody refers into them: they are fresh, or the same code replaces them.
         unsafe {
-            alias.map_shared(0, &file, 0, self.len_bytes, Access::ReadWrite)?;
+            alias.map_shared(0, file, 0, self.len_bytes, Access::ReadWrite)?;
             with_region(self.executable, |region, offset| {
-                region.map_shared(offset, &file, 0, self.len_bytes, Access::ReadExecute)
+                region.map_shared(offset, file, 0, self.len_bytes, Access::ReadExecute)
             })?;
         }
-        keep_from_children(&alias);
-        Ok(alias)
+        keep_from_children(alias);
+        Ok(())
     }
 
     fn protect(&self, access: Access) -> io::Result<()> {
@@ -240,23 +221,24 @@ impl Arena {
         }
     }
 
-    /// In a child made by `fork`, gives the arena pages and a writable view of its own: the view was not inherited, and
-    /// the pages are still those of the parent.
-    pub fn prepare_to_write(&mut self) -> io::Result<()> {
+    /// In a child made by `fork`, gives the arena pages of its own at both views: the writable one was not inherited, and
+    /// the pages are still those of the parent. Copies the first `used_bytes`; whether there was something to do.
+    pub fn renew_in_child(&mut self, used_bytes: usize) -> io::Result<bool> {
         let process = std::process::id();
-        if self.process == process || !self.has_alias() {
-            return Ok(());
+        let Writable::Alias(alias) = &self.writable else { return Ok(false) };
+        if self.process == process {
+            return Ok(false);
         }
-        // SAFETY: the executable view was inherited and is readable; only this thread exists in the child that could
-        // be about to link, and it holds the linker.
-        let text = unsafe { std::slice::from_raw_parts(self.executable as *const u8, self.len_bytes) }.to_vec();
-        let alias = self.map_twice_with(&text)?;
-        // The old view was not inherited: there is nothing to unmap, whatever lies there now.
-        if let Writable::Alias(old) = std::mem::replace(&mut self.writable, Writable::Alias(alias)) {
-            std::mem::forget(old);
-        }
+        // Where it was: the linker knows linked functions by their addresses there.
+        alias.reclaim()?;
+        let file = MemoryFile::new("epsilon-code")?;
+        file.set_len(self.len_bytes)?;
+        // SAFETY: the executable view was inherited and is readable. Nothing is allocated until the views are there, so
+        // that nothing else comes to lie where they were.
+        file.write_at(unsafe { std::slice::from_raw_parts(self.executable as *const u8, used_bytes) }, 0)?;
+        self.map_twice(&file, alias)?;
         self.process = process;
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -273,6 +255,10 @@ unsafe fn with_region<R>(address: usize, f: impl FnOnce(&Mapping, usize) -> R) -
 
 impl Drop for Arena {
     fn drop(&mut self) {
+        if self.process != std::process::id() {
+            // The view was not inherited: there is nothing to unmap, whatever lies there now.
+            std::mem::forget(std::mem::replace(&mut self.writable, Writable::Unsealed));
+        }
         // SAFETY: an arena is dropped when nothing can run its code any more (invariant 7). Fresh anonymous pages
         // replace the shared ones, so that the range holds no code when it is given out again.
         let cleared =

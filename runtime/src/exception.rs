@@ -319,6 +319,9 @@ impl StoreInner {
 
     /// Frees the numbers of exceptions that nothing refers to.
     fn collect_exceptions(&mut self) {
+        if self.runs_elsewhere() {
+            return; // stacks of another thread cannot be looked through
+        }
         let mut marked = vec![false; self.exceptions.slots.len()];
         let mut todo: Vec<u32> = self.exceptions.kept.iter().copied().collect();
         self.for_each_exception_root(&mut |number| todo.push(number));

@@ -13,7 +13,7 @@ use crate::trap::Unwind;
 use crate::typed::{Places, WasmResults, WasmTy, read_place, write_place};
 use crate::value::Val;
 use epsilon_abi::vm::VmContext;
-use epsilon_abi::{CallLayout, FuncType, Slot, TypeIndex, ValType};
+use epsilon_abi::{CallLayout, FuncType, Slot, TypeIndex, ValType, seeded};
 use std::any::Any;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -221,6 +221,7 @@ unsafe fn host_side<T: 'static>(anchor: usize, body: impl FnOnce(Caller<'_, T>) 
             None => return status::CAUGHT,
             Some(unwind) => unwind,
         },
+        Err(_) if seeded::bug("panic-lost") => return status::RETURNED,
         Err(payload) => Unwind::Panic(payload),
     };
     // SAFETY: the closure has returned, and with it the borrow that it had.

@@ -8,7 +8,7 @@ use crate::libcalls::memory_range;
 use crate::memory::Memory;
 use crate::module::LinkedModule;
 use crate::shared::{SharedMemory, StoreMemory};
-use crate::store::{AsContextMut, StoreId, StoreInner};
+use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
 use crate::sys::arch::{self, EntryFrame, RegFile};
 use crate::table::{Table, checked_range};
 use crate::trap::Trap;
@@ -18,7 +18,7 @@ use epsilon_abi::layout::GlobalPlace;
 use epsilon_abi::vm::{VM_MAGIC, VmContext, VmGlobal, VmMemoryRef, VmTableRef};
 use epsilon_abi::{
     DataIndex, ElemIndex, ElementItems, ElementMode, EntityIndex, FuncIndex, GlobalIndex, Import, Limits, MemoryIndex,
-    MemoryType, TableIndex, TableType,
+    MemoryType, TableIndex, TableType, seeded,
 };
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::sync::Arc;
@@ -130,12 +130,12 @@ impl InstanceData {
 
     /// `data.drop`.
     pub fn drop_data(&mut self, segment: DataIndex) {
-        self.dropped_data[segment.index()] = true;
+        self.dropped_data[segment.index()] = !seeded::bug("data-drop-ignored");
     }
 
     /// `elem.drop`.
     pub fn drop_elements(&mut self, segment: ElemIndex) {
-        self.dropped_elements[segment.index()] = true;
+        self.dropped_elements[segment.index()] = !seeded::bug("elem-drop-ignored");
     }
 }
 
@@ -269,6 +269,11 @@ impl Instance {
         &inner.instances[self.index as usize].module
     }
 
+    /// Whether the instance is of this store.
+    pub fn is_of(&self, store: impl AsContext) -> bool {
+        store.as_context().inner().id == self.store
+    }
+
     /// The export of this name.
     ///
     /// # Panics
@@ -280,26 +285,41 @@ impl Instance {
     }
 
     /// The exported function of this name.
+    ///
+    /// # Panics
+    /// If the instance is of another store.
     pub fn get_func(&self, store: impl AsContextMut, name: &str) -> Option<Func> {
         self.get_export(store, name)?.into_func()
     }
 
     /// The exported memory of this name.
+    ///
+    /// # Panics
+    /// If the instance is of another store.
     pub fn get_memory(&self, store: impl AsContextMut, name: &str) -> Option<Memory> {
         self.get_export(store, name)?.into_memory()
     }
 
     /// The exported table of this name.
+    ///
+    /// # Panics
+    /// If the instance is of another store.
     pub fn get_table(&self, store: impl AsContextMut, name: &str) -> Option<Table> {
         self.get_export(store, name)?.into_table()
     }
 
     /// The exported global of this name.
+    ///
+    /// # Panics
+    /// If the instance is of another store.
     pub fn get_global(&self, store: impl AsContextMut, name: &str) -> Option<Global> {
         self.get_export(store, name)?.into_global()
     }
 
     /// The exported tag of this name.
+    ///
+    /// # Panics
+    /// If the instance is of another store.
     pub fn get_tag(&self, store: impl AsContextMut, name: &str) -> Option<Tag> {
         self.get_export(store, name)?.into_tag()
     }
@@ -445,7 +465,10 @@ impl StoreInner {
             }
             (EntityIndex::Global(index), Extern::Global(global)) => {
                 let want = info.globals[index.index()].map_types(&|ty| module.canonical(ty));
-                let have = self.global_type(global.key);
+                let mut have = self.global_type(global.key);
+                if seeded::bug("mutability-unchecked") {
+                    have.mutable = want.mutable;
+                }
                 // What is only read may be more special than what is wanted.
                 let matches = match want.mutable {
                     true => want == have,
@@ -574,6 +597,10 @@ impl StoreInner {
         let info = self.instances[index as usize].module.info().clone();
         for (n, init) in info.global_inits.iter().enumerate() {
             let bits = self.evaluate(index, init)?;
+            let (value, is_last) = (GlobalKey::Defined(index, n as u32), n + 1 == info.global_inits.len());
+            if is_last && self.global_bits(value).0 != 0 && seeded::bug("reset-keeps-global") {
+                continue;
+            }
             // SAFETY: the instance was just made; nothing runs under it yet.
             unsafe { (*self.instances[index as usize].defined_global(n as u32)).bytes = bits.to_le_bytes() };
         }

@@ -5,6 +5,9 @@
 //! | file | what it owns |
 //! |---|---|
 //! | `code`, `link`, `thunk` | where machine code lies and how it gets there |
+//! | `registry` | which addresses are ours, for the signal handler |
+//! | `fork` | what children of this process need for it |
+//! | `sync`, `claims` | locks and atomics where tests/models checks them; who is at work on what |
 //! | `memory`, `image`, `table`, `global` | what guests store in |
 //! | `shared`, `waiting` | memories that threads share, and threads that wait on them |
 //! | `module`, `instance`, `store` | linked modules, their instances, and who owns those |
@@ -19,10 +22,12 @@
 
 mod backtrace;
 mod call;
+mod claims;
 mod code;
 mod constexpr;
 mod error;
 mod exception;
+mod fork;
 mod func;
 mod global;
 mod hostcall;
@@ -34,10 +39,12 @@ mod limits;
 mod link;
 mod memory;
 mod module;
+mod registry;
 mod shared;
 mod signature;
 mod stack;
 mod store;
+mod sync;
 mod sys;
 mod table;
 mod throw;

@@ -15,7 +15,7 @@ use cranelift_jit::{BranchProtection, JITBuilder, JITMemoryKind, JITMemoryProvid
 use cranelift_module::{FuncId, Module as _, ModuleReloc, ModuleRelocTarget, ModuleResult};
 use epsilon_abi::{
     CompiledFunction, DefinedFuncIndex, HandlerSite, InlinedSite, RelocKind, Relocation, SourceSite, TagIndex,
-    TrapCode, TrapSite,
+    TrapCode, TrapSite, seeded,
 };
 use std::collections::HashMap;
 use std::io;
@@ -116,7 +116,7 @@ impl LinkedCode {
         if batch.is_empty() {
             return Ok(());
         }
-        linker.provider().arena.prepare_to_write()?;
+        linker.provider().renew_in_child()?;
         let start = linker.provider().used_bytes;
         linker.define(&batch)?;
         let mut placed = self.placed.write().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -143,6 +143,38 @@ impl LinkedCode {
         for (index, _) in &batch {
             self.lead_to(&mut linker, *index);
         }
+        Ok(())
+    }
+
+    /// In a child made by `fork`, makes the code its own, as it was when the child began: what the parent may have
+    /// linked since is undone.
+    ///
+    /// # Errors
+    /// If there is no memory for a copy.
+    pub fn renew_in_child(&self) -> Result<(), LinkError> {
+        let linker = self.linker.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if !linker.provider().renew_in_child()? {
+            return Ok(());
+        }
+        let writable = linker.provider().arena.writable();
+        // SAFETY: as in `lead_to`; slots and displacements of functions without code lead to slots again.
+        unsafe {
+            for index in (0..self.addresses.len()).map(DefinedFuncIndex::new) {
+                if self.address(index).is_none() {
+                    let bytes: Vec<u8> = arch::lazy_slot(index.0).into_iter().collect();
+                    let slot = writable.add(self.slot(index) - self.executable);
+                    slot.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+                }
+            }
+            for (callee, offset) in linker.waiting.iter().flat_map(|(to, at)| at.iter().map(move |at| (*to, *at))) {
+                let written = writable.add(offset as usize);
+                if arch::can_repoint_call(written) {
+                    arch::repoint_call(written, self.executable + offset as usize, self.slot(callee));
+                }
+            }
+        }
+        let provider = linker.provider();
+        provider.arena.publish(0, provider.used_bytes);
         Ok(())
     }
 
@@ -232,6 +264,7 @@ impl LinkedCode {
     pub fn trap_at(&self, pc: usize) -> Option<TrapCode> {
         self.with_function(pc, |function, offset| {
             let at = function.traps.binary_search_by_key(&offset, |site| site.offset).ok()?;
+            let at = if seeded::bug("trap-code") { at.saturating_sub(1) } else { at };
             Some(function.traps[at].code)
         })
     }
@@ -244,7 +277,8 @@ impl LinkedCode {
             let return_offset = offset + 1;
             let first = function.handlers.partition_point(|site| site.return_offset < return_offset);
             let clauses = function.handlers[first..].iter().take_while(|site| site.return_offset == return_offset);
-            let clause = clauses.into_iter().find(|site| site.tag.is_none_or(&catches))?;
+            let passed_over = usize::from(seeded::bug("handler-off-by-one"));
+            let clause = clauses.into_iter().skip(passed_over).find(|site| site.tag.is_none_or(&catches))?;
             Some((self.executable + (function.start + clause.handler_offset) as usize, *clause))
         })
     }
@@ -253,6 +287,7 @@ impl LinkedCode {
     /// calls around it, innermost first.
     pub fn sources_at(&self, pc: usize) -> Vec<u32> {
         let found = self.with_function(pc, |function, offset| {
+            let offset = if seeded::bug("source-position") { offset.saturating_sub(1) } else { offset };
             let at = function.sources.partition_point(|site| site.offset <= offset).checked_sub(1)?;
             Some(function.sources[at].position.offsets(&function.inlined).collect())
         });
@@ -347,6 +382,13 @@ fn host_isa() -> Result<OwnedTargetIsa, LinkError> {
 struct Provider {
     arena: Arena,
     used_bytes: usize,
+}
+
+impl Provider {
+    /// In a child made by `fork`, gives the arena pages of its own; whether that was to be done.
+    fn renew_in_child(&mut self) -> io::Result<bool> {
+        self.arena.renew_in_child(self.used_bytes)
+    }
 }
 
 struct SharedProvider(Arc<Mutex<Provider>>);

@@ -14,7 +14,7 @@ use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
 use crate::sys::mapping::{self, page_size, round_to_pages};
 use epsilon_abi::plan::MEMORY_HEAD_BYTES;
 use epsilon_abi::vm::VmMemory;
-use epsilon_abi::{MemoryPlan, MemoryStyle, MemoryType};
+use epsilon_abi::{Limits, MemoryPlan, MemoryStyle, MemoryType, seeded};
 use region::{Allocation, Protection};
 use std::ops::Range;
 use std::ptr::NonNull;
@@ -172,8 +172,12 @@ impl MemoryData {
         let keep_bytes = round_to_pages(len_bytes);
         // SAFETY: the ranges are accessible parts of the reservation, and nobody refers into them: `&mut self`.
         unsafe {
-            mapping::discard(self.base(), self.accessible_bytes)
-                .map_err(|error| Error::system("reset a memory", error))?;
+            let discarded = if seeded::bug("grown-pages-survive") {
+                keep_bytes.min(self.accessible_bytes)
+            } else {
+                self.accessible_bytes
+            };
+            mapping::discard(self.base(), discarded).map_err(|error| Error::system("reset a memory", error))?;
             if keep_bytes < self.accessible_bytes {
                 let (start, len) = (self.base().add(keep_bytes), self.accessible_bytes - keep_bytes);
                 region::protect(start, len, Protection::NONE).map_err(reservation_error)?;
@@ -263,6 +267,20 @@ fn base_of(reservation: &Allocation) -> *mut u8 {
     unsafe { reservation.as_ptr::<u8>().cast_mut().add(MEMORY_HEAD_BYTES) }
 }
 
+/// Refuses types that no module could have; embedders can put together any.
+pub fn check_type(ty: &MemoryType) -> Result<()> {
+    let is_page_size = matches!(ty.page_size_log2, 0 | 16);
+    let index_bits = if ty.is_64 { 64 } else { 32 };
+    let fits = |pages: u64| u128::from(pages) << ty.page_size_log2 <= 1 << index_bits;
+    let Limits { min, max } = ty.limits;
+    if is_page_size && fits(min) && max.is_none_or(|max| min <= max && fits(max)) {
+        return Ok(());
+    }
+    Err(Error::misuse(format!(
+        "{ty:?} is no type of a memory: pages are of 1 or 65536 bytes, limits in order, and no more than the index reaches"
+    )))
+}
+
 fn too_large(ty: &MemoryType) -> Error {
     Error::limit(format!("{ty} is larger than this machine can address"))
 }
@@ -287,11 +305,12 @@ impl Memory {
     /// A new memory, made by the host.
     ///
     /// # Errors
-    /// If the type is that of a shared memory, or limits are reached.
+    /// If the type is that of a shared memory or no memory can have it, or limits are reached.
     pub fn new(mut store: impl AsContextMut, ty: MemoryType) -> Result<Self> {
         if ty.shared {
             return Err(Error::misuse("a shared memory belongs to no store; make it with `SharedMemory::new`"));
         }
+        check_type(&ty)?;
         let mut context = store.as_context_mut();
         let inner = context.inner();
         Ok(Self { index: inner.new_memory(ty, None)?, store: inner.id })
@@ -442,7 +461,7 @@ impl StoreInner {
         let memory = self.memories[index as usize].own();
         let (old_pages, current, max) = (memory.len_pages(), memory.len_bytes(), memory.max_bytes());
         let Some(desired) = memory.grown_bytes(delta_pages) else { return Ok(None) };
-        if let Some(limiter) = self.limiter()
+        if let Some(limiter) = self.limiter().filter(|_| !seeded::bug("growth-unlimited"))
             && !limiter.memory_growing(current, desired, max)?
         {
             return Ok(None);

@@ -1,6 +1,7 @@
 //! A linked module: everything that its instances share. And the runtime's part of an engine.
 
 use crate::backtrace::Symbolicate;
+use crate::claims::Claims;
 use crate::error::{Error, HostError, Result};
 use crate::image::MemoryImage;
 use crate::link::LinkedCode;
@@ -11,8 +12,8 @@ use epsilon_abi::{
     Arch, CallLayout, CompiledFunction, CompositeType, DefinedFuncIndex, EntityIndex, FuncIndex, FuncType, MemoryIndex,
     MemoryPlan, ModuleInfo, TypeIndex, VmLayout,
 };
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Condvar, Mutex};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 /// What an engine fixes for all of its modules and stores.
 #[derive(Clone, Debug)]
@@ -93,8 +94,7 @@ pub struct LinkedModule {
     source: Box<dyn FunctionSource>,
     symbols: Box<dyn Symbolicate>,
     /// Functions that some thread is asking the source for.
-    in_work: Mutex<HashSet<DefinedFuncIndex>>,
-    work_done: Condvar,
+    in_work: Claims<DefinedFuncIndex>,
 }
 
 /// Why a function is wanted.
@@ -113,19 +113,6 @@ pub trait FunctionSource: Send + Sync {
     /// # Errors
     /// If it cannot be compiled.
     fn function(&self, index: DefinedFuncIndex, demand: Demand) -> Result<CompiledFunction, HostError>;
-}
-
-/// A function that this thread asks the source for, until dropped.
-struct Claim<'a> {
-    module: &'a LinkedModule,
-    index: DefinedFuncIndex,
-}
-
-impl Drop for Claim<'_> {
-    fn drop(&mut self) {
-        self.module.in_work.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).remove(&self.index);
-        self.module.work_done.notify_all();
-    }
 }
 
 /// A function type, ready for calls.
@@ -152,12 +139,13 @@ impl LinkedModule {
         source: Box<dyn FunctionSource>,
         symbols: Box<dyn Symbolicate>,
     ) -> Result<Arc<Self>> {
+        let held_off = crate::fork::hold_off();
         let code = LinkedCode::new(info.defined_functions(), code_bytes)?;
         let type_ids = runtime.signatures().of_module(&info.types);
         let types =
             (0..info.types.len()).map(|n| link_type(&type_ids, &info.types[n].composite, type_ids[n])).collect();
         let image = |n| MemoryImage::new(&info, &wasm, MemoryIndex::new(n)).map(Arc::new);
-        Ok(Arc::new(Self {
+        let module = Arc::new(Self {
             runtime: runtime.clone(),
             layout: VmLayout::new(&info),
             code,
@@ -169,9 +157,11 @@ impl LinkedModule {
             wasm,
             source,
             symbols,
-            in_work: Mutex::default(),
-            work_done: Condvar::new(),
-        }))
+            in_work: Claims::default(),
+        });
+        crate::fork::register(&module);
+        drop(held_off);
+        Ok(module)
     }
 
     /// Links functions that are there already.
@@ -179,6 +169,7 @@ impl LinkedModule {
     /// # Errors
     /// If there is no memory for the code.
     pub fn link(&self, functions: &[(DefinedFuncIndex, &CompiledFunction)]) -> Result<()> {
+        let _held_off = crate::fork::hold_off();
         Ok(self.code.link(functions)?)
     }
 
@@ -211,18 +202,12 @@ impl LinkedModule {
     /// # Errors
     /// Those of the source, or if there is no memory for the code.
     pub fn materialise(&self, index: DefinedFuncIndex, demand: Demand) -> Result<usize> {
-        let mut in_work = self.in_work.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        loop {
-            if let Some(address) = self.code.address(index) {
-                return Ok(address);
-            }
-            if in_work.insert(index) {
-                break;
-            }
-            in_work = self.work_done.wait(in_work).unwrap_or_else(|poisoned| poisoned.into_inner());
-        }
-        drop(in_work);
-        let _claim = Claim { module: self, index };
+        // A child of a fork in between would wait for threads that it does not have.
+        let _held_off = crate::fork::hold_off();
+        let _claim = match self.in_work.claim(index, || self.code.address(index)) {
+            Ok(address) => return Ok(address),
+            Err(claim) => claim,
+        };
         let function = self.source.function(index, demand).map_err(Error::host)?;
         self.code.link(&[(index, &function)])?;
         Ok(self.code.address(index).expect("just linked"))

@@ -57,6 +57,7 @@ impl SharedMemory {
                 "{ty} is no type of a shared memory: it must be shared, with a maximum"
             )));
         }
+        crate::memory::check_type(&ty)?;
         let runtime = engine.as_ref();
         Self::with_image(runtime, ty, &runtime.settings().plan, None)
     }

@@ -102,6 +102,8 @@ pub struct StoreInner {
     pub(crate) unwind: Option<Unwind>,
     /// Whether an interruption has ended an activation, and is to be forgotten when the outermost one has ended.
     pub(crate) interrupted: bool,
+    /// The thread that runs wasm of the store, by [`crate::sys::thread::marker`], while any activation runs.
+    pub(crate) running_on: usize,
     /// The wasm stack, while any activation runs.
     pub(crate) stack: Option<WasmStack>,
     /// The innermost activation's record.
@@ -215,6 +217,7 @@ impl StoreInner {
             extern_refs: Vec::new(),
             unwind: None,
             interrupted: false,
+            running_on: 0,
             stack: None,
             activation: std::ptr::null(),
             host_anchor: Box::new(VmContext {
@@ -279,6 +282,11 @@ impl StoreInner {
     /// Whether an address lies in the reservation of one of the store's memories.
     pub(crate) fn is_guest_memory(&self, address: usize) -> bool {
         self.memories.iter().any(|memory| memory.reserves(address))
+    }
+
+    /// Whether wasm of this store runs on another thread, which waits in a host function that has lent the store.
+    pub(crate) fn runs_elsewhere(&self) -> bool {
+        self.is_running() && self.running_on != crate::sys::thread::marker()
     }
 
     /// Whether wasm of this store is on any stack now.

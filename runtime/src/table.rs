@@ -6,7 +6,7 @@ use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
 use crate::trap::Trap;
 use crate::value::Ref;
 use epsilon_abi::vm::{VmFuncRow, VmTable};
-use epsilon_abi::{RefRepr, RefType, TableType};
+use epsilon_abi::{RefRepr, RefType, TableType, seeded};
 
 /// Tables do not grow beyond this many elements, whatever their types say: 160 MB of rows.
 const MAX_ELEMENTS: u64 = 10_000_000;
@@ -178,9 +178,15 @@ pub struct Table {
 
 impl Table {
     /// A new table, made by the host, with `init` in every element.
+    ///
+    /// # Errors
+    /// If no table can have the type, `init` is of another one or another store, or limits are reached.
     pub fn new(mut store: impl AsContextMut, ty: TableType, init: Ref) -> Result<Self> {
         let mut context = store.as_context_mut();
         let inner = context.inner();
+        if ty.limits.max.is_some_and(|max| max < ty.limits.min) {
+            return Err(Error::misuse(format!("{ty} is no type of a table: its minimum is above its maximum")));
+        }
         let bits = inner.ref_to_bits(&init, ty.element)?;
         let table = inner.new_table(ty)?;
         inner.fill_table(table.index, 0, bits, ty.limits.min)?;
@@ -297,7 +303,10 @@ impl StoreInner {
             Elements::References(references) => references[range].fill(value as u32),
             Elements::Functions(rows) => {
                 // SAFETY: machine code and `ref_to_bits` hold only addresses of this store's function references.
-                let row = unsafe { self.functions.row_of_bits(value, table.private_anchor) };
+                let mut row = unsafe { self.functions.row_of_bits(value, table.private_anchor) };
+                if len == 1 && seeded::bug("row-in-two-steps") {
+                    row.signature = rows[range.start].signature;
+                }
                 rows[range].fill(row);
             }
         }
@@ -315,7 +324,7 @@ impl StoreInner {
             return Ok(());
         }
         let anchor = self.tables[dst as usize].private_anchor;
-        let same_view = self.tables[src as usize].private_anchor == anchor;
+        let same_view = self.tables[src as usize].private_anchor == anchor || seeded::bug("row-of-another-view");
         let mut copied = self.tables[src as usize].rows_ref().expect("a function table")[source].to_vec();
         if !same_view {
             for row in &mut copied {

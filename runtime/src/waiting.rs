@@ -9,9 +9,11 @@
 //! A waiter looks at the pending flag only while it holds the list, so no interruption falls between look and sleep.
 
 use crate::store::VmStore;
+use crate::sync::{AtomicBool, Condvar, Mutex, MutexGuard, PoisonError};
+use epsilon_abi::seeded;
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Why a wait ended.
@@ -127,9 +129,14 @@ impl WaitList {
         deadline: Option<Instant>,
         store: Option<&VmStore>,
     ) -> WaitResult {
-        let mut queues = self.queues();
         // Under the lock: who changes the value and then notifies finds this thread in the queue, or changed it before.
-        if differs() {
+        let (mut queues, differs) = if seeded::bug("wait-misses-notify") {
+            let differs = differs();
+            (self.queues(), differs)
+        } else {
+            (self.queues(), differs())
+        };
+        if differs {
             return WaitResult::Mismatch;
         }
         queues.entry(address).or_default().push_back(waiter.clone());

@@ -6,67 +6,17 @@
 # Needs a Rust toolchain with the targets wasm32-wasip1 and wasm32-wasip1-threads,
 # Python 3, and a C compiler for WASI: the Python package `ziglang`, or `zig` on the PATH. Build
 # trees go below `target/guests`. The same tools give the same bytes anywhere:
-# no guest names the folders of the machine that built it (`publish` checks).
+# no guest names the folders of the machine that built it (`publish` in `common.sh` checks).
 
 set -euo pipefail
 # shellcheck source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-ZIG_VERSION=0.17.1 # what the prebuilt guests were made with
-
-find_zig() {
-    if python3 -c 'import ziglang' 2>/dev/null; then
-        zig=(python3 -m ziglang)
-    elif command -v zig >/dev/null; then
-        zig=(zig)
-    else
-        fail "a C compiler for WASI is needed: 'pip install ziglang==$ZIG_VERSION'"
-    fi
-    local version
-    version=$("${zig[@]}" version)
-    [[ $version == "$ZIG_VERSION" ]] || echo "note: zig is $version; the prebuilt guests were made with $ZIG_VERSION" >&2
-}
-
-# publish FILE NAME: moves a finished guest to its place, unless it names a
-# folder of this machine.
-publish() {
-    local folder
-    for folder in "$root_dir" "$HOME" "${CARGO_HOME:-$HOME/.cargo}" "$(dirname "$work_dir")"; do
-        if grep --quiet --text --fixed-strings "$folder/" "$1"; then
-            fail "$2.wasm names the folder $folder"
-        fi
-    done
-    mkdir -p "$guests_dir/prebuilt"
-    install -m 644 "$1" "$guests_dir/prebuilt/$2.wasm"
-    printf '%-12s %9d bytes\n' "$2" "$(wc -c <"$guests_dir/prebuilt/$2.wasm")"
-}
-
 # rust_guest NAME [TARGET]
 rust_guest() {
     local target=${2:-wasm32-wasip1}
-    [[ -d $(rustc --print target-libdir --target "$target") ]] ||
-        fail "the Rust target is needed: 'rustup target add $target'"
-    local remap="--remap-path-prefix=$guests_dir=. --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
-    local registry
-    cargo fetch --quiet --locked --target "$target" --manifest-path "$guests_dir/$1/Cargo.toml"
-    for registry in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*; do # the last that fits counts
-        remap+=" --remap-path-prefix=$registry=crates"
-    done
-    RUSTFLAGS=$remap cargo build --quiet --release --target "$target" \
-        --manifest-path "$guests_dir/$1/Cargo.toml" --target-dir "$work_dir/cargo"
+    cargo_for_wasm "$target" "$guests_dir/$1" "$work_dir/cargo"
     publish "$work_dir/cargo/$target/release/$1.wasm" "$1"
-}
-
-# c_guest NAME: `sources`, `flags` and `origin` come from `sources_of`. Zig turns
-# -O3 into -O2 on its way to clang, hence the second one.
-c_guest() {
-    find_zig
-    sources_of "$1"
-    "${zig[@]}" cc --target=wasm32-wasi -O3 -Xclang -O3 -Wall -Wextra "${flags[@]}" \
-        -ffile-prefix-map="$guests_dir=." ${origin:+-ffile-prefix-map="$origin=$1"} \
-        -Wl,--strip-debug -Wl,-z,stack-size=1048576 \
-        "${sources[@]}" -o "$work_dir/$1.wasm"
-    publish "$work_dir/$1.wasm" "$1"
 }
 
 # Exceptions of the standard, not those of before it.
@@ -126,6 +76,7 @@ build_walk() { rust_guest walk; }
 build_flate() { rust_guest flate; }
 build_threads_rust() { rust_guest threads-rust wasm32-wasip1-threads; }
 build_c_stdio() { c_guest c-stdio; }
+build_blocks() { c_guest blocks; }
 build_sqlite() { c_guest sqlite; }
 build_quickjs() { c_guest quickjs; }
 build_zstd() { c_guest zstd; }

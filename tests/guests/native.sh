@@ -24,26 +24,6 @@ rust_guest() {
     install "$work_dir/cargo-native/release/$1" "$native_dir/$1"
 }
 
-# c_guest NAME: CC may hold a command of several words.
-c_guest() {
-    local compiler
-    read -ra compiler <<<"${CC:-cc}"
-    need "${compiler[0]}" "a C compiler"
-    sources_of "$1"
-    "${compiler[@]}" -O3 -march=native -ffp-contract=off -Wall -Wextra "${flags[@]}" \
-        "${sources[@]}" -lm -o "$native_dir/$1"
-}
-
-# cpp_guest NAME: likewise with CXX.
-cpp_guest() {
-    local compiler
-    read -ra compiler <<<"${CXX:-c++}"
-    need "${compiler[0]}" "a C++ compiler"
-    sources_of "$1"
-    "${compiler[@]}" -O3 -march=native -ffp-contract=off -Wall -Wextra "${flags[@]}" \
-        "${sources[@]}" -o "$native_dir/$1"
-}
-
 need cargo "see https://rustup.rs"
 need python3 "it locates sources and makes headers"
 mkdir -p "$work_dir" "$native_dir"
@@ -55,9 +35,9 @@ for name; do
     if among "$name" "${RUST_GUESTS[@]}"; then
         rust_guest "$name"
     elif among "$name" "${C_GUESTS[@]}"; then
-        c_guest "$name"
+        native_c_guest "$name"
     elif among "$name" "${CPP_GUESTS[@]}"; then
-        cpp_guest "$name"
+        native_cpp_guest "$name"
     else
         fail "there is no native counterpart of '$name'"
     fi

@@ -3,10 +3,12 @@
 
 mod codes;
 mod errors;
+mod fork;
 mod instances;
 mod interrupts;
 mod overflow;
 mod signals;
+mod steps;
 #[path = "../support.rs"]
 mod support;
 

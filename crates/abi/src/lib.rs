@@ -15,6 +15,7 @@
 //! | [`trap`] | the one list of trap codes |
 //! | [`libcall`] | the one list of runtime calls |
 //! | [`compiled`] | [`CompiledFunction`]: inert machine code with its tables |
+//! | [`seeded`] | bugs for the checks to find, in test builds alone |
 #![forbid(unsafe_code)]
 
 pub mod call;
@@ -24,6 +25,7 @@ pub mod layout;
 pub mod libcall;
 pub mod module;
 pub mod plan;
+pub mod seeded;
 pub mod trap;
 pub mod types;
 pub mod vm;

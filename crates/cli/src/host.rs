@@ -8,7 +8,9 @@ use epsilon::{Error, ResourceLimiter, Store};
 use epsilon_wasi::{Access, Interrupt, SharedCtx, Threads, WasiCtx};
 use std::ffi::{OsStr, OsString};
 use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 /// What the command line gives to a guest.
@@ -27,7 +29,7 @@ pub struct GuestOptions {
     #[arg(long, value_name = "NAME")]
     argv0: Option<OsString>,
     /// Give the guest a socket that listens; may be repeated
-    #[arg(long = "tcplisten", value_name = "ADDRESS:PORT")]
+    #[arg(long = "listen", visible_alias = "tcplisten", value_name = "ADDRESS:PORT|unix:PATH")]
     listen: Vec<String>,
 }
 
@@ -87,8 +89,11 @@ impl GuestOptions {
             builder.preopened_dir(&dir.host, dir.guest.as_bytes(), access)?;
         }
         for address in &self.listen {
-            let listener = TcpListener::bind(address).with_context(|| format!("cannot listen on `{address}`"))?;
-            builder.listener(listener);
+            let listener = match address.strip_prefix("unix:") {
+                Some(path) => UnixListener::bind(path).map(OwnedFd::from),
+                None => TcpListener::bind(address).map(OwnedFd::from),
+            };
+            builder.listener(listener.with_context(|| format!("cannot listen on `{address}`"))?);
         }
         builder.interrupt(Interrupt::new());
         Ok(builder.build())

@@ -4,8 +4,8 @@ use crate::stop::Cause;
 use anyhow::{Context as _, Result};
 use epsilon::{CompileError, Error, Trap};
 use std::fmt::{self, Display, Write as _};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// Something could not be done.
 pub const EXIT_ERROR: i32 = 1;
@@ -114,10 +114,20 @@ fn print(text: &str, help: Option<&str>) {
     }
 }
 
-/// Lets the system end the command when it, or its guest, writes to a pipe that nobody reads, as it ends `cat`.
+/// Whether a pipe that nobody reads ends the process. While a guest runs it does not: that one gets an error.
+static PIPES_END_US: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+/// Lets the system end the command when it writes to a pipe that nobody reads, as it ends `cat`.
 pub fn end_quietly_on_broken_pipe() -> Result<()> {
-    let always = Arc::new(AtomicBool::new(true));
-    signal_hook::flag::register_conditional_default(signal_hook::consts::SIGPIPE, always)
+    let flag = PIPES_END_US.get_or_init(|| Arc::new(AtomicBool::new(true)));
+    signal_hook::flag::register_conditional_default(signal_hook::consts::SIGPIPE, flag.clone())
         .context("cannot prepare for broken pipes")?;
     Ok(())
+}
+
+/// Leaves broken pipes to the guest, or no longer.
+pub fn leave_broken_pipes_to_guest(leave: bool) {
+    if let Some(flag) = PIPES_END_US.get() {
+        flag.store(!leave, Ordering::SeqCst);
+    }
 }

@@ -141,13 +141,20 @@ fn has_start_section(wasm: &[u8]) -> bool {
 impl Session {
     /// Runs the guest; returns the exit code.
     fn run(&mut self, preloads: &[Preload], options: &Options, mut call: Option<Call>) -> Result<i32> {
+        report::leave_broken_pipes_to_guest(true);
         let outcome = self.run_guest(preloads, options, call.as_mut());
         // What the guest has written comes before anything that is said about it.
         let flushed = self.store.data().wasi.lock().flush();
+        report::leave_broken_pipes_to_guest(false);
         let code = match outcome {
             Ok(()) => 0,
             Err(error) => self.end_code(error)?,
         };
+        // A reader that wanted no more, such as `head`, is no failure.
+        let flushed = flushed.or_else(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => Ok(()),
+            _ => Err(error),
+        });
         flushed.with_context(|| format!("cannot write the output of `{}`", self.name))?;
         if let Some(call) = call.filter(|_| code == 0) {
             io::stdout().write_all(call.results_text().as_bytes()).context("cannot write the results")?;

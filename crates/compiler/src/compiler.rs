@@ -12,7 +12,7 @@ use crate::translate::{self, Env, FunctionSource, LocalsIn, RelaxedSimd, Size};
 use crate::watch::{Unwatched, Watch, go_on};
 use cranelift_codegen::Context;
 use cranelift_frontend::FunctionBuilderContext;
-use epsilon_abi::{CompiledFunction, DefinedFuncIndex, InlinedSite, Position};
+use epsilon_abi::{CompiledFunction, DefinedFuncIndex, InlinedSite, Position, seeded};
 use wasmparser::FuncValidatorAllocations;
 
 /// Below this many bytes of bodies, validation is not worth a second thread.
@@ -99,8 +99,8 @@ impl Compiler {
             ("version", concat!(env!("CARGO_PKG_VERSION"), " ", env!("EPSILON_COMPILER_FINGERPRINT")).into()),
             ("code generator", cranelift_codegen::VERSION.into()),
             ("target", self.isa.triple()),
-            ("processor", present.join(" ")),
-            ("memory plan", format!("{plan:?}")),
+            ("processor", if seeded::bug("key-without-processor") { String::new() } else { present.join(" ") }),
+            ("memory plan", if seeded::bug("key-without-plan") { String::new() } else { format!("{plan:?}") }),
             ("features", format!("{:#x}, deterministic {deterministic_relaxed_simd}", features.bits())),
             ("passes", format!("{opt_level:?}, hints {branch_hints}, inlining {inlining}, verify {verify_ir}")),
             ("limits", format!("optimised to {max_optimised_bytes} bytes, {max_optimised_values} values")),
@@ -290,5 +290,49 @@ impl Compiler {
             *scratch = Scratch::default();
         }
         translated
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{OptLevel, Target};
+    use epsilon_abi::{MemoryPlan, MemoryStyle};
+    use std::collections::HashSet;
+    use wasmparser::WasmFeatures;
+
+    fn target(triple: &str, cpu_features: &[&str]) -> Target {
+        let cpu_features = cpu_features.iter().map(|feature| (*feature).to_owned()).collect();
+        Target::Named { triple: triple.into(), cpu_features }
+    }
+
+    /// Whatever changes code has a key of its own (invariant 9).
+    #[test]
+    fn everything_that_affects_code_is_in_the_fingerprint() {
+        const X86_64: &str = "x86_64-unknown-linux-gnu";
+        let base = || Settings { target: target(X86_64, &[]), plan: MemoryPlan::GUARDED, ..Settings::default() };
+        let guard = MemoryStyle::Guarded { guard_bytes: 1 << 20 };
+        let all = [
+            base(),
+            Settings { target: target(X86_64, &["has_avx"]), ..base() },
+            Settings { target: target(X86_64, &["has_avx", "has_avx2"]), ..base() },
+            Settings { target: target(X86_64, &["has_bmi1"]), ..base() },
+            Settings { target: target("x86_64-unknown-linux-musl", &[]), ..base() },
+            Settings { target: target("aarch64-unknown-linux-gnu", &[]), ..base() },
+            Settings { target: target("aarch64-unknown-linux-gnu", &["has_lse"]), ..base() },
+            Settings { plan: MemoryPlan::CHECKED, ..base() },
+            Settings { plan: MemoryPlan { anchored: true, ..MemoryPlan::GUARDED }, ..base() },
+            Settings { plan: MemoryPlan { style: guard, ..MemoryPlan::GUARDED }, ..base() },
+            Settings { opt_level: OptLevel::None, ..base() },
+            Settings { features: base().features ^ WasmFeatures::TAIL_CALL, ..base() },
+            Settings { deterministic_relaxed_simd: true, ..base() },
+            Settings { branch_hints: false, ..base() },
+            Settings { inlining: !base().inlining, ..base() },
+            Settings { verify_ir: !base().verify_ir, ..base() },
+        ];
+        let count = all.len();
+        let fingerprint = |settings| Compiler::new(settings).expect("a compiler").fingerprint();
+        let distinct: HashSet<_> = all.into_iter().map(fingerprint).collect();
+        assert_eq!(distinct.len(), count);
     }
 }

@@ -4,7 +4,7 @@ use crate::error::CompileError;
 use crate::settings::{OptLevel, Settings, Target};
 use cranelift_codegen::isa::{self, Builder, OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
-use epsilon_abi::Arch;
+use epsilon_abi::{Arch, seeded};
 use target_lexicon::{Architecture, Triple};
 
 /// The machine that code is made for.
@@ -124,6 +124,7 @@ fn flags(settings: &Settings, opt_level: OptLevel, regalloc: &str) -> Result<set
     let mut flags = settings::builder();
     let chosen = [("opt_level", opt_level), ("enable_verifier", verify), ("regalloc_algorithm", regalloc)];
     for (name, value) in FIXED_FLAGS.into_iter().chain(chosen) {
+        let value = if name == "enable_probestack" && seeded::bug("frames-unprobed") { "false" } else { value };
         flags.set(name, value).map_err(target_error)?;
     }
     Ok(settings::Flags::new(flags))

@@ -24,7 +24,7 @@ use crate::codec::{self, Reader};
 use crate::source::{ModuleSource, Stored};
 use crate::watch::{Counting, Watch};
 use crate::{Engine, Error, Module, Result};
-use epsilon_abi::DefinedFuncIndex;
+use epsilon_abi::{DefinedFuncIndex, seeded};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -210,6 +210,9 @@ fn damaged(section: &str) -> Error {
 }
 
 fn load(engine: &Engine, bytes: Arc<[u8]>, secret: &Secret, keyed: bool) -> Result<Module> {
+    let downgrades = Engine::detect_precompiled(&bytes) == Some(Precompiled::Module);
+    let (secret, keyed) =
+        if downgrades && seeded::bug("artifact-key-unchecked") { (&NO_KEY, false) } else { (secret, keyed) };
     let sections = Sections::read(&bytes, secret, keyed)?;
     check_settings(engine, sections.settings)?;
     let wasm = sections.wasm;

@@ -125,6 +125,8 @@ pub use config::Config;
 pub use config::{Compilation, MemoryStrategy, OptLevel};
 #[cfg(feature = "compiler")]
 pub use engine::Engine;
+#[doc(hidden)]
+pub use epsilon_abi::seeded;
 pub use epsilon_abi::{FuncType, GlobalType, HeapType, Limits, MemoryType, RefType, TableType, ValType};
 #[cfg(feature = "compiler")]
 pub use epsilon_compiler::{CompileError, CompileLimit, CompileLimits};

@@ -140,13 +140,16 @@ impl<T: 'static> Linker<T> {
     /// Defines every export of an instance under `module`.
     ///
     /// # Errors
-    /// If a name is defined already.
+    /// If a name is defined already, or the instance is of another store.
     pub fn instance(
         &mut self,
         store: impl AsContextMut<Data = T>,
         module: &str,
         instance: Instance,
     ) -> Result<&mut Self> {
+        if !instance.is_of(&store) {
+            return Err(Error::new(ErrorKind::WrongStore { item: "instance" }));
+        }
         for (name, item) in instance.exports(store) {
             self.insert(module, &name, Definition::Item(item))?;
         }

@@ -174,6 +174,7 @@ pub fn errno_of(outcome: Outcome) -> Result<i32, crate::Exit> {
     match outcome {
         Ok(()) => Ok(0),
         Err(Stop::Errno(errno)) => Ok(errno as i32),
+        Err(Stop::AwaitInput(_)) => Ok(crate::Errno::Again as i32),
         Err(Stop::Exit(exit)) => Err(exit),
     }
 }
@@ -210,4 +211,21 @@ pub fn calls(version: Version) -> Vec<Call> {
         run: |_, ctx, memory, args| proc_exit(ctx, memory, args.first().copied().unwrap_or(0) as u32),
     });
     calls
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_lists_every_call() {
+        let page = include_str!("../CALLS.md");
+        let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+        let names = |row: &&str| row.split('|').nth(1).map_or(0, |names| names.split(',').count());
+        let all = calls(Version::Preview1);
+        for call in &all {
+            assert!(rows.iter().any(|row| row.contains(&format!("`{}`", call.name))), "{} is missing", call.name);
+        }
+        assert_eq!(rows.iter().map(names).sum::<usize>(), all.len());
+    }
 }

@@ -3,21 +3,23 @@
 //! A context belongs to one guest at a time and shares nothing with another one, so a process may have many.
 
 use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::os::fd::BorrowedFd;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 
+use crate::channel::Channel;
 use crate::clock::{Clocks, SystemClocks};
+use crate::errno::{Errno, Stop};
 use crate::input::Input;
 use crate::interrupt::Interrupt;
 use crate::output::{Captured, HostStream, Output, Sink};
 use crate::random::{Random, SystemRandom};
 use crate::table::{Access, Descriptor, Directory, Kind, Table};
 use crate::terminal::Filter;
+use crate::types::FdFlags;
 
 /// How much of the host a guest may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,11 +28,14 @@ pub struct Limits {
     pub descriptors: usize,
     /// Subscriptions in one `poll_oneoff`.
     pub subscriptions: u32,
+    /// How much of what the guest prints is held back before it is written, where that is not a terminal. With 0
+    /// every write is a write.
+    pub output_buffer_bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { descriptors: 1024, subscriptions: 4096 }
+        Limits { descriptors: 1024, subscriptions: 4096, output_buffer_bytes: 64 << 10 }
     }
 }
 
@@ -95,7 +100,7 @@ pub struct InputStream(Input);
 impl InputStream {
     /// The standard input of this process.
     pub fn inherit() -> InputStream {
-        InputStream(Input::Host)
+        InputStream(Input::Host(Channel::of(rustix::stdio::stdin())))
     }
 
     /// Nothing: the end is there at once.
@@ -148,6 +153,8 @@ pub struct WasiCtx {
     pub(crate) random: Box<dyn Random>,
     pub(crate) limits: Limits,
     pub(crate) interrupt: Interrupt,
+    /// Threads share it, so nobody is to wait with it in hand.
+    pub(crate) is_shared: bool,
 }
 
 impl WasiCtx {
@@ -175,27 +182,68 @@ impl WasiCtx {
         &self.interrupt
     }
 
-    /// Before the guest waits for `fd`, or for anything: what it has written must be seen.
-    pub(crate) fn before_waiting(&self, fd: Option<BorrowedFd<'_>>) {
-        let is_holding = |d: &Descriptor| matches!(&d.kind, Kind::Output(output) if output.is_holding());
-        if !self.table.iter().any(is_holding) {
-            return;
-        }
-        if let Some(fd) = fd {
-            let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
-            if poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) == Ok(1) {
-                return;
-            }
-        }
+    /// Before the guest waits for anything: what it has written must be seen.
+    pub(crate) fn before_waiting(&self) {
         for descriptor in self.table.iter() {
-            if let Kind::Output(output) = &descriptor.kind {
-                output.flush_late();
+            if let Kind::Output(output) = &descriptor.kind
+                && output.is_holding()
+            {
+                if descriptor.flags.contains(FdFlags::NONBLOCK) {
+                    output.flush_some();
+                } else {
+                    output.flush_late();
+                }
             }
         }
+    }
+
+    /// Waits until there may be something to read.
+    pub(crate) fn wait_for_input(&self, fd: u32) -> Result<(), Stop> {
+        // Where there is no descriptor of the host's to ask, the guest has to come again.
+        let host = self.table.get(fd)?.host().ok_or(Errno::Again)?;
+        self.before_waiting();
+        if self.is_shared {
+            return Err(Stop::AwaitInput(fd));
+        }
+        Ok(self.interrupt.wait_for(host, PollFlags::IN)?)
     }
 }
 
 /// Builds a [`WasiCtx`].
+///
+/// ```
+/// use epsilon_wasi::{
+///     Access, Captured, InputStream, Limits, OutputStream, SeededRandom, SystemClocks, VirtualClocks, WasiCtx,
+/// };
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let (data, scratch) = (dir.path(), dir.path());
+/// // A run that is the same each time: its input, its clocks and its random numbers are given.
+/// let output = Captured::with_limit(1 << 20);
+/// let repeatable = WasiCtx::builder()
+///     .args(["report", "--short"])?
+///     .env("LANG", "C")?
+///     .stdin(InputStream::bytes("one\ntwo\n"))
+///     .stdout(OutputStream::captured(output.clone()))
+///     .clocks(VirtualClocks::new(1_700_000_000_000_000_000, 1_000))
+///     .random(SeededRandom::new(7))
+///     .preopened_dir(data, "/data", Access::ReadOnly)?
+///     .build();
+///
+/// // Another guest in the same process, which shares nothing with the first.
+/// let limits = Limits { descriptors: 64, output_buffer_bytes: 4096, ..Limits::default() };
+/// let other = WasiCtx::builder()
+///     .inherit_stdio()
+///     .stderr(OutputStream::stream(std::io::sink()))
+///     .clocks(SystemClocks::new())
+///     .preopened_dir(scratch, ".", Access::ReadWrite)?
+///     .limits(limits)
+///     .build();
+/// # drop((repeatable, other));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct WasiCtxBuilder {
     args: Vec<Vec<u8>>,
@@ -302,15 +350,15 @@ impl WasiCtxBuilder {
         Ok(self)
     }
 
-    /// Gives the guest a socket that listens. Sockets come after the directories.
-    pub fn listener(&mut self, listener: TcpListener) -> &mut Self {
-        self.sockets.push(Kind::Listener(listener));
+    /// Gives the guest a socket that listens, of TCP or of the Unix domain. Sockets come after the directories.
+    pub fn listener(&mut self, listener: impl Into<OwnedFd>) -> &mut Self {
+        self.sockets.push(Kind::Listener(listener.into()));
         self
     }
 
-    /// Gives the guest a connection. Sockets come after the directories.
-    pub fn connection(&mut self, stream: TcpStream) -> &mut Self {
-        self.sockets.push(Kind::Stream(stream));
+    /// Gives the guest a connection, of TCP or of the Unix domain. Sockets come after the directories.
+    pub fn connection(&mut self, stream: impl Into<OwnedFd>) -> &mut Self {
+        self.sockets.push(Kind::Stream(stream.into()));
         self
     }
 
@@ -348,7 +396,9 @@ impl WasiCtxBuilder {
                 Destination::Stream(writer) => (Sink::Stream(writer), true),
                 Destination::Discard => (Sink::Discard, false),
             };
-            Kind::Output(Output::new(sink, buffered && host == HostStream::Stdout, this.interrupt.clone()))
+            let is_held = buffered && host == HostStream::Stdout;
+            let buffer_bytes = if is_held { this.limits.output_buffer_bytes } else { 0 };
+            Kind::Output(Output::new(sink, buffer_bytes, this.interrupt.clone()))
         };
         let mut kinds = vec![Kind::Input(this.stdin.0)];
         kinds.push(output(this.stdout, HostStream::Stdout));
@@ -368,6 +418,7 @@ impl WasiCtxBuilder {
             random: this.random,
             limits: this.limits,
             interrupt: this.interrupt,
+            is_shared: false,
         }
     }
 }
@@ -375,11 +426,11 @@ impl WasiCtxBuilder {
 /// A stream of this process: filtered and at once to a terminal, buffered otherwise.
 fn host_sink(host: HostStream, terminal: TerminalOutput) -> (Sink, bool) {
     if !rustix::termios::isatty(host.fd()) {
-        return (Sink::Host(host), true);
+        return (Sink::Host(host, Channel::of(host.fd())), true);
     }
     match terminal {
         TerminalOutput::Filtered => (Sink::Terminal(host, Filter::default()), false),
-        TerminalOutput::Untouched => (Sink::Host(host), false),
+        TerminalOutput::Untouched => (Sink::Host(host, Channel::Other), false),
     }
 }
 

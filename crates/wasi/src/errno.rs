@@ -217,6 +217,9 @@ pub enum Stop {
     Errno(Errno),
     /// The guest is not returned to.
     Exit(Exit),
+    /// Nothing is done yet: the call is to be made again when there is something to read from this descriptor. Only
+    /// contexts that threads share say so ([`crate::SharedCtx`]), for they are not to be held meanwhile.
+    AwaitInput(u32),
 }
 
 impl From<Errno> for Stop {

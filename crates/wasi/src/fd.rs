@@ -5,6 +5,7 @@
 
 use std::os::fd::BorrowedFd;
 
+use epsilon::seeded;
 use rustix::fs::{OFlags, SeekFrom, Timespec, Timestamps};
 
 use crate::clock::nanoseconds;
@@ -12,7 +13,7 @@ use crate::ctx::WasiCtx;
 use crate::errno::{Errno, Outcome};
 use crate::memory::GuestMemory;
 use crate::table::{Access, Descriptor, Kind, filetype_of_mode};
-use crate::types::{FdFlags, FileStat, Rights, TimeFlags, Version};
+use crate::types::{FdFlags, FileStat, FileType, Rights, TimeFlags, Version};
 
 /// witx: "Provide file advisory information on a file descriptor." It is advice: hosts that take none succeed.
 pub(crate) fn fd_advise(
@@ -159,6 +160,10 @@ pub(crate) fn fd_fdstat_set_rights(
     inheriting: u64,
 ) -> Outcome {
     let descriptor = ctx.table.get_mut(fd)?;
+    if seeded::bug("rights-regained") {
+        descriptor.dropped = !Rights::from_bits_truncate(base);
+        return Ok(());
+    }
     let (had, had_inheriting) = (descriptor.rights(), descriptor.inheriting);
     if base & !had.bits() != 0 || inheriting & !had_inheriting.bits() != 0 {
         return Err(Errno::NotCapable.into());
@@ -185,6 +190,10 @@ pub(crate) fn fd_filestat_get(
         None => FileStat::bare(descriptor.filetype()),
     };
     stat.filetype = descriptor.filetype();
+    if matches!(descriptor.kind, Kind::Input(_) | Kind::Output(_)) && stat.filetype != FileType::RegularFile {
+        // When others used the process's terminal or pipe is not the guest's business.
+        (stat.atim, stat.mtim, stat.ctim) = (0, 0, 0);
+    }
     let (record, size_bytes) = stat.encode(version);
     Ok(memory.write(out, &record[..size_bytes])?)
 }

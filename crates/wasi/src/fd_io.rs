@@ -6,17 +6,19 @@
 
 use std::io;
 use std::ops::Range;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
+use crate::channel::Channel;
 use crate::ctx::WasiCtx;
-use crate::errno::{Errno, Outcome};
+use crate::errno::{Errno, Exit, Outcome, Stop};
 use crate::input::Input;
+use crate::interrupt::Interrupt;
 use crate::memory::{GuestMemory, io_slices};
-use crate::sock::send_all;
 use crate::table::{Descriptor, Kind};
-use crate::types::{FdFlags, FileType, Rights};
+use crate::types::{FdFlags, Rights};
+
+/// How a shell shows that SIGPIPE has ended a process.
+const EXIT_PIPE: i32 = 128 + 13;
 
 /// witx: "Read from a file descriptor. Note: This is similar to `readv` in POSIX."
 pub(crate) fn fd_read(
@@ -28,7 +30,6 @@ pub(crate) fn fd_read(
     nread: u32,
 ) -> Outcome {
     let descriptor = ctx.table.with(fd, Rights::FD_READ)?;
-    let waits = may_wait(descriptor);
     match &descriptor.kind {
         Kind::Output(_) | Kind::Directory(_) => return Err(Errno::Badf.into()),
         Kind::File(open) if !open.readable => return Err(Errno::Badf.into()),
@@ -37,28 +38,33 @@ pub(crate) fn fd_read(
     }
     let buffers = memory.buffers(iovs, iovs_len)?;
     memory.check(nread, 4)?;
-    if waits && !buffers.is_empty() && !descriptor.flags.contains(FdFlags::NONBLOCK) {
-        ctx.before_waiting(descriptor.host());
-        if let Some(host) = descriptor.host() {
-            ctx.interrupt.wait_for(host, PollFlags::IN)?;
-        }
+    if matches!(descriptor.kind, Kind::Input(Input::Stream(_))) && !buffers.is_empty() {
+        // Nobody can tell whether a reader of the embedder's is going to wait.
+        ctx.before_waiting();
     }
     let interrupt = ctx.interrupt.clone();
-    let descriptor = ctx.table.get_mut(fd)?;
-    let nonblocking = descriptor.flags.contains(FdFlags::NONBLOCK);
-    let count = read_buffers(&mut memory, &buffers, waits, |buffer| match &mut descriptor.kind {
-        Kind::Input(input) => {
-            // The flag is not set on the host's stream, which others share.
-            if nonblocking && input.host().is_some_and(|fd| !is_ready(fd)) {
-                return Err(io::ErrorKind::WouldBlock.into());
-            }
-            Ok(input.read(buffer, &interrupt)?.min(buffer.len()))
+    loop {
+        let descriptor = ctx.table.get_mut(fd)?;
+        let nonblocking = descriptor.flags.contains(FdFlags::NONBLOCK);
+        let waits = may_wait(&descriptor.kind);
+        let kind = &mut descriptor.kind;
+        match read_buffers(&mut memory, &buffers, waits, |buffer| read_now(kind, buffer, nonblocking, &interrupt)) {
+            Err(Errno::Again) if !nonblocking => ctx.wait_for_input(fd)?,
+            result => return Ok(memory.write_u32(nread, result?)?),
         }
-        Kind::File(open) => interrupt.retry(|| rustix::io::read(&open.file, &mut *buffer)),
-        Kind::Stream(stream) => interrupt.retry(|| rustix::io::read(&*stream, &mut *buffer)),
+    }
+}
+
+/// Reads without waiting where that can be had.
+fn read_now(kind: &mut Kind, buffer: &mut [u8], nonblocking: bool, interrupt: &Interrupt) -> io::Result<usize> {
+    match kind {
+        Kind::Input(input) => Ok(input.read(buffer, interrupt)?.min(buffer.len())),
+        // The flag is set on the host's descriptor, which is the guest's alone.
+        Kind::File(open) if nonblocking => interrupt.retry(|| rustix::io::read(&open.file, &mut *buffer)),
+        Kind::File(open) => interrupt.retry(|| open.channel().read(open.file.as_fd(), &mut *buffer)),
+        Kind::Stream(stream) => interrupt.retry(|| Channel::Socket.read(stream.as_fd(), &mut *buffer)),
         _ => Err(io::ErrorKind::Unsupported.into()),
-    })?;
-    Ok(memory.write_u32(nread, count)?)
+    }
 }
 
 /// witx: "Read from a file descriptor, without using and updating the file descriptor's offset."
@@ -112,25 +118,28 @@ pub(crate) fn fd_write(
     memory.check(nwritten, 4)?;
     let contents = memory.contents_of(&buffers);
     let slices = io_slices(&contents);
+    let nonblocking = descriptor.flags.contains(FdFlags::NONBLOCK);
     let count = match &descriptor.kind {
         Kind::Output(output) => {
             if !output.is_buffered() {
                 // What was printed earlier must come out earlier, whichever stream it went to.
-                ctx.before_waiting(None);
+                ctx.before_waiting();
             }
-            output.write(&slices)?
+            match output.write(&slices, nonblocking) {
+                // A process would have been ended by the first one.
+                Err(_) if output.is_deaf() => return Err(Stop::Exit(Exit(EXIT_PIPE))),
+                result => result?,
+            }
         }
         Kind::File(open) => {
-            if may_wait(descriptor) && !descriptor.flags.contains(FdFlags::NONBLOCK) {
-                ctx.interrupt.wait_for(open.file.as_fd(), PollFlags::OUT)?;
-            }
-            let count = ctx.interrupt.retry(|| rustix::io::writev(&open.file, &slices))?;
+            let mut channel = if nonblocking { Channel::File } else { open.channel() };
+            let count = channel.write_all(open.file.as_fd(), &slices, nonblocking, &ctx.interrupt)?;
             finish_write(descriptor, &open.file)?;
             count
         }
         Kind::Stream(stream) => {
-            ctx.before_waiting(None);
-            send_all(stream, &slices, descriptor.flags, &ctx.interrupt)?
+            ctx.before_waiting();
+            Channel::Socket.write_all(stream.as_fd(), &slices, nonblocking, &ctx.interrupt)?
         }
         _ => return Err(Errno::Badf.into()),
     };
@@ -220,18 +229,13 @@ fn read_buffers(
 }
 
 /// Whether a read may have to wait for somebody.
-fn may_wait(descriptor: &Descriptor) -> bool {
-    match &descriptor.kind {
-        Kind::File(open) => open.filetype != FileType::RegularFile,
+fn may_wait(kind: &Kind) -> bool {
+    match kind {
+        Kind::File(open) => open.channel().may_wait(),
+        Kind::Input(Input::Host(channel)) => channel.may_wait(),
         Kind::Input(Input::Bytes(..)) => false,
         _ => true,
     }
-}
-
-/// Whether a read would not wait.
-pub(crate) fn is_ready(fd: BorrowedFd<'_>) -> bool {
-    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
-    poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) != Ok(0)
 }
 
 /// An offset that a host's signed offsets can express.

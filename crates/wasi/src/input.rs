@@ -4,12 +4,13 @@ use std::fmt;
 use std::io::{self, Read};
 use std::os::fd::BorrowedFd;
 
+use crate::channel::Channel;
 use crate::interrupt::Interrupt;
 
 /// A source of standard input.
 pub(crate) enum Input {
     /// The standard input of the process.
-    Host,
+    Host(Channel),
     /// Bytes given beforehand, and how many have been read.
     Bytes(Vec<u8>, usize),
     /// Whatever the embedder's stream yields.
@@ -18,12 +19,14 @@ pub(crate) enum Input {
 
 impl Input {
     pub fn host(&self) -> Option<BorrowedFd<'static>> {
-        matches!(self, Input::Host).then(rustix::stdio::stdin)
+        matches!(self, Input::Host(_)).then(rustix::stdio::stdin)
     }
 
+    /// Reads what is there. Of the process's own input, `WouldBlock` says that nothing is yet; a reader of the
+    /// embedder's may wait.
     pub fn read(&mut self, buffer: &mut [u8], interrupt: &Interrupt) -> io::Result<usize> {
         match self {
-            Input::Host => interrupt.retry(|| rustix::io::read(rustix::stdio::stdin(), &mut *buffer)),
+            Input::Host(channel) => interrupt.retry(|| channel.read(rustix::stdio::stdin(), &mut *buffer)),
             Input::Bytes(bytes, position) => {
                 let count = (&bytes[*position..]).read(buffer)?;
                 *position += count;
@@ -50,7 +53,7 @@ impl Input {
 impl fmt::Debug for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Input::Host => "Host",
+            Input::Host(_) => "Host",
             Input::Bytes(..) => "Bytes",
             Input::Stream(_) => "Stream",
         })

@@ -1,7 +1,7 @@
 //! WASI preview 1 for Epsilon: all calls of `wasi_snapshot_preview1`, and of the older `wasi_unstable`.
 //!
 //! A [`WasiCtx`] is the world of one guest; [`WasiCtx::builder`] makes one. What the guest is not given, it does not
-//! have: no files but below the directories given to it, no sockets but those passed in.
+//! have: no files but below the directories given to it, no sockets but those passed in. [`reference`] lists the calls.
 //!
 //! Where the specification and today's practice part, this crate follows practice:
 //!
@@ -10,7 +10,9 @@
 //!   its kind can have. What protects something is not a right: below a directory given as [`Access::ReadOnly`],
 //!   nothing can be changed (`rofs`).
 //! - A name or link that leads out of its directory is `perm`, and so is making or reading an absolute link.
-//! - Reading, writing or seeking on a directory is `badf`, and so is advising on one or setting its flags. So is reading a file that was not opened for it.
+//! - Reading, writing or seeking on a directory is `badf`, and so is advising on one or setting its flags. So is
+//!   reading a file that was not opened for it.
+//! - A directory that is opened for writing is `isdir`, with the flag `directory` and without.
 //! - Names of files are UTF-8 when a guest gives them (`ilseq` otherwise). Listings show names as they are.
 //! - `path_link` does not follow links (`inval` if asked to).
 //! - `fd_pwrite` on a descriptor that appends does what the host does; Linux appends.
@@ -30,6 +32,7 @@
 
 mod args_env;
 mod calls;
+mod channel;
 mod clock;
 mod ctx;
 mod dir;
@@ -51,6 +54,9 @@ mod table;
 mod terminal;
 mod threads;
 mod types;
+
+#[doc = include_str!("../CALLS.md")]
+pub mod reference {}
 
 pub use calls::{Call, NOT_YET, Param, calls, errno_of};
 pub use clock::{Clocks, SystemClocks, VirtualClocks};

@@ -8,7 +8,7 @@ use epsilon::{Caller, Extern, HostError, Linker, SharedMemory};
 use crate::calls::{Argument, perform, preview1_calls, shared_calls, versioned_calls};
 use crate::clock::{clock_res_get, clock_time_get};
 use crate::ctx::WasiCtx;
-use crate::errno::Outcome;
+use crate::errno::{Outcome, Stop};
 use crate::memory::{GuestMemory, SharedBytes};
 use crate::poll::{List, Poll};
 use crate::shared::{LendCtx, SharedCtx};
@@ -65,11 +65,12 @@ macro_rules! bind {
             $version.module(),
             stringify!($name),
             move |mut caller: Caller<'_, T>, $($arg: <$ty as Argument>::Wasm),*| {
-                if may_wait(stringify!($name))
+                if stringify!($name) == "poll_oneoff"
                     && let Some(ctx) = $get(caller.data_mut()).shared()
-                    && let Some(errno) = wait_apart(&mut caller, ctx, $version, stringify!($name), &[$($arg as u32),*])
+                    && let &[subscriptions, events, count, nevents] = &[$($arg as u32),*][..]
                 {
-                    return Ok(errno);
+                    let list = List { subscriptions, events, count, nevents };
+                    return Ok(poll_apart(&mut caller, ctx, $version, list));
                 }
                 call(&mut caller, $get, |ctx, memory| {
                     $(let $arg = <$ty as Argument>::from_wasm($arg);)*
@@ -100,48 +101,36 @@ fn add_version<T: 'static, C: LendCtx + 'static>(
 fn call<T: 'static, C: LendCtx>(
     caller: &mut Caller<'_, T>,
     get: impl Fn(&mut T) -> &mut C,
-    body: impl FnOnce(&mut WasiCtx, GuestMemory<'_>) -> Outcome,
+    body: impl Fn(&mut WasiCtx, GuestMemory<'_>) -> Outcome,
 ) -> Result<i32, HostError> {
-    let outcome = match caller.memory_and_data() {
-        Some((bytes, data)) => get(data).with(|ctx| body(ctx, GuestMemory::new(bytes))),
-        None => {
-            let memory = shared_memory(caller);
-            get(caller.data_mut()).with(|ctx| body(ctx, shared_or_none(memory.as_ref())))
+    loop {
+        let outcome = match caller.memory_and_data() {
+            Some((bytes, data)) => get(data).with(|ctx| body(ctx, GuestMemory::new(bytes))),
+            None => {
+                let memory = shared_memory(caller);
+                get(caller.data_mut()).with(|ctx| body(ctx, shared_or_none(memory.as_ref())))
+            }
+        };
+        if let Err(Stop::AwaitInput(fd)) = outcome
+            && let Some(ctx) = get(caller.data_mut()).shared()
+        {
+            match ctx.await_input(fd) {
+                Ok(()) => continue,
+                Err(errno) => return Ok(errno as i32),
+            }
         }
-    };
-    Ok(errno_of(outcome)?)
-}
-
-/// Whether a call waits for others, and must not keep them from their calls meanwhile.
-fn may_wait(name: &str) -> bool {
-    matches!(name, "fd_read" | "sock_recv" | "sock_accept" | "poll_oneoff")
-}
-
-/// In a context that threads share: does the waiting of a call without holding the context. Gives the result of a call
-/// that is done with that.
-fn wait_apart<T: 'static>(
-    caller: &mut Caller<'_, T>,
-    mut ctx: SharedCtx,
-    version: Version,
-    name: &str,
-    args: &[u32],
-) -> Option<i32> {
-    match (name, args) {
-        ("fd_read" | "sock_recv" | "sock_accept", [fd, ..]) => {
-            ctx.await_input(*fd);
-            None
-        }
-        ("poll_oneoff", &[subscriptions, events, count, nevents]) => {
-            let list = List { subscriptions, events, count, nevents };
-            let poll = with_memory(caller, |memory| ctx.with(|ctx| Poll::begin(ctx, &memory, version, list)));
-            let events = poll.and_then(|poll| Ok((ctx.await_events(&poll)?, poll)));
-            let finish = |(events, poll): (Vec<_>, Poll)| {
-                with_memory(caller, |mut memory| errno_of(poll.finish(&mut memory, &events)).unwrap_or_default())
-            };
-            Some(events.map_or_else(|errno| errno as i32, finish))
-        }
-        _ => None,
+        return Ok(errno_of(outcome)?);
     }
+}
+
+/// `poll_oneoff` in a context that threads share, without holding it while nothing happens.
+fn poll_apart<T: 'static>(caller: &mut Caller<'_, T>, mut ctx: SharedCtx, version: Version, list: List) -> i32 {
+    let poll = with_memory(caller, |memory| ctx.with(|ctx| Poll::begin(ctx, &memory, version, list)));
+    let events = poll.and_then(|poll| Ok((ctx.await_events(&poll)?, poll)));
+    let finish = |(events, poll): (Vec<_>, Poll)| {
+        with_memory(caller, |mut memory| errno_of(poll.finish(&mut memory, &events)).unwrap_or_default())
+    };
+    events.map_or_else(|errno| errno as i32, finish)
 }
 
 fn with_memory<T: 'static, R>(caller: &mut Caller<'_, T>, body: impl FnOnce(GuestMemory<'_>) -> R) -> R {

@@ -10,6 +10,8 @@ use std::borrow::Cow;
 use std::io::IoSlice;
 use std::ops::Range;
 
+use epsilon::seeded;
+
 use crate::errno::Errno;
 
 /// The most buffers one vectored call passes on; a longer list is served partly, as a short read or write.
@@ -162,6 +164,7 @@ impl<'a> GuestMemory<'a> {
 
     /// The buffers that a list of `iovec` or `ciovec` names: checked, without the empty ones.
     pub(crate) fn buffers(&self, list: u32, count: u32) -> Result<Vec<Range<usize>>, Errno> {
+        let count = if seeded::bug("iovec-total") { count << 3 >> 3 } else { count };
         let list = self.check(list, u64::from(count) * 8)?;
         let mut buffers = Vec::with_capacity((count as usize).min(IOV_MAX));
         let mut room_bytes = match &self.contents {
@@ -225,6 +228,8 @@ mod tests {
         }
         assert_eq!(memory.buffers(0, 2000).unwrap().len(), IOV_MAX);
         assert_eq!(memory.buffers(0, u32::MAX), Err(Errno::Fault));
+        // Their size in bytes does not fit 32 bits: 8, were it cut off.
+        assert_eq!(memory.buffers(0, (1 << 29) + 1), Err(Errno::Fault));
         memory.write_u32(4, 65537).unwrap();
         assert_eq!(memory.buffers(0, 1), Err(Errno::Fault));
         memory.write_u32(4, 0).unwrap();

@@ -8,20 +8,20 @@
 use std::fmt;
 use std::io::{self, IoSlice, Write};
 use std::os::fd::BorrowedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
+use crate::channel::Channel;
 use crate::interrupt::Interrupt;
 use crate::terminal::Filter;
 
-/// How much is held back before it is written.
-const BUFFER_BYTES: usize = 64 * 1024;
 /// Writes of at least this size go past the buffer if it is empty.
 const DIRECT_BYTES: usize = 16 * 1024;
 /// How long output may be held back while the guest computes.
 const DELAY: Duration = Duration::from_millis(20);
+/// How often a guest may write to a reader that has gone before it counts as not listening.
+const DEAF_AFTER: u32 = 1000;
 /// What a pipe that is ready for writing takes without waiting.
 const PIPE_STEP_BYTES: usize = 4096;
 
@@ -97,7 +97,7 @@ impl HostStream {
 }
 
 pub(crate) enum Sink {
-    Host(HostStream),
+    Host(HostStream, Channel),
     Terminal(HostStream, Filter),
     Captured(Captured),
     Stream(Box<dyn Write + Send>),
@@ -107,7 +107,7 @@ pub(crate) enum Sink {
 impl fmt::Debug for Sink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Sink::Host(_) => "Host",
+            Sink::Host(..) => "Host",
             Sink::Terminal(..) => "Terminal",
             Sink::Captured(_) => "Captured",
             Sink::Stream(_) => "Stream",
@@ -120,14 +120,16 @@ impl fmt::Debug for Sink {
 struct State {
     sink: Sink,
     held: Vec<u8>,
-    /// Output is held back at all.
-    buffered: bool,
+    /// How much is held back before it is written; nothing where output is to be seen at once.
+    buffer_bytes: usize,
     /// The thread that writes after a moment could be started, or was never needed.
     flusher: Flusher,
     /// A write after the fact has failed; the next call of the guest learns of it.
     late_error: Option<io::Error>,
     /// The reader has gone. It does not come back.
     broken: bool,
+    /// How often the guest has been told so.
+    told_broken: u32,
     closed: bool,
 }
 
@@ -152,14 +154,15 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    pub fn new(sink: Sink, buffered: bool, interrupt: Interrupt) -> Output {
+    pub fn new(sink: Sink, buffer_bytes: usize, interrupt: Interrupt) -> Output {
         let state = State {
             sink,
             held: Vec::new(),
-            buffered,
+            buffer_bytes,
             flusher: Flusher::NotYet,
             late_error: None,
             broken: false,
+            told_broken: 0,
             closed: false,
         };
         Output { shared: Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), interrupt }) }
@@ -168,35 +171,44 @@ impl Output {
     /// The host's descriptor, where there is one behind this stream.
     pub fn host(&self) -> Option<BorrowedFd<'static>> {
         match lock(&self.shared.state).sink {
-            Sink::Host(stream) | Sink::Terminal(stream, _) => Some(stream.fd()),
+            Sink::Host(stream, _) | Sink::Terminal(stream, _) => Some(stream.fd()),
             _ => None,
         }
     }
 
-    pub fn write(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+    /// Takes what the guest writes. With `nonblocking`, as much of it as can be had without waiting.
+    pub fn write(&self, buffers: &[IoSlice<'_>], nonblocking: bool) -> io::Result<usize> {
         let mut state = lock(&self.shared.state);
         state.tell_late_error()?;
         let size_bytes: usize = buffers.iter().map(|buffer| buffer.len()).sum();
         if size_bytes == 0 {
             return Ok(0);
         }
-        if !state.buffered || (state.held.is_empty() && size_bytes >= DIRECT_BYTES) {
-            return state.write_through(buffers, &self.shared.interrupt);
+        let is_direct = size_bytes >= DIRECT_BYTES.min(state.buffer_bytes);
+        if state.held.is_empty() && is_direct {
+            return state.write_through(buffers, nonblocking, &self.shared.interrupt);
         }
-        if state.held.len() + size_bytes > BUFFER_BYTES {
-            state.write_held(&self.shared.interrupt)?;
-            if size_bytes >= DIRECT_BYTES {
-                return state.write_through(buffers, &self.shared.interrupt);
+        let mut taken_bytes = size_bytes;
+        if state.held.len() + size_bytes > state.buffer_bytes {
+            if nonblocking {
+                state.write_some_held()?;
+                taken_bytes = size_bytes.min(state.buffer_bytes.saturating_sub(state.held.len()));
+                if taken_bytes == 0 {
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+            } else {
+                state.write_held(&self.shared.interrupt)?;
+                if is_direct {
+                    return state.write_through(buffers, false, &self.shared.interrupt);
+                }
             }
         }
         let was_empty = state.held.is_empty();
-        for buffer in buffers {
-            state.held.extend_from_slice(buffer);
-        }
+        state.hold(buffers, taken_bytes);
         if was_empty {
             self.see_to_it(&mut state)?;
         }
-        Ok(size_bytes)
+        Ok(taken_bytes)
     }
 
     /// Writes what is held back.
@@ -218,9 +230,22 @@ impl Output {
         }
     }
 
+    /// Writes of what is held back as much as the reader takes now; likewise.
+    pub fn flush_some(&self) {
+        let mut state = lock(&self.shared.state);
+        if let Err(error) = state.write_some_held() {
+            state.late_error = Some(error);
+        }
+    }
+
+    /// Whether the guest goes on writing although its reader has gone and it has been told often enough.
+    pub fn is_deaf(&self) -> bool {
+        lock(&self.shared.state).told_broken >= DEAF_AFTER
+    }
+
     /// Whether writes may be held back.
     pub fn is_buffered(&self) -> bool {
-        lock(&self.shared.state).buffered
+        lock(&self.shared.state).buffer_bytes > 0
     }
 
     pub fn is_holding(&self) -> bool {
@@ -255,22 +280,40 @@ impl State {
     fn tell_late_error(&mut self) -> io::Result<()> {
         match self.late_error.take() {
             Some(error) => Err(error),
-            None if self.broken => Err(io::ErrorKind::BrokenPipe.into()),
+            None if self.broken => {
+                self.told_broken = self.told_broken.saturating_add(1);
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
             None => Ok(()),
         }
     }
 
-    fn write_through(&mut self, buffers: &[IoSlice<'_>], interrupt: &Interrupt) -> io::Result<usize> {
-        let result = self.sink.write(buffers, interrupt);
+    fn hold(&mut self, buffers: &[IoSlice<'_>], mut size_bytes: usize) {
+        for buffer in buffers {
+            let part = buffer.len().min(size_bytes);
+            self.held.extend_from_slice(&buffer[..part]);
+            size_bytes -= part;
+        }
+    }
+
+    fn write_through(
+        &mut self,
+        buffers: &[IoSlice<'_>],
+        nonblocking: bool,
+        interrupt: &Interrupt,
+    ) -> io::Result<usize> {
+        let result = self.sink.write(buffers, nonblocking, interrupt);
         self.broken |= matches!(&result, Err(error) if error.kind() == io::ErrorKind::BrokenPipe);
         result
     }
 
     fn write_held(&mut self, interrupt: &Interrupt) -> io::Result<()> {
+        // Taken first: if an embedder's stream panics, what it was given is not given to it again by a destructor.
+        let mut held = std::mem::take(&mut self.held);
         let mut done = 0;
         let mut result = Ok(());
-        while done < self.held.len() && result.is_ok() {
-            match self.sink.write(&[IoSlice::new(&self.held[done..])], interrupt) {
+        while done < held.len() && result.is_ok() {
+            match self.sink.write(&[IoSlice::new(&held[done..])], false, interrupt) {
                 Ok(0) => result = Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => done += count,
                 Err(error) => result = Err(error),
@@ -278,45 +321,43 @@ impl State {
         }
         self.broken |= matches!(&result, Err(error) if error.kind() == io::ErrorKind::BrokenPipe);
         // After an error the rest is given up: the guest is told, and decides whether to write it again.
-        self.held.clear();
+        held.clear();
+        self.held = held;
         result
     }
 
-    /// Writes what can be written without waiting. False: the reader is slow, come again.
-    fn write_some_held(&mut self) -> io::Result<bool> {
-        let Sink::Host(stream) = self.sink else {
-            self.write_held(&Interrupt::default())?;
-            return Ok(true);
+    /// Writes what can be written without waiting.
+    fn write_some_held(&mut self) -> io::Result<()> {
+        let Sink::Host(stream, channel) = &mut self.sink else {
+            return self.write_held(&Interrupt::default());
         };
         stream.settle();
         let mut done = 0;
+        let mut result = Ok(());
         while done < self.held.len() {
-            let mut fds = [PollFd::from_borrowed_fd(stream.fd(), PollFlags::OUT)];
-            if poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))? == 0 {
-                break;
-            }
             let end = self.held.len().min(done + PIPE_STEP_BYTES);
-            match rustix::io::write(stream.fd(), &self.held[done..end]) {
+            match channel.write_all(stream.fd(), &[IoSlice::new(&self.held[done..end])], true, &Interrupt::default()) {
                 Ok(count) => done += count,
-                Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => break,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => {
-                    self.held.clear();
-                    self.broken |= error == rustix::io::Errno::PIPE;
-                    return Err(error.into());
+                    // As with any error, the rest is given up.
+                    done = self.held.len();
+                    self.broken |= error.kind() == io::ErrorKind::BrokenPipe;
+                    result = Err(error);
                 }
             }
         }
         self.held.drain(..done);
-        Ok(self.held.is_empty())
+        result
     }
 }
 
 impl Sink {
-    fn write(&mut self, buffers: &[IoSlice<'_>], interrupt: &Interrupt) -> io::Result<usize> {
+    fn write(&mut self, buffers: &[IoSlice<'_>], nonblocking: bool, interrupt: &Interrupt) -> io::Result<usize> {
         match self {
-            Sink::Host(stream) => {
+            Sink::Host(stream, channel) => {
                 stream.settle();
-                write_host(stream.fd(), buffers, interrupt)
+                channel.write_all(stream.fd(), buffers, nonblocking, interrupt)
             }
             Sink::Terminal(stream, filter) => {
                 stream.settle();
@@ -324,10 +365,7 @@ impl Sink {
                 for buffer in buffers {
                     filter.pass(buffer, &mut passed);
                 }
-                let mut rest = &passed[..];
-                while !rest.is_empty() {
-                    rest = &rest[write_host(stream.fd(), &[IoSlice::new(rest)], interrupt)?..];
-                }
+                Channel::Other.write_all(stream.fd(), &[IoSlice::new(&passed)], false, interrupt)?;
                 Ok(buffers.iter().map(|buffer| buffer.len()).sum())
             }
             Sink::Captured(captured) => captured.write(buffers),
@@ -338,20 +376,6 @@ impl Sink {
                 }
             },
             Sink::Discard => Ok(buffers.iter().map(|buffer| buffer.len()).sum()),
-        }
-    }
-}
-
-/// One write to the host. It waits before it writes, so that an interruption finds it waiting; that also serves a
-/// descriptor which whoever shares it has made non-blocking.
-fn write_host(fd: BorrowedFd<'_>, buffers: &[IoSlice<'_>], interrupt: &Interrupt) -> io::Result<usize> {
-    use rustix::io::Errno;
-    loop {
-        interrupt.wait_for(fd, PollFlags::OUT)?;
-        match rustix::io::writev(fd, buffers) {
-            Err(Errno::INTR) if !interrupt.is_set() => {}
-            Err(Errno::AGAIN) => {}
-            other => return Ok(other?),
         }
     }
 }
@@ -369,9 +393,13 @@ fn flush_after_a_moment(shared: &Shared) {
             return;
         }
         (state, _) = shared.changed.wait_timeout(state, DELAY).unwrap_or_else(PoisonError::into_inner);
-        if !state.closed
-            && let Err(error) = state.write_some_held()
-        {
+        if state.closed {
+            continue;
+        }
+        // A panic of an embedder's stream would end this thread, and with it what everyone relies on.
+        let written = catch_unwind(AssertUnwindSafe(|| state.write_some_held()));
+        let written = written.unwrap_or_else(|_| Err(io::Error::other("the stream has panicked")));
+        if let Err(error) = written {
             state.late_error = Some(error);
         }
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt, SystemTimeSpec};
 use cap_std::fs::{Dir, File, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
 use cap_std::time::{SystemClock, SystemTime};
+use epsilon::seeded;
 use rustix::fs::OFlags;
 
 use crate::clock::nanoseconds;
@@ -170,6 +171,7 @@ pub(crate) fn path_open(
 
     let mut needs = Rights::PATH_OPEN;
     needs.set(Rights::PATH_CREATE_FILE, open.contains(OpenFlags::CREAT));
+    needs.set(Rights::PATH_FILESTAT_SET_SIZE, open.contains(OpenFlags::TRUNC));
     let directory = ctx.table.directory(fd, needs)?;
     let inheriting = ctx.table.get(fd)?.inheriting;
     let asked = Rights::from_bits_truncate(rights_base) & inheriting;
@@ -198,10 +200,12 @@ fn open_below(directory: &Directory, request: OpenRequest) -> Result<Kind, Errno
         } else {
             directory.dir.open_dir_nofollow(&request.path)?
         };
-        return Ok(below(directory, dir));
+        // POSIX `open`: "[EISDIR] The named file is a directory and oflag includes O_WRONLY or O_RDWR."
+        return if request.write { Err(Errno::IsDir) } else { Ok(below(directory, dir)) };
     }
     let file = match directory.access {
         Access::ReadWrite => open_file(&directory.dir, &request)?,
+        Access::ReadOnly if seeded::bug("read-only-written") => open_file(&directory.dir, &request)?,
         Access::ReadOnly => open_read_only(&directory.dir, &request)?,
     };
     let filetype = host_stat(std::os::fd::AsFd::as_fd(&file))?.filetype;
@@ -236,6 +240,10 @@ fn open_file(dir: &Dir, request: &OpenRequest) -> Result<File, Errno> {
     flags.set(OFlags::EXCL, request.open.contains(OpenFlags::CREAT | OpenFlags::EXCL));
     flags.set(OFlags::TRUNC, request.open.contains(OpenFlags::TRUNC));
     flags.set(OFlags::APPEND, request.flags.contains(FdFlags::APPEND));
+    if seeded::bug("symlink-out") {
+        let file = rustix::fs::openat(dir, &request.path, flags | OFlags::RDWR, 0o666.into())?;
+        return Ok(File::from_std(file.into()));
+    }
     let write = request.write || request.open.contains(OpenFlags::TRUNC);
     let mut options = OpenOptions::new();
     options.read(request.read || !write).write(write).custom_flags(flags.bits() as i32).follow(if request.follow {

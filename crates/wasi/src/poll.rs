@@ -8,6 +8,9 @@
 //! event          userdata u64 @0   error u16 @8   type u8 @10   nbytes u64 @16   flags u16 @24    32
 //! ```
 
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::ctx::WasiCtx;
@@ -133,7 +136,7 @@ impl Poll {
         memory.check(list.nevents, 4)?;
         memory.check(list.events, u64::from(list.count) * EVENT_BYTES)?;
         let subscriptions = read_subscriptions(ctx, memory, version, list.subscriptions, list.count)?;
-        ctx.before_waiting(None);
+        ctx.before_waiting();
         Ok(Poll { subscriptions, list })
     }
 
@@ -156,9 +159,14 @@ impl Poll {
         }
     }
 
-    /// Whether only clocks are waited for.
-    pub fn only_clocks(&self) -> bool {
-        self.subscriptions.iter().all(|subscription| !matches!(subscription.wish, Wish::Fd { .. }))
+    /// The host's descriptors that are waited for, as descriptors of their own: another thread may close the guest's
+    /// meanwhile.
+    pub fn descriptors(&self, ctx: &WasiCtx) -> io::Result<Vec<(OwnedFd, PollFlags)>> {
+        let wishes = self.subscriptions.iter().filter_map(|subscription| match subscription.wish {
+            Wish::Fd { fd, tag } => pollable(&ctx.table, fd, tag).ok().flatten(),
+            _ => None,
+        });
+        wishes.map(|(host, flags)| Ok((host.try_clone_to_owned()?, flags))).collect()
     }
 
     /// Tells the guest what has happened.
@@ -277,9 +285,9 @@ fn events_by_descriptor(
     for (index, subscription) in subscriptions.iter().enumerate() {
         let Wish::Fd { fd, tag } = subscription.wish else { continue };
         match pollable(table, fd, tag) {
-            Ok(Some(poll_fd)) => {
+            Ok(Some((host, flags))) => {
                 indices.push(index);
-                fds.push(poll_fd);
+                fds.push(PollFd::from_borrowed_fd(host, flags));
             }
             Ok(None) => events[index] = Some(always_ready(table, fd, tag)),
             Err(errno) => events[index] = Some(Event { errno: Some(errno), ..Event::plain(tag) }),
@@ -305,7 +313,7 @@ fn events_by_descriptor(
 }
 
 /// What the host is to look at; nothing where it need not be asked.
-fn pollable(table: &Table, fd: u32, tag: u8) -> Result<Option<PollFd<'_>>, Errno> {
+fn pollable(table: &Table, fd: u32, tag: u8) -> Result<Option<(BorrowedFd<'_>, PollFlags)>, Errno> {
     let descriptor = table.with(fd, Rights::POLL_FD_READWRITE)?;
     let fits = match &descriptor.kind {
         Kind::Input(_) | Kind::Listener(_) => tag == FD_READ,
@@ -324,7 +332,7 @@ fn pollable(table: &Table, fd: u32, tag: u8) -> Result<Option<PollFd<'_>>, Errno
         return Err(Errno::Badf);
     }
     let flags = if tag == FD_READ { PollFlags::IN } else { PollFlags::OUT };
-    Ok(descriptor.host().map(|host| PollFd::from_borrowed_fd(host, flags)))
+    Ok(descriptor.host().map(|host| (host, flags)))
 }
 
 fn always_ready(table: &Table, fd: u32, tag: u8) -> Event {

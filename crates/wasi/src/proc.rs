@@ -7,7 +7,7 @@ use crate::memory::GuestMemory;
 /// witx: "Terminate the process normally." Held-back output is written first.
 pub(crate) fn proc_exit(ctx: &mut WasiCtx, _memory: GuestMemory<'_>, code: u32) -> Outcome {
     // The guest is past hearing of an error; an embedder that wants it calls `flush` again for its own.
-    ctx.before_waiting(None);
+    ctx.before_waiting();
     Err(Stop::Exit(Exit(code as i32)))
 }
 

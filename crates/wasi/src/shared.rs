@@ -1,21 +1,15 @@
 //! A context that the threads of one guest share.
 //!
 //! A call holds the context while it runs, but not while it waits: for input and for clocks, threads wait without it
-//! and then make their call. What waits all the same, with the context held: output to a reader that does not read, a
-//! reader of the embedder's, and the second of two threads that wait for the same input.
+//! and then make their call again. What waits all the same, with the context held: output to a reader that does not
+//! read, a reader of the embedder's, and `sock_recv` that is to fill its buffers.
 
 use crate::ctx::WasiCtx;
 use crate::errno::Errno;
-use crate::interrupt::Interrupt;
 use crate::poll::{Event, Look, Poll};
-use crate::types::FdFlags;
-use rustix::event::PollFlags;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-/// How long descriptors are left alone between two looks at them.
-const LOOK_NS: u64 = 1_000_000;
 
 /// A [`WasiCtx`] for several threads. Clones are the same context.
 #[derive(Debug, Clone)]
@@ -51,7 +45,8 @@ impl LendCtx for SharedCtx {
 
 impl SharedCtx {
     /// Lets a context be shared.
-    pub fn new(ctx: WasiCtx) -> SharedCtx {
+    pub fn new(mut ctx: WasiCtx) -> SharedCtx {
+        ctx.is_shared = true;
         SharedCtx(Arc::new(Mutex::new(ctx)))
     }
 
@@ -60,23 +55,15 @@ impl SharedCtx {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Before a call that reads from a descriptor: waits until there is something to read.
-    pub(crate) fn await_input(&self, fd: u32) {
-        // Whatever is wrong with the descriptor, the call itself will say.
-        if let Some((host, interrupt)) = self.waits_for(fd) {
-            let _ = interrupt.wait_for(host.as_fd(), PollFlags::IN);
-        }
-    }
-
-    fn waits_for(&self, fd: u32) -> Option<(OwnedFd, Interrupt)> {
-        let ctx = self.lock();
-        let descriptor = ctx.table.get(fd).ok()?;
-        if descriptor.flags.contains(FdFlags::NONBLOCK) {
-            return None;
-        }
-        let host = descriptor.host()?;
-        ctx.before_waiting(Some(host));
-        Some((host.try_clone_to_owned().ok()?, ctx.interrupt.clone()))
+    /// Waits until there may be something to read from a descriptor, for a call that has found nothing.
+    pub(crate) fn await_input(&self, fd: u32) -> Result<(), Errno> {
+        let (host, interrupt) = {
+            let ctx = self.lock();
+            // Should another thread have closed it meanwhile, the call will say so.
+            let Some(host) = ctx.table.get(fd)?.host() else { return Ok(()) };
+            (host.try_clone_to_owned()?, ctx.interrupt.clone())
+        };
+        Ok(interrupt.wait_for(host.as_fd(), PollFlags::IN)?)
     }
 
     /// The waiting of `poll_oneoff`.
@@ -86,10 +73,20 @@ impl SharedCtx {
             match look {
                 Look::Happened(events) => return Ok(events),
                 Look::Wait(ns) => {
-                    let ns = if poll.only_clocks() { ns } else { ns.min(LOOK_NS) };
-                    std::thread::sleep(Duration::from_nanos(ns));
+                    let descriptors = poll.descriptors(&self.lock());
+                    wait_for_any(&descriptors?, ns)?;
                 }
             }
         }
+    }
+}
+
+/// Waits until one of the descriptors is ready, so long at most, or until a signal comes.
+fn wait_for_any(descriptors: &[(OwnedFd, PollFlags)], ns: u64) -> Result<(), Errno> {
+    let mut fds: Vec<_> = descriptors.iter().map(|(fd, flags)| PollFd::new(fd, *flags)).collect();
+    let timeout = Timespec { tv_sec: (ns / 1_000_000_000) as _, tv_nsec: (ns % 1_000_000_000) as _ };
+    match poll(&mut fds, Some(&timeout)) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }

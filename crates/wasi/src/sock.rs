@@ -1,13 +1,14 @@
 //! `sock_accept`, `sock_recv`, `sock_send`, `sock_shutdown`, over sockets that the embedder passes in.
 
-use std::io::{self, IoSlice};
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::os::fd::AsFd;
+use std::io;
+use std::ops::Range;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::PollFlags;
 use rustix::fs::OFlags;
-use rustix::net::{RecvFlags, SendFlags};
+use rustix::net::{RecvFlags, Shutdown, SocketFlags};
 
+use crate::channel::{Channel, is_ready};
 use crate::ctx::WasiCtx;
 use crate::errno::{Errno, Outcome};
 use crate::fd::fd_flags;
@@ -31,18 +32,20 @@ pub(crate) fn sock_accept(
 ) -> Outcome {
     let flags = fd_flags(flags)?;
     memory.check(opened_fd, 4)?;
-    let descriptor = ctx.table.get(fd)?;
-    let listener = match &descriptor.kind {
-        Kind::Listener(listener) => listener,
-        Kind::Stream(_) => return Err(Errno::Inval.into()),
-        _ => return Err(Errno::NotSock.into()),
+    let stream = loop {
+        let descriptor = ctx.table.get(fd)?;
+        let listener = match &descriptor.kind {
+            Kind::Listener(listener) => listener,
+            Kind::Stream(_) => return Err(Errno::Inval.into()),
+            _ => return Err(Errno::NotSock.into()),
+        };
+        descriptor.require(Rights::SOCK_ACCEPT)?;
+        if is_ready(listener.as_fd(), PollFlags::IN) || descriptor.flags.contains(FdFlags::NONBLOCK) {
+            break ctx.interrupt.retry(|| rustix::net::accept_with(listener, SocketFlags::CLOEXEC))?;
+        }
+        ctx.wait_for_input(fd)?;
     };
-    descriptor.require(Rights::SOCK_ACCEPT)?;
-    let inheriting = descriptor.inheriting;
-    if !descriptor.flags.contains(FdFlags::NONBLOCK) {
-        ctx.before_waiting(Some(listener.as_fd()));
-    }
-    let stream = accept(listener, descriptor.flags.contains(FdFlags::NONBLOCK), &ctx.interrupt)?;
+    let inheriting = ctx.table.get(fd)?.inheriting;
     let mut host = OFlags::empty();
     host.set(OFlags::NONBLOCK, flags.contains(FdFlags::NONBLOCK));
     rustix::fs::fcntl_setfl(&stream, host)?;
@@ -53,14 +56,6 @@ pub(crate) fn sock_accept(
     accepted.dropped = accepted.rights() & !inheriting;
     let number = ctx.table.insert(accepted)?;
     Ok(memory.write_u32(opened_fd, number)?)
-}
-
-/// The standard library's `accept` would wait on through signals that are meant to stop the guest.
-fn accept(listener: &TcpListener, nonblocking: bool, interrupt: &Interrupt) -> io::Result<TcpStream> {
-    if !nonblocking {
-        interrupt.wait_for(listener.as_fd(), PollFlags::IN)?;
-    }
-    Ok(listener.accept()?.0)
 }
 
 /// witx: "Receive a message from a socket. Note: This is similar to `recv` in POSIX, though it also supports reading
@@ -76,43 +71,63 @@ pub(crate) fn sock_recv(
     ro_data_len: u32,
     ro_flags: u32,
 ) -> Outcome {
-    let descriptor = ctx.table.get(fd)?;
-    let stream = connection(descriptor, Rights::FD_READ)?;
+    connection(ctx.table.get(fd)?, Rights::FD_READ)?;
     if ri_flags & !(RECV_PEEK | RECV_WAITALL) != 0 {
         return Err(Errno::Inval.into());
     }
     let buffers = memory.buffers(ri_data, ri_data_len)?;
     memory.check(ro_data_len, 4)?;
     memory.check(ro_flags, 2)?;
-    let waits = !descriptor.flags.contains(FdFlags::NONBLOCK);
-    if waits {
-        ctx.before_waiting(Some(stream.as_fd()));
-    }
     let (peek, all) = (ri_flags & RECV_PEEK != 0, ri_flags & RECV_WAITALL != 0);
-    let mut host = RecvFlags::empty();
-    host.set(RecvFlags::PEEK, peek);
-    host.set(RecvFlags::WAITALL, all);
+    let total = loop {
+        let descriptor = ctx.table.get(fd)?;
+        let stream = connection(descriptor, Rights::FD_READ)?;
+        let waits = !descriptor.flags.contains(FdFlags::NONBLOCK);
+        match receive(stream, &mut memory, &buffers, (peek, all && waits), &ctx.interrupt) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && waits => ctx.wait_for_input(fd)?,
+            result => break result?,
+        }
+    };
+    memory.write_u32(ro_data_len, total as u32)?;
+    Ok(memory.write(ro_flags, &0u16.to_le_bytes())?)
+}
+
+/// Receives what is there, or waits for more once there is something, if all of the buffers are to be filled.
+fn receive(
+    stream: &OwnedFd,
+    memory: &mut GuestMemory<'_>,
+    buffers: &[Range<usize>],
+    (peek, all): (bool, bool),
+    interrupt: &Interrupt,
+) -> io::Result<usize> {
+    let mut flags = RecvFlags::empty();
+    flags.set(RecvFlags::PEEK, peek);
+    flags.set(RecvFlags::WAITALL, all);
+    flags.set(RecvFlags::DONTWAIT, !all);
     let mut total = 0;
     for range in buffers {
-        let len_bytes = range.len();
-        let ready = if waits { ctx.interrupt.wait_for(stream.as_fd(), PollFlags::IN) } else { Ok(()) };
-        match ready.and_then(|()| {
-            let receive = |buffer: &mut [u8]| ctx.interrupt.retry(|| rustix::net::recv(stream, &mut *buffer, host));
-            memory.fill(range, |buffer| receive(buffer).map(|(count, _)| count))
-        }) {
+        if all && total == 0 && !is_ready(stream.as_fd(), PollFlags::IN) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let result = memory.fill(range.clone(), |buffer| {
+            if all && total > 0 {
+                interrupt.wait_for(stream.as_fd(), PollFlags::IN)?;
+            }
+            interrupt.retry(|| rustix::net::recv(stream, &mut *buffer, flags)).map(|(count, _)| count)
+        });
+        match result {
             Ok(count) => {
                 total += count;
                 // A second look would see the same again; a second read might wait.
-                if count < len_bytes || peek || !all {
+                if count < range.len() || peek || !all {
                     break;
                 }
             }
             Err(_) if total > 0 => break,
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
     }
-    memory.write_u32(ro_data_len, total as u32)?;
-    Ok(memory.write(ro_flags, &0u16.to_le_bytes())?)
+    Ok(total)
 }
 
 /// witx: "Send a message on a socket. Note: This is similar to `send` in POSIX, though it also supports writing the
@@ -134,8 +149,11 @@ pub(crate) fn sock_send(
     }
     let buffers = memory.buffers(si_data, si_data_len)?;
     memory.check(so_data_len, 4)?;
-    ctx.before_waiting(None);
-    let count = send_all(stream, &io_slices(&memory.contents_of(&buffers)), descriptor.flags, &ctx.interrupt)?;
+    ctx.before_waiting();
+    let contents = memory.contents_of(&buffers);
+    let nonblocking = descriptor.flags.contains(FdFlags::NONBLOCK);
+    let slices = io_slices(&contents);
+    let count = Channel::Socket.write_all(stream.as_fd(), &slices, nonblocking, &ctx.interrupt)?;
     Ok(memory.write_u32(so_data_len, count as u32)?)
 }
 
@@ -149,10 +167,10 @@ pub(crate) fn sock_shutdown(ctx: &mut WasiCtx, _memory: GuestMemory<'_>, fd: u32
         3 => Shutdown::Both,
         _ => return Err(Errno::Inval.into()),
     };
-    Ok(stream.shutdown(how)?)
+    Ok(rustix::net::shutdown(stream, how)?)
 }
 
-fn connection(descriptor: &Descriptor, rights: Rights) -> Result<&TcpStream, Errno> {
+fn connection(descriptor: &Descriptor, rights: Rights) -> Result<&OwnedFd, Errno> {
     let stream = match &descriptor.kind {
         Kind::Stream(stream) => stream,
         Kind::Listener(_) => return Err(Errno::NotConn),
@@ -160,29 +178,4 @@ fn connection(descriptor: &Descriptor, rights: Rights) -> Result<&TcpStream, Err
     };
     descriptor.require(rights)?;
     Ok(stream)
-}
-
-/// Sends buffer after buffer until one is not taken whole. A peer that has gone is an error and no signal.
-pub(crate) fn send_all(
-    stream: &TcpStream,
-    buffers: &[IoSlice<'_>],
-    flags: FdFlags,
-    interrupt: &Interrupt,
-) -> io::Result<usize> {
-    let mut total = 0;
-    for buffer in buffers {
-        let waits = !flags.contains(FdFlags::NONBLOCK);
-        let ready = if waits { interrupt.wait_for(stream.as_fd(), PollFlags::OUT) } else { Ok(()) };
-        match ready.and_then(|()| interrupt.retry(|| rustix::net::send(stream, buffer, SendFlags::NOSIGNAL))) {
-            Ok(count) => {
-                total += count;
-                if count < buffer.len() {
-                    break;
-                }
-            }
-            Err(_) if total > 0 => break,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(total)
 }

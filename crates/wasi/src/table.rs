@@ -3,11 +3,11 @@
 //! Numbers are the guest's own and say nothing of the host's. The lowest free one is given out, as POSIX has it.
 
 use std::fs::File;
-use std::net::{TcpListener, TcpStream};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use cap_std::fs::Dir;
 
+use crate::channel::Channel;
 use crate::dir::Listing;
 use crate::errno::Errno;
 use crate::input::Input;
@@ -33,6 +33,16 @@ pub(crate) struct OpenFile {
     pub access: Access,
 }
 
+impl OpenFile {
+    pub fn channel(&self) -> Channel {
+        match self.filetype {
+            FileType::RegularFile | FileType::BlockDevice => Channel::File,
+            FileType::SocketStream => Channel::Socket,
+            _ => Channel::Other,
+        }
+    }
+}
+
 /// A directory: given beforehand (then it has a name), or opened by the guest below one.
 #[derive(Debug)]
 pub(crate) struct Directory {
@@ -48,8 +58,10 @@ pub(crate) enum Kind {
     Output(Output),
     File(OpenFile),
     Directory(Directory),
-    Listener(TcpListener),
-    Stream(TcpStream),
+    /// A socket that listens.
+    Listener(OwnedFd),
+    /// A connection.
+    Stream(OwnedFd),
 }
 
 /// What stands behind one number.
@@ -104,7 +116,10 @@ impl Descriptor {
             Kind::Input(_) | Kind::Output(_) => self.host().map_or(FileType::Unknown, host_filetype),
             Kind::File(open) => open.filetype,
             Kind::Directory(_) => FileType::Directory,
-            Kind::Listener(_) | Kind::Stream(_) => FileType::SocketStream,
+            Kind::Listener(socket) | Kind::Stream(socket) => match rustix::net::sockopt::socket_type(socket) {
+                Ok(rustix::net::SocketType::DGRAM) => FileType::SocketDgram,
+                _ => FileType::SocketStream,
+            },
         }
     }
 

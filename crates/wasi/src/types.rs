@@ -135,6 +135,7 @@ impl Rights {
         .union(Rights::PATH_RENAME_SOURCE)
         .union(Rights::PATH_RENAME_TARGET)
         .union(Rights::PATH_FILESTAT_GET)
+        .union(Rights::PATH_FILESTAT_SET_SIZE)
         .union(Rights::PATH_FILESTAT_SET_TIMES)
         .union(Rights::FD_FILESTAT_GET)
         .union(Rights::FD_FILESTAT_SET_TIMES)

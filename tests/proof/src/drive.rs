@@ -83,12 +83,20 @@ pub fn work(name: &str, first: u64, count: u64, folder: &Path) -> io::Result<()>
         if let Some(finding) = finding {
             tally.count("findings");
             save(name, seed, &finding)?;
+            if one_is_enough() {
+                break;
+            }
         }
         if seed % CASES_PER_NOTE == 0 {
             fs::write(folder.join("tally"), tally.to_text())?;
         }
     }
     fs::write(folder.join("tally"), tally.to_text())
+}
+
+/// Whether a seeded bug is on: then the first finding is the answer, and nothing is kept of it.
+pub fn one_is_enough() -> bool {
+    std::env::var_os("EPSILON_SEEDED_BUG").is_some()
 }
 
 /// The module that a check was about to run, for cases that end the process.
@@ -102,6 +110,10 @@ fn last_module(folder: &Path) -> Vec<u8> {
 }
 
 fn save(check: &str, seed: u64, finding: &Finding) -> io::Result<()> {
+    if one_is_enough() {
+        eprintln!("FINDING {check}, seed {seed}: {}", finding.what);
+        return Ok(());
+    }
     let folder = regressions_folder();
     fs::create_dir_all(&folder)?;
     let name = format!("{check}-{seed}.wasm");
@@ -135,7 +147,8 @@ pub fn supervise(plan: &Plan) -> io::Result<bool> {
             save(&plan.check, reached, &Finding::new(what, &last_module(&folder)))?;
         }
         seed = reached + 1;
-        if tally.0.get("findings").is_some_and(|n| *n >= MAX_FINDINGS) {
+        let most = if one_is_enough() { 1 } else { MAX_FINDINGS };
+        if tally.0.get("findings").is_some_and(|n| *n >= most) {
             break;
         }
     }

@@ -96,6 +96,11 @@ fn directories_have_names() {
 fn sockets_are_given_in_order_and_addresses_checked() {
     epsilon("--tcplisten 127.0.0.1:0 hello.wat").exits(0).prints("hello\n");
     epsilon("--tcplisten nowhere hello.wat").exits(1).says(&["cannot listen on `nowhere`"]);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("socket");
+    let address = format!("unix:{}", path.display());
+    epsilon(&format!("--listen {address} --listen 127.0.0.1:0 hello.wat")).exits(0).prints("hello\n");
+    epsilon(&format!("--listen {address} hello.wat")).exits(1).says(&["cannot listen on", "in use"]);
 }
 
 #[test]
@@ -127,6 +132,17 @@ fn a_pipe_that_nobody_reads_ends_the_guest_quietly() {
     let output = shell.stderr(Stdio::piped()).stdout(Stdio::piped()).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     assert_eq!(output.stdout, b"y\ny\n");
+}
+
+/// The guest is told, and what it makes of that counts.
+#[test]
+fn a_guest_may_end_by_a_broken_pipe_in_its_own_way() {
+    let mut shell = std::process::Command::new("sh");
+    shell.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures"));
+    shell.args(["-c", r#"("$0" listens.wat; echo "code $?" >&2) | head -n 1"#, env!("CARGO_BIN_EXE_epsilon")]);
+    let output = shell.stderr(Stdio::piped()).stdout(Stdio::piped()).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "code 64\n", "witx errno: pipe is 64");
+    assert_eq!(output.stdout, b"y\n");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, AbiParam, InstBuilder, MemFlagsData, SigRef, Signature, Value, types};
 use cranelift_codegen::isa::CallConv;
 use epsilon_abi::vm::VmContext;
-use epsilon_abi::{BulkRoutine, MemoryIndex, TrapCode};
+use epsilon_abi::{BulkRoutine, MemoryIndex, TrapCode, seeded};
 use std::mem::{offset_of, size_of};
 
 /// Up to this many bytes are moved by instructions where they stand.
@@ -37,6 +37,13 @@ impl FuncTranslator<'_> {
         match constant {
             Some(len) if len <= MAX_INLINE_BYTES => {
                 let flags = self.bulk_flags();
+                if seeded::bug("copy-overlap") {
+                    for (ty, at) in pieces(len) {
+                        let value = self.ins().load(ty, flags, src, at);
+                        self.ins().store(flags, value, dst, at);
+                    }
+                    return;
+                }
                 let values: Vec<_> =
                     pieces(len).map(|(ty, at)| (self.builder.ins().load(ty, flags, src, at), at)).collect();
                 for (value, at) in values {
@@ -101,6 +108,7 @@ impl FuncTranslator<'_> {
     fn range_is_outside(&mut self, memory: MemoryIndex, start: Value, len: Value) -> Value {
         let end = self.ins().iadd(start, len);
         let size = self.memory_len(memory);
+        let size = if seeded::bug("bulk-move-bounds") { self.ins().iadd_imm_u(size, 1) } else { size };
         self.ins().icmp(IntCC::UnsignedGreaterThan, end, size)
     }
 

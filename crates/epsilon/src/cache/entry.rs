@@ -16,7 +16,7 @@
 //! hashes are keyed with the user's secret, so that no one else can make an entry.
 
 use crate::codec::{self, Reader};
-use epsilon_abi::{CompiledFunction, DefinedFuncIndex};
+use epsilon_abi::{CompiledFunction, DefinedFuncIndex, seeded};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
@@ -198,7 +198,7 @@ impl Entry {
     }
 
     fn check(&self, record: &Record, bytes: &[u8]) -> Option<CompiledFunction> {
-        if blake3::keyed_hash(&self.secret, bytes) != record.hash {
+        if blake3::keyed_hash(&self.secret, bytes) != record.hash && !seeded::bug("entry-unchecked") {
             return None;
         }
         codec::decode(bytes, self.function_count)

@@ -49,7 +49,7 @@ fn guest(version: Version) -> Guest {
         builder.args(["program", "argument"]).unwrap().env("NAME", "value").unwrap();
         builder.stdin(InputStream::bytes("some input"));
         builder.clocks(VirtualClocks::new(1, 1)).random(SeededRandom::new(1));
-        builder.limits(Limits { descriptors: 64, subscriptions: 64 });
+        builder.limits(Limits { descriptors: 64, subscriptions: 64, ..Limits::default() });
     });
     guest.host_mkdir("dir/nested");
     guest.host_write("file", "contents");

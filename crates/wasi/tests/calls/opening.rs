@@ -43,8 +43,13 @@ fn each_combination_of_flags() {
 fn directories_open_for_reading_only() {
     let mut guest = Guest::new();
     guest.host_mkdir("dir");
-    let fd = guest.open("dir", DIRECTORY, RW).unwrap();
+    let fd = guest.open("dir", DIRECTORY, READ).unwrap();
     assert_eq!(guest.fdstat(fd).unwrap().base & RW, 0);
+    assert_eq!(guest.open("dir", DIRECTORY, RW), Err(Errno::IsDir), "POSIX open: [EISDIR]");
+    assert_eq!(guest.open("dir", DIRECTORY, WRITE), Err(Errno::IsDir));
+    assert_eq!(guest.open(".", DIRECTORY, RW), Err(Errno::IsDir));
+    let had = guest.fdstat(ROOT).unwrap();
+    guest.open_at(ROOT, 0, ".", DIRECTORY, had.base, 0).expect("what a directory has is no reason to refuse it");
     let fd = guest.open("dir", 0, READ).unwrap();
     assert_eq!(guest.fdstat(fd).unwrap().filetype, 3);
     assert_eq!(guest.open("dir", 0, RW), Err(Errno::IsDir), "POSIX open: [EISDIR]");

@@ -72,6 +72,13 @@ fn directories_lose_their_calls_too() {
     let had = guest.fdstat(ROOT).unwrap();
     set_rights(&mut guest, ROOT, had.base & !Rights::PATH_CREATE_FILE.bits(), had.inheriting).unwrap();
     assert_eq!(guest.open("file", CREAT, RW), Err(Errno::NotCapable));
+    guest.host_write("full", "data");
+    guest.open("full", TRUNC, RW).unwrap();
+    guest.host_write("full", "data");
+    let base = guest.fdstat(ROOT).unwrap().base & !Rights::PATH_FILESTAT_SET_SIZE.bits();
+    set_rights(&mut guest, ROOT, base, had.inheriting).unwrap();
+    assert_eq!(guest.open("full", TRUNC, 0), Err(Errno::NotCapable), "witx: path_open with oflags::trunc");
+    assert_eq!(guest.host_read("full"), b"data");
     set_rights(&mut guest, ROOT, 0, had.inheriting).unwrap();
     assert_eq!(guest.open("file", 0, RW), Err(Errno::NotCapable));
     assert_eq!(guest.path_stat("file", 0), Err(Errno::NotCapable));

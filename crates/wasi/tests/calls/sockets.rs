@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
 
 use epsilon_wasi::Errno;
 
@@ -175,4 +176,55 @@ fn waiting_ends_when_interrupted() {
     assert_eq!(guest.read(5, 1), Err(Errno::Intr));
     assert_eq!(accept(&mut guest, 0), Err(Errno::Intr));
     assert!(began.elapsed().as_secs() < 20);
+}
+
+/// Nothing of preview 1 depends on where a socket's peer is.
+#[test]
+fn sockets_of_the_unix_domain_are_like_the_others() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let path = dir.path().join("socket");
+    let listener = UnixListener::bind(&path).unwrap();
+    let (own, mut other) = UnixStream::pair().unwrap();
+    let mut guest = Guest::with(|builder| {
+        builder.listener(listener).connection(own);
+    });
+    let mut peer = UnixStream::connect(&path).unwrap();
+    assert_eq!(accept(&mut guest, 0), Ok(6));
+    for (fd, peer) in [(5, &mut other), (6, &mut peer)] {
+        assert_eq!(guest.fdstat(fd).unwrap().filetype, 6, "witx filetype socket_stream");
+        assert_eq!(send(&mut guest, fd, &[b"to ", b"the host"], 0), Ok(11));
+        let mut got = [0; 11];
+        peer.read_exact(&mut got).unwrap();
+        assert_eq!(&got, b"to the host");
+        peer.write_all(b"back").unwrap();
+        assert_eq!(recv(&mut guest, fd, &[3], PEEK), Ok(b"bac".to_vec()));
+        assert_eq!(recv(&mut guest, fd, &[8], 0), Ok(b"back".to_vec()));
+        assert_eq!(guest.call("sock_shutdown", &[fd.into(), 2]), Ok(()));
+        assert_eq!(peer.read(&mut got).unwrap(), 0);
+        assert_eq!(send(&mut guest, fd, &[b"x"], 0), Err(Errno::Pipe));
+    }
+}
+
+/// fdflags nonblock; POSIX `send`: "[EAGAIN] The socket's file descriptor is marked O_NONBLOCK and the requested
+/// operation would block."
+#[test]
+fn a_peer_that_does_not_read_is_not_waited_for() {
+    let (own, mut peer) = UnixStream::pair().unwrap();
+    let mut guest = Guest::with(|builder| {
+        builder.connection(own);
+    });
+    guest.call("fd_fdstat_set_flags", &[4, NONBLOCK]).unwrap();
+    let block = vec![7; 100_000];
+    let mut sent = 0;
+    let end = loop {
+        match send(&mut guest, 4, &[&block], 0) {
+            Ok(count) => sent += count as usize,
+            Err(errno) => break errno,
+        }
+        assert!(sent < 100_000_000);
+    };
+    assert_eq!(end, Errno::Again);
+    let mut got = vec![0; sent];
+    peer.read_exact(&mut got).unwrap();
+    assert_eq!(guest.write(4, b"again"), Ok(5));
 }

@@ -94,6 +94,22 @@ impl Mapping {
         Ok(Self { base: base.cast(), len_bytes })
     }
 
+    /// Takes the address space of a mapping again that this process, made by `fork`, has not inherited.
+    ///
+    /// # Errors
+    /// If something else lies there by now.
+    pub fn reclaim(&self) -> io::Result<()> {
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED_NOREPLACE;
+        // SAFETY: nothing that exists is replaced.
+        let base = unsafe { mmap_anonymous(self.base.cast(), self.len_bytes, ProtFlags::empty(), flags)? };
+        if base == self.base.cast() {
+            return Ok(());
+        }
+        // SAFETY: a system that does not know the flag has made a fresh mapping elsewhere.
+        unsafe { munmap(base, self.len_bytes)? };
+        Err(io::Error::other("the address space of the code is taken"))
+    }
+
     /// The first address.
     pub fn base(&self) -> *mut u8 {
         self.base

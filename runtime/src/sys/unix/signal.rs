@@ -34,21 +34,19 @@ pub fn is_access_fault(signal: i32) -> bool {
     signal == libc::SIGSEGV || signal == libc::SIGBUS
 }
 
-/// Makes this process and this thread ready to run wasm.
+/// Makes this process and this thread ready to run wasm; false if the thread is ending and no longer can.
 #[inline]
-pub fn prepare() {
-    if !READY.get() {
-        prepare_slowly();
-    }
+pub fn prepare() -> bool {
+    READY.get() || prepare_slowly()
 }
 
 #[cold]
-fn prepare_slowly() {
+fn prepare_slowly() -> bool {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(install);
-    // Fails only while the thread ends; then the stack that it has must do.
-    let _ = ALTERNATE.try_with(prepare_thread);
-    READY.set(true);
+    // Fails only while the thread ends: then nothing is left that would free another stack.
+    READY.set(ALTERNATE.try_with(prepare_thread).is_ok());
+    READY.get()
 }
 
 fn install() {
@@ -193,6 +191,7 @@ unsafe fn install_alternate_stack() -> Mapping {
 
 impl Drop for AlternateStack {
     fn drop(&mut self) {
+        READY.set(false);
         let Some(mapping) = &self.mapping else { return };
         // SAFETY: as in `prepare_thread`. Ours is disabled before the mapping is freed, unless someone replaced it.
         unsafe {

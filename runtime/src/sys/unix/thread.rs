@@ -32,6 +32,19 @@ fn find_id() -> i32 {
     id
 }
 
+/// What tells this thread from all others that live. Unlike [`current_id`], the same in a child made by `fork`.
+#[inline]
+pub fn marker() -> usize {
+    THREAD_ID.with(|id| &raw const *id as usize)
+}
+
+/// Has functions called around every `fork`: before it, then after it in the parent, and in the child.
+pub fn at_fork(prepare: extern "C" fn(), in_parent: extern "C" fn(), in_child: extern "C" fn()) {
+    // SAFETY: the functions live as long as the process, and are safe to call on any thread.
+    let result = unsafe { libc::pthread_atfork(Some(prepare), Some(in_parent), Some(in_child)) };
+    debug_assert_eq!(result, 0, "there is memory for three pointers");
+}
+
 /// Bytes left on this thread's own stack, as seen from this call.
 #[inline]
 pub fn host_stack_left_bytes() -> usize {

@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# Puts each seeded bug in and asks the checks that its place is under whether they notice (tests/proof/seeded/bugs.txt).
+# Builds once, in target/seeded, with the switches that no other build has. A check that fails, crashes or does not end
+# has caught the bug. Checks are asked in the order of their cost until one has caught it; with EPSILON_SEEDED_ALL=1 all.
+#
+#   ci/seeded.sh                    all bugs; first of all `none`, which no check may catch
+#   ci/seeded.sh none copy-overlap  these
+#
+# Prints a row for the table in tests/proof/README.md per bug, and ends with an error if one has escaped.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+export EPSILON_SEEDED_BUGS=1 CARGO_TARGET_DIR=$root/target/seeded
+limit_s=${EPSILON_SEEDED_LIMIT_S:-600}
+
+# Test binaries by the path of their source.
+declare -A executables
+build() { # packages
+    local source file log
+    log=$(cargo test --no-run --message-format=json-render-diagnostics "${@/#/--package=}")
+    while read -r source file; do
+        executables[${source#"$root"/}]=$file
+    done < <(sed -n 's/.*"src_path":"\([^"]*\)".*"executable":"\([^"]*\)".*/\1 \2/p' <<<"$log")
+}
+build epsilon-compiler epsilon-runtime epsilon epsilon-wasi epsilon-tests
+build epsilon-models
+cargo build -p epsilon-proof
+
+limited() { timeout --kill-after 5 "$limit_s" "$@"; }
+tests() { # a package's folder, and a target in it
+    local source=${1#.}/$2
+    (cd "$1" && limited "${executables[${source#/}]}" -q)
+}
+proof() { limited "$CARGO_TARGET_DIR/debug/epsilon-proof" "$1" --seed 1 --count "$2"; }
+
+check() {
+    case $1 in
+    units) tests runtime src/lib.rs && tests crates/compiler src/lib.rs && tests crates/epsilon src/lib.rs ;;
+    clif) tests crates/compiler tests/heights.rs ;;
+    results) tests . tests/heights.rs ;;
+    models) tests tests/models src/lib.rs ;;
+    api) tests . tests/api/main.rs ;;
+    misuse) tests . tests/misuse/main.rs ;;
+    threads) tests . tests/threads.rs ;;
+    traps) tests . tests/traps/main.rs ;;
+    cache) tests . tests/cache.rs ;;
+    artifact) tests . tests/artifact.rs ;;
+    wasi-units) tests crates/wasi src/lib.rs ;;
+    wasi-calls) tests crates/wasi tests/calls/main.rs ;;
+    wasi-guests) tests . tests/wasi/main.rs ;;
+    spec) tests . tests/spec.rs ;;
+    opcodes) proof opcodes 60 ;;
+    addresses) proof addresses 150 ;;
+    differential) proof differential 100 ;;
+    damaged) proof cache 100 ;;
+    swarm) proof concurrency 2 ;;
+    *) return 2 ;;
+    esac
+}
+checks_for() { # the file that a bug is in; the checks, in the order of their cost
+    case $1 in
+    crates/wasi/*) echo wasi-units wasi-calls wasi-guests ;;
+    crates/epsilon/*) echo units artifact cache damaged ;;
+    crates/compiler/src/compiler.rs) echo units cache artifact clif ;;
+    crates/compiler/*) echo units clif results addresses opcodes differential api traps spec ;;
+    runtime/src/waiting.rs) echo units models threads ;;
+    *) echo units results api misuse threads addresses differential swarm traps spec ;;
+    esac
+}
+
+scratch=$(mktemp -d)
+echo "what the checks print: $scratch" >&2
+# Runs one check under a bug; true if that has caught it.
+catches() { # bug, check
+    ! (
+        export EPSILON_SEEDED_BUG=$1 EPSILON_CACHE_DIR=$scratch/cache.$1
+        check "$2"
+    ) >"$scratch/$1.$2" 2>&1
+}
+
+bugs=tests/proof/seeded/bugs.txt
+names=("$@")
+[ $# -gt 0 ] || mapfile -t names < <(echo none && sed -n 's/^\([a-z0-9-]*\) | .*/\1/p' "$bugs")
+failed=0
+for name in "${names[@]}"; do
+    file=$(sed -n "s/^$name | \([^ ]*\) | .*/\1/p" "$bugs")
+    caught=() passed=()
+    all=$(checks_for "$file")
+    [ "$name" != none ] || all="$all clif opcodes models cache artifact damaged $(checks_for crates/wasi/)"
+    for check in $all; do
+        started=$EPOCHREALTIME
+        if catches "$name" "$check"; then state=caught; else state=passed; fi
+        took=$(awk "BEGIN { printf \"%.1f\", $EPOCHREALTIME - $started }")
+        if [ $state = passed ]; then
+            passed+=("$check")
+        else
+            caught+=("$check ${took} s")
+            [ -n "${EPSILON_SEEDED_ALL:-}" ] || break
+        fi
+    done
+    join() { local IFS=,; echo "${*//,/}" | sed 's/,/, /g'; }
+    echo "| \`$name\` | $(join "${caught[@]}") | $(join "${passed[@]}") |"
+    if [ "$name" = none ]; then [ ${#caught[@]} -eq 0 ] || failed=1; else [ ${#caught[@]} -gt 0 ] || failed=1; fi
+done
+exit "$failed"

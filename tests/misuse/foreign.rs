@@ -1,0 +1,301 @@
+//! Items of another store, and of another engine.
+
+use crate::support::module;
+use epsilon::{
+    AsContextMut, Caller, Engine, Error, ErrorKind, Exception, ExnRef, Extern, ExternRef, Func, FuncType, Global,
+    GlobalType, Instance, InstancePre, Limits, Linker, Memory, MemoryType, Module, Ref, RefType, SharedMemory, Store,
+    Table, TableType, Tag, Val, ValType,
+};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+const ITEMS: &str = r#"(module
+    (memory (export "memory") 1) (table (export "table") 2 funcref)
+    (global (export "global") (mut i32) (i32.const 1)) (global (export "functions") (mut funcref) (ref.null func))
+    (tag (export "tag") (param i32))
+    (func (export "func") (param i32) (result i32) (local.get 0))
+    (func (export "takes") (param funcref externref exnref)) (func (export "typed") (param funcref)))"#;
+
+const IMPORTS: &str = r#"(module (import "" "memory" (memory 1)) (import "" "table" (table 2 funcref))
+    (import "" "global" (global (mut i32))) (import "" "tag" (tag (param i32)))
+    (import "" "func" (func (param i32) (result i32))))"#;
+
+/// A store with one item of each kind.
+struct Items {
+    store: Store<()>,
+    instance: Instance,
+    memory: Memory,
+    table: Table,
+    global: Global,
+    tag: Tag,
+    func: Func,
+    externref: ExternRef,
+    exception: Exception,
+    exnref: ExnRef,
+}
+
+fn items(engine: &Engine) -> Items {
+    let mut store = Store::new(engine, ());
+    let instance = Instance::new(&mut store, &module(engine, ITEMS), &[]).expect("an instance");
+    let tag = instance.get_tag(&mut store, "tag").expect("exported");
+    let exception = Exception::new(&mut store, tag, &[Val::I32(7)]).expect("an exception");
+    Items {
+        memory: instance.get_memory(&mut store, "memory").expect("exported"),
+        table: instance.get_table(&mut store, "table").expect("exported"),
+        global: instance.get_global(&mut store, "global").expect("exported"),
+        func: instance.get_func(&mut store, "func").expect("exported"),
+        externref: ExternRef::new(&mut store, 5).expect("a reference"),
+        exnref: ExnRef::new(&mut store, &exception).expect("a reference"),
+        exception,
+        tag,
+        instance,
+        store,
+    }
+}
+
+fn is_wrong_store(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::WrongStore { .. })
+}
+
+/// The call gives the error that an item of another store gives.
+macro_rules! refused {
+    ($name:literal, $call:expr) => {
+        match $call {
+            Err(error) => assert!(is_wrong_store(&error), "{}: {error:?}", $name),
+            Ok(_) => panic!("{}: accepted", $name),
+        }
+    };
+}
+
+/// The call panics, as its documentation says, and with a message that tells why.
+macro_rules! panics {
+    ($name:literal, $call:expr) => {{
+        let payload = catch_unwind(AssertUnwindSafe(|| _ = $call)).expect_err($name);
+        let message = payload.downcast_ref::<String>().map_or("", String::as_str);
+        assert!(message.contains("another store"), "{}: {message:?}", $name);
+    }};
+}
+
+#[test]
+fn items_of_another_store_are_refused() {
+    let engine = Engine::default();
+    let mut ours = items(&engine);
+    let mut theirs = items(&engine);
+    let (store, t) = (&mut ours.store, &theirs);
+    let mut results = [Val::I32(0)];
+
+    refused!("Func::call", t.func.call(&mut *store, &[Val::I32(1)], &mut results));
+    refused!("Func::typed", t.func.typed::<i32, i32>(&*store));
+    let typed = t.func.typed::<i32, i32>(&theirs.store).expect("of its store");
+    refused!("TypedFunc::call", typed.call(&mut *store, 1));
+    panics!("Func::ty", t.func.ty(&*store));
+
+    panics!("Memory::ty", t.memory.ty(&*store));
+    panics!("Memory::size", t.memory.size(&*store));
+    panics!("Memory::data_size", t.memory.data_size(&*store));
+    panics!("Memory::data", t.memory.data(&*store).len());
+    panics!("Memory::data_mut", t.memory.data_mut(&mut *store).len());
+    panics!("Memory::data_and_store_mut", t.memory.data_and_store_mut(&mut *store).0.len());
+    refused!("Memory::grow", t.memory.grow(&mut *store, 1));
+    refused!("Memory::read", t.memory.read(&*store, 0, &mut [0]));
+    refused!("Memory::write", t.memory.write(&mut *store, 0, &[0]));
+
+    panics!("Table::ty", t.table.ty(&*store));
+    panics!("Table::size", t.table.size(&*store));
+    panics!("Table::get", t.table.get(&mut *store, 0));
+    refused!("Table::set", t.table.set(&mut *store, 0, Ref::Func(None)));
+    refused!("Table::grow", t.table.grow(&mut *store, 1, Ref::Func(None)));
+
+    panics!("Global::ty", t.global.ty(&*store));
+    panics!("Global::get", t.global.get(&mut *store));
+    refused!("Global::set", t.global.set(&mut *store, Val::I32(1)));
+
+    panics!("Tag::ty", t.tag.ty(&*store));
+    refused!("Exception::new", Exception::new(&mut *store, t.tag, &[Val::I32(1)]));
+    refused!("ExnRef::new", ExnRef::new(&mut *store, &t.exception));
+    panics!("ExnRef::exception", t.exnref.exception(&mut *store));
+    refused!("ExternRef::data", t.externref.data(&*store));
+
+    panics!("Instance::linked_module", t.instance.linked_module(&*store).code_bytes());
+    panics!("Instance::get_export", t.instance.get_export(&mut *store, "memory"));
+    panics!("Instance::get_func", t.instance.get_func(&mut *store, "func"));
+    panics!("Instance::get_memory", t.instance.get_memory(&mut *store, "memory"));
+    panics!("Instance::get_table", t.instance.get_table(&mut *store, "table"));
+    panics!("Instance::get_global", t.instance.get_global(&mut *store, "global"));
+    panics!("Instance::get_tag", t.instance.get_tag(&mut *store, "tag"));
+    panics!("Instance::exports", t.instance.exports(&mut *store));
+    refused!("Instance::get_typed_func", t.instance.get_typed_func::<i32, i32>(&mut *store, "func"));
+    refused!("Instance::reset", t.instance.reset(&mut *store));
+
+    let mut linker = Linker::<()>::new(&engine);
+    refused!("Linker::instance", linker.instance(&mut *store, "theirs", t.instance));
+    assert!(t.instance.is_of(&t.store) && !t.instance.is_of(&*store), "Instance::is_of");
+    // Nothing of theirs has changed.
+    assert_eq!(typed.call(&mut theirs.store, 9).expect("no trap"), 9);
+    assert_eq!(theirs.memory.size(&theirs.store), 1);
+}
+
+#[test]
+fn references_of_another_store_are_refused_as_values() {
+    let engine = Engine::default();
+    let mut ours = items(&engine);
+    let theirs = items(&engine);
+    let func = Val::FuncRef(Some(theirs.func));
+    let externref = Val::ExternRef(Some(theirs.externref));
+    let exnref = Val::ExnRef(Some(theirs.exnref));
+    let nulls = [Val::FuncRef(None), Val::ExternRef(None), Val::ExnRef(None)];
+    let takes = ours.instance.get_func(&mut ours.store, "takes").expect("exported");
+    for (n, foreign) in [func, externref, exnref].into_iter().enumerate() {
+        let mut arguments = nulls;
+        arguments[n] = foreign;
+        refused!("Func::call", takes.call(&mut ours.store, &arguments, &mut []));
+        let Val::FuncRef(_) = foreign else { continue };
+        refused!("TypedFunc::call", {
+            let typed = ours.instance.get_typed_func::<Option<Func>, ()>(&mut ours.store, "typed").expect("exported");
+            typed.call(&mut ours.store, Some(theirs.func))
+        });
+    }
+    refused!("Table::set", ours.table.set(&mut ours.store, 0, Ref::Func(Some(theirs.func))));
+    refused!("Table::grow", ours.table.grow(&mut ours.store, 1, Ref::Func(Some(theirs.func))));
+    let functions = TableType { element: RefType::FUNCREF, limits: Limits { min: 1, max: None }, is_64: false };
+    refused!("Table::new", Table::new(&mut ours.store, functions, Ref::Func(Some(theirs.func))));
+    let global = GlobalType { value: ValType::FUNCREF, mutable: true };
+    refused!("Global::new", Global::new(&mut ours.store, global, func));
+    let functions = ours.instance.get_global(&mut ours.store, "functions").expect("exported");
+    refused!("Global::set", functions.set(&mut ours.store, func));
+    assert!(matches!(functions.get(&mut ours.store), Val::FuncRef(None)));
+    let tag = Tag::new(&mut ours.store, FuncType::new([ValType::FUNCREF], [])).expect("a tag");
+    refused!("Exception::new", Exception::new(&mut ours.store, tag, &[func]));
+}
+
+/// What a host function gives back is looked at as closely as what the embedder passes.
+#[test]
+fn host_functions_cannot_return_or_throw_what_is_foreign() {
+    let engine = Engine::default();
+    let theirs = items(&engine);
+    let (their_func, their_exception) = (theirs.func, theirs.exception.clone());
+    let mut store = Store::new(&engine, ());
+    let typed = Func::wrap(&mut store, move || Some(their_func)).expect("a host function");
+    let ty = FuncType::new([], [ValType::FUNCREF]);
+    let dynamic = Func::new(&mut store, ty, move |_, _, results| {
+        results[0] = Val::FuncRef(Some(their_func));
+        Ok(())
+    });
+    let throws = Func::wrap(&mut store, move || -> Result<Option<Func>, Error> { Err(their_exception.clone().into()) });
+    let text = r#"(module (import "" "f" (func $f (result funcref))) (table (export "t") 1 funcref)
+        (func (export "f") (table.set (i32.const 0) (call $f)))
+        (func (export "catch") (block $b (try_table (catch_all $b) (drop (call $f))))))"#;
+    for host in [typed, dynamic.expect("a host function"), throws.expect("a host function")] {
+        let instance = Instance::new(&mut store, &module(&engine, text), &[host.into()]).expect("an instance");
+        for name in ["f", "catch"] {
+            let f = instance.get_typed_func::<(), ()>(&mut store, name).expect("exported");
+            refused!("a foreign item from a host function", f.call(&mut store, ()));
+        }
+        let table = instance.get_table(&mut store, "t").expect("exported");
+        assert!(matches!(table.get(&mut store, 0), Some(Ref::Func(None))));
+    }
+    let mut linker = Linker::new(&engine);
+    linker
+        .func_wrap("", "f", move |mut caller: Caller<'_, ()>| -> Result<Option<Func>, Error> {
+            their_func.call(caller.as_context_mut(), &[Val::I32(1)], &mut [Val::I32(0)])?;
+            Ok(None)
+        })
+        .expect("defined");
+    let instance = linker.instantiate(&mut store, &module(&engine, text)).expect("an instance");
+    let f = instance.get_typed_func::<(), ()>(&mut store, "f").expect("exported");
+    refused!("Func::call from a host function", f.call(&mut store, ()));
+    linker
+        .allow_shadowing(true)
+        .func_wrap("", "f", move |mut caller: Caller<'_, ()>| {
+            let _ = caller.data_and_memory(&theirs.memory);
+            None::<Func>
+        })
+        .expect("defined");
+    let instance = linker.instantiate(&mut store, &module(&engine, text)).expect("an instance");
+    let f = instance.get_typed_func::<(), ()>(&mut store, "f").expect("exported");
+    panics!("Caller::data_and_memory", f.call(&mut store, ()));
+}
+
+#[test]
+fn imports_of_another_store_are_refused() {
+    let engine = Engine::default();
+    let (mut ours, theirs) = (items(&engine), items(&engine));
+    let importing = module(&engine, IMPORTS);
+    let of =
+        |i: &Items| -> [Extern; 5] { [i.memory.into(), i.table.into(), i.global.into(), i.tag.into(), i.func.into()] };
+    let (own, foreign) = (of(&ours), of(&theirs));
+    Instance::new(&mut ours.store, &importing, &own).expect("its own items");
+    for n in 0..own.len() {
+        let mut imports = own.clone();
+        imports[n] = foreign[n].clone();
+        refused!("Instance::new", Instance::new(&mut ours.store, &importing, &imports));
+        let mut linker = Linker::new(&engine);
+        for (item, name) in imports.into_iter().zip(["memory", "table", "global", "tag", "func"]) {
+            linker.define("", name, item).expect("a new name");
+        }
+        refused!("Linker::define", linker.instantiate(&mut ours.store, &importing));
+        refused!(
+            "InstancePre::instantiate",
+            linker.instantiate_pre(&importing).expect("found").instantiate(&mut ours.store)
+        );
+    }
+}
+
+/// Engines number types, and their code, each in its own way.
+#[test]
+fn what_is_of_another_engine_is_refused() {
+    let (engine, other) = (Engine::default(), Engine::default());
+    let mut store = Store::new(&engine, ());
+    let misuse = |error: Error| assert!(matches!(error.kind(), ErrorKind::Misuse(_)), "{error:?}");
+    misuse(Instance::new(&mut store, &module(&other, "(module)"), &[]).expect_err("Instance::new"));
+    misuse(Linker::new(&engine).instantiate(&mut store, &module(&other, "(module)")).expect_err("Linker::instantiate"));
+    misuse(Linker::new(&engine).module(&mut store, "", &module(&other, "(module)")).expect_err("Linker::module"));
+    let pre: InstancePre<()> = Linker::new(&other).instantiate_pre(&module(&other, "(module)")).expect("looked up");
+    misuse(pre.instantiate(&mut store).expect_err("InstancePre::instantiate"));
+
+    let text = r#"(module (import "" "f" (func)))"#;
+    let mut linker = Linker::new(&other);
+    linker.func_wrap("", "f", || {}).expect("defined");
+    misuse(linker.instantiate(&mut store, &module(&engine, text)).expect_err("a host function"));
+    assert!(linker.get(&mut store, "", "f").is_none(), "Linker::get");
+    let pre = linker.instantiate_pre(&module(&engine, text));
+    assert!(pre.and_then(|pre| pre.instantiate(&mut store)).is_err(), "Linker::instantiate_pre");
+
+    let limits = Limits { min: 1, max: Some(2) };
+    let ty = MemoryType { limits, is_64: false, shared: true, page_size_log2: 16 };
+    let shared = SharedMemory::new(&other, ty).expect("a memory");
+    let importing = module(&engine, r#"(module (import "" "m" (memory 1 2 shared)))"#);
+    misuse(Instance::new(&mut store, &importing, &[shared.into()]).expect_err("SharedMemory::new"));
+}
+
+/// References to types are numbers of an engine: with another one they mean something else, or nothing.
+#[test]
+fn types_of_another_engine_do_no_harm() {
+    let (engine, other) = (Engine::default(), Engine::default());
+    let many: String = (0..200).map(|n| format!("(type (func (param {})))", "i32 ".repeat(n % 50 + 1))).collect();
+    let text = format!(
+        r#"(module {many} (type $t (func (param f64) (result f64)))
+            (func (export "f") (param (ref null $t))) (table (export "t") 1 (ref null $t))
+            (global (export "g") (mut (ref null $t)) (ref.null $t)))"#
+    );
+    let module: Module = module(&other, &text);
+    let mut store = Store::new(&engine, ());
+    let ours = Func::wrap(&mut store, |n: f64| n).expect("a host function");
+    for export in module.exports() {
+        match export.ty() {
+            epsilon::ExternType::Func(ty) => {
+                let host = Func::new(&mut store, ty.clone(), |_, _, _| Ok(())).expect("a host function");
+                host.call(&mut store, &[Val::FuncRef(None)], &mut []).expect("null is of every type");
+                host.call(&mut store, &[Val::FuncRef(Some(ours))], &mut []).expect_err("of no type of this engine");
+            }
+            epsilon::ExternType::Table(ty) => {
+                let table = Table::new(&mut store, *ty, Ref::Func(None)).expect("a table");
+                table.set(&mut store, 0, Ref::Func(Some(ours))).expect_err("of no type of this engine");
+            }
+            epsilon::ExternType::Global(ty) => {
+                let global = Global::new(&mut store, *ty, Val::FuncRef(None)).expect("a global");
+                global.set(&mut store, Val::FuncRef(Some(ours))).expect_err("of no type of this engine");
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The list of what the public API offers, read from the sources, against what is misused in this folder: a new method
+//! is noticed here, and has either a name in a test or a reason why nothing can be wrong with a call of it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// Where the exported types have their methods.
+const SOURCES: [&str; 2] = ["runtime/src", "crates/epsilon/src"];
+
+/// Types, or single methods, whose calls cannot be wrong: they take no item, no store and no bytes from elsewhere, or
+/// only give what is inside; or they are misused in a suite of their own.
+const HARMLESS: [(&str, &str); 24] = [
+    ("ArtifactKey", "tests/artifact.rs"),
+    ("Cache", "tests/cache.rs"),
+    ("CacheConfig", "values; tests/cache.rs"),
+    ("Config", "values; what contradicts itself is an error of Engine::new (tests/api/modules.rs)"),
+    ("Engine", "takes values alone; artifacts are of tests/artifact.rs"),
+    ("Error", "values"),
+    ("ExportType", "gives what is inside"),
+    ("Extern", "gives what is inside"),
+    ("ExternType", "gives what is inside"),
+    ("Frame", "gives what is inside"),
+    ("ImportType", "gives what is inside"),
+    ("InterruptHandle", "works with any store, running or gone (when.rs, threads.rs)"),
+    ("Module", "bytes are of tests/proof bytes and tests/artifact.rs; of another engine: foreign.rs"),
+    ("Store", "owns what it is asked about"),
+    ("StoreContext", "gives what is inside"),
+    ("StoreContextMut", "gives what is inside"),
+    ("StoreLimitsBuilder", "values"),
+    ("Val", "values; what they are used as is checked there"),
+    ("WasmBacktrace", "gives what is inside"),
+    ("Exception::tag", "gives what is inside"),
+    ("Exception::fields", "gives what is inside"),
+    ("TypedFunc::func", "gives what is inside"),
+    ("Caller::data", "gives what is inside"),
+    ("Linker::engine", "gives what is inside"),
+];
+
+/// Methods that appear in the tests of this folder in every way that they can be called, if not by `Type::method`.
+const USED: [&str; 19] = [
+    "Caller::data_mut",
+    "Caller::get_export",
+    "Caller::memory_and_data",
+    "InstancePre::module",
+    "Linker::new",
+    "Linker::allow_shadowing",
+    "Linker::func_wrap",
+    "Linker::func_new",
+    "Linker::define_unknown_imports_as_traps",
+    "Func::wrap",
+    "SharedMemory::ty",
+    "SharedMemory::size",
+    "SharedMemory::data_size",
+    "HostFunc::new",
+    "HostFunc::wrap",
+    "HostFunc::insert",
+    "HostFunc::ty",
+    "HostFunc::matches",
+    "ExternRef::new",
+];
+
+fn sources(folder: &Path, found: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).expect("the sources") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|ext| ext == "rs") {
+            found.push(fs::read_to_string(&path).expect("a source"));
+        }
+    }
+}
+
+fn capitalised(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+    words.filter(|word| word.starts_with(|c: char| c.is_ascii_uppercase()))
+}
+
+/// `Type::method` for every public method of an exported type.
+fn methods(root: &Path) -> BTreeSet<String> {
+    let exports = fs::read_to_string(root.join("crates/epsilon/src/lib.rs")).expect("the crate");
+    let exported: BTreeSet<&str> =
+        exports.split("pub use ").skip(1).flat_map(|rest| capitalised(rest.split(';').next().unwrap_or(""))).collect();
+    let mut files = Vec::new();
+    SOURCES.iter().for_each(|folder| sources(&root.join(folder), &mut files));
+    let mut methods = BTreeSet::new();
+    for file in &files {
+        let mut of = None;
+        for line in file.lines() {
+            if line.starts_with('}') {
+                of = None;
+            } else if let Some(rest) = line.strip_prefix("impl").filter(|rest| !rest.contains(" for ")) {
+                // Behind the parameters, if there are any, stands the type.
+                let ty = if rest.starts_with('<') { rest.split_once("> ").map_or("", |(_, ty)| ty) } else { rest };
+                of = capitalised(ty).next().filter(|ty| exported.contains(ty));
+            } else if let (Some(ty), Some(name)) = (of, line.strip_prefix("    pub fn ")) {
+                let end = name.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(name.len());
+                methods.insert(format!("{ty}::{}", &name[..end]));
+            }
+        }
+    }
+    methods
+}
+
+#[test]
+fn every_public_method_is_misused_or_harmless() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut tests = Vec::new();
+    sources(&root.join("tests/misuse"), &mut tests);
+    // What this file names is no misuse.
+    tests.retain(|text| !text.contains("every_public_method_is_misused_or_harmless"));
+    let methods = methods(root);
+    assert!(methods.len() > 100, "the sources were understood: {methods:?}");
+    let is_harmless =
+        |method: &str| HARMLESS.iter().any(|(name, _)| method == *name || method.split("::").next() == Some(name));
+    let named =
+        |method: &String| tests.iter().any(|text| text.contains(method.as_str())) || USED.contains(&method.as_str());
+    let missing: Vec<_> = methods.iter().filter(|method| !is_harmless(method) && !named(method)).collect();
+    assert!(missing.is_empty(), "misuse these in tests/misuse, and name them there: {missing:?}");
+}

@@ -1,0 +1,171 @@
+//! The models: a few threads, and what must hold whatever their order.
+
+use crate::claims::Claims;
+use crate::interrupt::InterruptHandle;
+use crate::registry::{Range, any_contains, append};
+use crate::store::VmStore;
+use crate::sys::thread::Kernel;
+use crate::waiting::{WaitList, WaitResult};
+use loom::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use loom::thread;
+use std::sync::Arc;
+
+/// The thread that runs wasm.
+const RUNNER: i32 = 7;
+
+/// The interruption protocol. The runner publishes itself with a plain store and looks at the flag with a plain load, as
+/// fixed code does; the sender is the runtime's own.
+fn interruption(has_no_barrier: bool) {
+    let kernel = Kernel::new(has_no_barrier);
+    let vm = Arc::new(VmStore::default());
+    let runner = {
+        let (kernel, vm) = (kernel.clone(), vm.clone());
+        thread::spawn(move || {
+            kernel.between_instructions();
+            vm.running_thread.store(RUNNER, Ordering::Relaxed);
+            kernel.between_instructions();
+            let sees_it = vm.pending.load(Ordering::Relaxed) != 0;
+            kernel.pass();
+            sees_it
+        })
+    };
+    kernel.serve(|| InterruptHandle::new(&vm).interrupt());
+    let sees_it = runner.join().expect("no panic");
+    let is_signalled = kernel.signalled.load(Ordering::SeqCst) == RUNNER;
+    assert!(sees_it || is_signalled, "the runner has entered wasm, and nobody ends it");
+}
+
+#[test]
+fn no_interruption_is_lost() {
+    loom::model(|| interruption(false));
+}
+
+/// That the model sees what the barrier is for.
+#[test]
+#[should_panic = "nobody ends it"]
+fn without_the_barrier_an_interruption_can_be_lost() {
+    loom::model(|| interruption(true));
+}
+
+/// A signal handler looks while a region is appended.
+#[test]
+fn a_registry_never_shows_half_a_range() {
+    loom::model(|| {
+        let empty = || Range { start: AtomicUsize::new(0), end: AtomicUsize::new(0) };
+        let ranges: Arc<[Range; 2]> = Arc::new([empty(), empty()]);
+        let appended = Arc::new(AtomicUsize::new(0));
+        let linker = {
+            let (ranges, appended) = (ranges.clone(), appended.clone());
+            thread::spawn(move || {
+                append(&*ranges, 0x1000, 0x100).expect("room");
+                append(&*ranges, 0x4000, 0x100).expect("room");
+                // Only now can anything reach code there.
+                appended.store(1, Ordering::Release);
+            })
+        };
+        assert!(!any_contains(&*ranges, 0x800) && !any_contains(&*ranges, 0x1100), "addresses of no range");
+        if appended.load(Ordering::Acquire) == 1 {
+            assert!(any_contains(&*ranges, 0x1000) && any_contains(&*ranges, 0x40ff), "code that runs is known");
+        }
+        linker.join().expect("no panic");
+        append(&*ranges, 0x9000, 0x100).expect_err("no room");
+    });
+}
+
+/// Two threads call a function without code, and a third one is at it ahead of them: one compiles, all get the code.
+#[test]
+fn what_is_wanted_by_many_is_done_once() {
+    loom::model(|| {
+        let claims = Arc::new(Claims::<u32>::default());
+        let (code, compilations) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let materialise = |claims: &Claims<u32>, code: &AtomicUsize, compilations: &AtomicUsize| {
+            let linked = || Some(code.load(Ordering::Acquire)).filter(|address| *address != 0);
+            match claims.claim(3, linked) {
+                Ok(address) => address,
+                Err(_claim) => {
+                    compilations.fetch_add(1, Ordering::Relaxed);
+                    code.store(0x40, Ordering::Release);
+                    0x40
+                }
+            }
+        };
+        let other = {
+            let (claims, code, compilations) = (claims.clone(), code.clone(), compilations.clone());
+            thread::spawn(move || materialise(&claims, &code, &compilations))
+        };
+        assert_eq!(materialise(&claims, &code, &compilations), 0x40);
+        assert_eq!(other.join().expect("no panic"), 0x40);
+        assert_eq!(compilations.load(Ordering::Relaxed), 1);
+    });
+}
+
+/// Who fails lets the next one try; nobody waits for ever.
+#[test]
+fn failures_pass_the_work_on() {
+    loom::model(|| {
+        let claims = Arc::new(Claims::<u32>::default());
+        let attempts = Arc::new(AtomicUsize::new(0));
+        let attempt = |claims: &Claims<u32>, attempts: &AtomicUsize| {
+            let claim = claims.claim(3, || None::<()>);
+            assert!(claim.is_err(), "it is never done");
+            attempts.fetch_add(1, Ordering::Relaxed);
+        };
+        let other = {
+            let (claims, attempts) = (claims.clone(), attempts.clone());
+            thread::spawn(move || attempt(&claims, &attempts))
+        };
+        attempt(&claims, &attempts);
+        other.join().expect("no panic");
+        assert_eq!(attempts.load(Ordering::Relaxed), 2);
+    });
+}
+
+/// Who changes a value and then notifies wakes whoever still saw the old one. A wake-up that is lost is a deadlock here.
+#[test]
+fn no_notification_is_lost() {
+    loom::model(|| {
+        let (list, value) = (Arc::new(WaitList::default()), Arc::new(AtomicU32::new(0)));
+        let waiter = {
+            let (list, value) = (list.clone(), value.clone());
+            thread::spawn(move || list.wait(8, || value.load(Ordering::SeqCst) != 0, None, None))
+        };
+        value.store(1, Ordering::SeqCst);
+        let woken = list.notify(8, 1);
+        let result = waiter.join().expect("no panic");
+        assert_eq!(result == WaitResult::Ok, woken == 1, "who is woken and who is counted");
+    });
+}
+
+/// Two wait; two notifications of one each wake both, none twice, and none of another address.
+#[test]
+fn notifications_wake_as_many_as_they_count() {
+    loom::model(|| {
+        let (list, value) = (Arc::new(WaitList::default()), Arc::new(AtomicU32::new(0)));
+        let waiters: [_; 2] = std::array::from_fn(|_| {
+            let (list, value) = (list.clone(), value.clone());
+            thread::spawn(move || list.wait(8, || value.load(Ordering::SeqCst) != 0, None, None))
+        });
+        assert_eq!(list.notify(16, 9), 0, "nobody waits there");
+        let early = list.notify(8, 1);
+        value.store(1, Ordering::SeqCst);
+        let late = list.notify(8, u32::MAX);
+        let woken = waiters.into_iter().filter_map(|waiter| waiter.join().ok()).filter(|end| *end == WaitResult::Ok);
+        assert_eq!(woken.count() as u32, early + late);
+    });
+}
+
+/// An interruption ends a wait, whenever it comes: also between the look at the value and the sleep.
+#[test]
+fn interruptions_end_waits() {
+    loom::model(|| {
+        let kernel = Kernel::new(true);
+        let (list, vm) = (Arc::new(WaitList::default()), Arc::new(VmStore::default()));
+        let waiter = {
+            let (list, vm) = (list.clone(), vm.clone());
+            thread::spawn(move || list.wait(8, || false, None, Some(&*vm)))
+        };
+        kernel.serve(|| InterruptHandle::new(&vm).interrupt());
+        assert_eq!(waiter.join().expect("no panic"), WaitResult::TimedOut);
+        assert_eq!(list.notify(8, 1), 0, "it has left the queue");
+    });
+}

@@ -1,0 +1,206 @@
+//! `fork`: parent and child both go on with what there was, link what is new each for itself, trap, and are interrupted.
+//! Every test forks in a process of its own, where nothing else runs.
+#![allow(unsafe_code)] // `fork` is a promise of its caller's
+
+use crate::support::{Random, child_task, pass_in_child};
+use epsilon::{Compilation, Config, Engine, Instance, Module, Store, Trap, TypedFunc};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+/// So few that no thread compiles ahead.
+const FEW: usize = 6;
+/// So many that some are in work when the process forks.
+const MANY: usize = 300;
+/// A child that hangs is ended, and so found out.
+const CHILD_LIMIT_S: u32 = 60;
+
+/// Runs `body` in a child made by `fork`, and what `meanwhile` does in the parent; whether all was well in the child.
+fn forked(body: impl FnOnce(), meanwhile: impl FnOnce()) -> bool {
+    // SAFETY: nothing here relies on other threads of this process being there in the child.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // SAFETY: a limit on the child's time, and its end without destructors of what is the parent's.
+        unsafe {
+            libc::alarm(CHILD_LIMIT_S);
+            let ended = catch_unwind(AssertUnwindSafe(body));
+            libc::_exit(i32::from(ended.is_err()));
+        }
+    }
+    assert!(child > 0, "a child");
+    meanwhile();
+    let mut status = 0;
+    // SAFETY: `status` is a place for the child's status.
+    unsafe { libc::waitpid(child, &mut status, 0) };
+    if status != 0 {
+        eprintln!("the child ended with status {status:#x}");
+    }
+    status == 0
+}
+
+/// Function `n` gives 1000 n + its argument by way of function `n` - 1, or traps where the argument is 77.
+fn text(count: usize) -> String {
+    let function = |n: usize| {
+        let below = if n.is_multiple_of(5) {
+            "(local.get 0)".into()
+        } else {
+            format!("(i32.add (i32.const 1000) (call $f{} (local.get 0)))", n - 1)
+        };
+        let own = if n.is_multiple_of(5) { n * 1000 } else { 0 };
+        format!(
+            "(func $f{n} (export \"f{n}\") (param i32) (result i32)
+                (if (i32.eq (local.get 0) (i32.const 77)) (then (return (i32.load (i32.const -1)))))
+                (i32.add (i32.const {own}) {below}))\n"
+        )
+    };
+    let functions: String = (0..count).map(function).collect();
+    format!("(module (memory 1) {functions} (func (export \"spin\") (loop (br 0))))")
+}
+
+struct Guest {
+    store: Store<()>,
+    functions: Vec<TypedFunc<i32, i32>>,
+    spin: TypedFunc<(), ()>,
+    module: Module,
+}
+
+fn guest(compilation: Compilation, count: usize) -> Guest {
+    let mut config = Config::new();
+    config.compilation(compilation).cache(None);
+    let engine = Engine::new(&config).expect("an engine");
+    let module = Module::new(&engine, text(count)).expect("a module");
+    let mut store = Store::new(&engine, ());
+    let instance = Instance::new(&mut store, &module, &[]).expect("an instance");
+    let functions = (0..count).map(|n| instance.get_typed_func(&mut store, &format!("f{n}")).expect("exported"));
+    let functions = functions.collect();
+    let spin = instance.get_typed_func(&mut store, "spin").expect("exported");
+    Guest { store, functions, spin, module }
+}
+
+impl Guest {
+    fn call(&mut self, n: usize) {
+        let result = self.functions[n].call(&mut self.store, 5);
+        assert_eq!(result.expect("no trap"), 1000 * n as i32 + 5, "function {n}");
+    }
+
+    fn trap(&mut self, n: usize) {
+        let error = self.functions[n].call(&mut self.store, 77).expect_err("a trap");
+        assert_eq!(error.trap(), Some(Trap::MemoryOutOfBounds), "function {n}");
+        let frames = error.backtrace().expect("wasm was running").frames();
+        assert_eq!(frames.len(), 1, "function {n}");
+        assert_eq!(frames[0].func_index(), n as u32);
+    }
+
+    /// All functions that `which` names, in an order of chance: results and traps.
+    fn call_all(&mut self, seed: u64, which: impl Fn(usize) -> bool) {
+        let mut random = Random(seed);
+        let count = self.functions.len();
+        for _ in 0..3 * count {
+            let n = random.below(count);
+            if which(n) {
+                self.call(n);
+                self.trap(n);
+            }
+        }
+    }
+
+    fn interrupt(&mut self) {
+        let handle = self.store.interrupt_handle();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                std::thread::sleep(Duration::from_millis(20));
+                handle.interrupt();
+            });
+            let error = self.spin.call(&mut self.store, ()).expect_err("an interruption");
+            assert_eq!(error.trap(), Some(Trap::Interrupt));
+        });
+    }
+}
+
+/// Each side calls, traps and is interrupted, whatever the other one does.
+#[test]
+fn both_sides_go_on() {
+    let Some(task) = child_task() else {
+        return ["eager", "lazy"].iter().for_each(|task| pass_in_child("fork::both_sides_go_on", task));
+    };
+    let mut guest = guest(if task == "eager" { Compilation::Eager } else { Compilation::Lazy }, FEW);
+    guest.call_all(1, |n| n == 0);
+    for round in 0..5 {
+        let guest = std::cell::RefCell::new(&mut guest);
+        let side = |seed: u64| {
+            let mut guest = guest.borrow_mut();
+            guest.call_all(seed, |n| n <= seed as usize);
+            guest.interrupt();
+        };
+        assert!(forked(|| side(round + 1), || side(round + 2)), "{task} {round}");
+    }
+}
+
+/// What the parent links after the fork must not be seen by the child, whose tables do not know it.
+#[test]
+fn a_child_does_not_see_what_its_parent_links() {
+    if child_task().is_none() {
+        return pass_in_child("fork::a_child_does_not_see_what_its_parent_links", "run");
+    }
+    for calls_first in [false, true] {
+        let mut guest = guest(Compilation::Lazy, FEW);
+        // Calls to functions without code are pointed at the code when there is some.
+        guest.call(5);
+        let (mut reader, writer) = std::io::pipe().expect("a pipe");
+        let guest = std::cell::RefCell::new(guest);
+        let all_well = forked(
+            || {
+                let mut guest = guest.borrow_mut();
+                if calls_first {
+                    guest.call(0);
+                }
+                std::io::Read::read_exact(&mut reader, &mut [0]).expect("the parent is done");
+                guest.trap(3);
+                guest.call_all(3, |_| true);
+            },
+            || {
+                guest.borrow_mut().call_all(4, |n| n != 2);
+                std::io::Write::write_all(&mut &writer, &[1]).expect("the child is there");
+            },
+        );
+        assert!(all_well);
+        guest.into_inner().call_all(5, |_| true);
+    }
+}
+
+/// Forks while other threads compile: the child waits for none of them.
+#[test]
+fn a_child_does_not_wait_for_threads_that_it_lacks() {
+    if child_task().is_none() {
+        return pass_in_child("fork::a_child_does_not_wait_for_threads_that_it_lacks", "run");
+    }
+    for round in 0..8 {
+        let mut guest = guest(Compilation::Lazy, MANY);
+        guest.call(round);
+        let module = guest.module.clone();
+        std::thread::scope(|scope| {
+            scope.spawn(move || module.compile_all(|_| ()).expect("compiled"));
+            std::thread::sleep(Duration::from_micros(2_000 * round as u64));
+            let guest = std::cell::RefCell::new(&mut guest);
+            let side = |seed: u64| guest.borrow_mut().call_all(seed, |_| true);
+            assert!(forked(|| side(1), || side(2)), "round {round}");
+        });
+    }
+}
+
+/// A child that drops a module unmaps nothing that has come to lie where the parent's view of the code was.
+#[test]
+fn dropping_in_a_child_touches_nothing_else() {
+    if child_task().is_none() {
+        return pass_in_child("fork::dropping_in_a_child_touches_nothing_else", "run");
+    }
+    let mut guest = guest(Compilation::Lazy, FEW);
+    guest.call(3);
+    let cell = std::cell::Cell::new(Some(guest));
+    let body = || {
+        let mut room: Vec<Vec<u8>> = (0..64).map(|n| vec![n; 1 << 20]).collect();
+        drop(cell.take());
+        assert!(room.iter_mut().enumerate().all(|(n, part)| part.iter().all(|byte| usize::from(*byte) == n)));
+    };
+    assert!(forked(body, || ()));
+    cell.take().expect("the parent's is there").call_all(1, |_| true);
+}

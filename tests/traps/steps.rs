@@ -1,0 +1,114 @@
+//! An interruption at every single instruction between the host and a guest: the processor's trap flag stops the thread
+//! behind each, and one of them is where the signal arrives. None may be lost.
+#![cfg(target_arch = "x86_64")]
+#![allow(unsafe_code)] // single steps are made of signals and flags
+
+use crate::support::{child_task, module, pass_in_child};
+use epsilon::{Engine, InterruptHandle, Linker, Store, Trap};
+use std::arch::asm;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// More steps than a call takes until its guest spins.
+const MOST_STEPS: usize = 1 << 17;
+/// So many steps in a row inside of compiled code are the guest's last loop.
+const SPINNING_STEPS: usize = 60;
+/// How far from compiled code the fixed code around it reaches, in steps.
+const NEAR_STEPS: usize = 24;
+const TRAP_FLAG: i64 = 1 << 8;
+const TIME_LIMIT_S: u32 = 600;
+
+static HANDLE: OnceLock<InterruptHandle> = OnceLock::new();
+static TEXT: (AtomicUsize, AtomicUsize) = (AtomicUsize::new(0), AtomicUsize::new(0));
+static STEPS: AtomicUsize = AtomicUsize::new(0);
+static STEPS_IN_TEXT: AtomicUsize = AtomicUsize::new(0);
+/// The step at which the interruption comes.
+static COMES_AT: AtomicUsize = AtomicUsize::new(usize::MAX);
+/// Which steps were in compiled code.
+static IN_TEXT: [AtomicBool; MOST_STEPS] = [const { AtomicBool::new(false) }; MOST_STEPS];
+
+extern "C" fn on_step(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    let step = STEPS.fetch_add(1, Ordering::Relaxed);
+    // SAFETY: the kernel passes the registers of the stopped thread, which nobody else looks at.
+    let registers = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
+    let pc = registers[libc::REG_RIP as usize] as usize;
+    let in_text = (TEXT.0.load(Ordering::Relaxed)..TEXT.1.load(Ordering::Relaxed)).contains(&pc);
+    let run = if in_text { STEPS_IN_TEXT.load(Ordering::Relaxed) + 1 } else { 0 };
+    STEPS_IN_TEXT.store(run, Ordering::Relaxed);
+    IN_TEXT[step.min(MOST_STEPS - 1)].store(in_text, Ordering::Relaxed);
+    if step == COMES_AT.load(Ordering::Relaxed) || run == SPINNING_STEPS || step == MOST_STEPS {
+        registers[libc::REG_EFL as usize] &= !TRAP_FLAG;
+        // Blocked in this handler: the signal arrives where the thread goes on, at the instruction that comes next.
+        HANDLE.get().expect("set before the first step").interrupt();
+    }
+}
+
+fn install() {
+    // SAFETY: the action is a valid one; the handler touches atomics, the registers, and the interrupt handle.
+    unsafe {
+        let mut action = std::mem::zeroed::<libc::sigaction>();
+        action.sa_sigaction = on_step as *const () as usize;
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+        libc::sigaddset(&mut action.sa_mask, libc::SIGURG);
+        assert_eq!(libc::sigaction(libc::SIGTRAP, &action, std::ptr::null_mut()), 0);
+    }
+}
+
+/// Where the one module's code lies.
+fn text() -> (usize, usize) {
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("the mappings");
+    let line = maps.lines().find(|line| line.contains("r-x") && line.contains("epsilon-code")).expect("code is mapped");
+    let (start, rest) = line.split_once('-').expect("a range");
+    let end = rest.split(' ').next().expect("its end");
+    let address = |text| usize::from_str_radix(text, 16).expect("an address");
+    (address(start), address(end))
+}
+
+const GUEST: &str = r#"(module (import "" "h" (func $h (param i64) (result i64))) (memory 1)
+    (func (export "f") (param i32)
+        (drop (call $h (i64.const 5)))
+        (drop (memory.grow (i32.const 0)))
+        (loop (br_if 0 (local.get 0)))))"#;
+
+#[test]
+fn an_interruption_at_any_instruction_ends_the_guest() {
+    if child_task().is_none() {
+        return pass_in_child("steps::an_interruption_at_any_instruction_ends_the_guest", "run");
+    }
+    let engine = Engine::default();
+    let mut store = Store::new(&engine, ());
+    let mut linker = Linker::new(&engine);
+    linker.func_wrap("", "h", |n: i64| n + 1).expect("a new name");
+    let instance = linker.instantiate(&mut store, &module(&engine, GUEST)).expect("an instance");
+    let f = instance.get_typed_func::<i32, ()>(&mut store, "f").expect("exported");
+    f.call(&mut store, 0).expect("no trap");
+    let (start, end) = text();
+    TEXT.0.store(start, Ordering::Relaxed);
+    TEXT.1.store(end, Ordering::Relaxed);
+    HANDLE.set(store.interrupt_handle()).expect("set once");
+    install();
+    // SAFETY: a guest that is not interrupted would spin for ever: then the process ends.
+    unsafe { libc::alarm(TIME_LIMIT_S) };
+    let mut run = |comes_at: usize| {
+        STEPS.store(0, Ordering::Relaxed);
+        STEPS_IN_TEXT.store(0, Ordering::Relaxed);
+        COMES_AT.store(comes_at, Ordering::Relaxed);
+        // SAFETY: from here on every instruction is followed by the handler above, until that takes the flag back.
+        unsafe { asm!("pushfq", "or qword ptr [rsp], 0x100", "popfq") };
+        let ended = f.call(&mut store, 1);
+        assert_eq!(ended.expect_err("interrupted").trap(), Some(Trap::Interrupt), "at step {comes_at}");
+        STEPS.load(Ordering::Relaxed)
+    };
+    // Twice: what is done once only is done in the first run.
+    run(usize::MAX);
+    let steps = run(usize::MAX);
+    let in_text: Vec<bool> = IN_TEXT[..steps].iter().map(|flag| flag.load(Ordering::Relaxed)).collect();
+    let is_near = |step: usize| {
+        in_text[step.saturating_sub(NEAR_STEPS)..(step + NEAR_STEPS).min(steps)].iter().any(|in_text| *in_text)
+    };
+    let wanted: Vec<usize> = (0..steps).filter(|step| is_near(*step)).collect();
+    assert!(steps < MOST_STEPS && wanted.len() > 100, "{} of {steps} steps", wanted.len());
+    for step in wanted {
+        run(step);
+    }
+}
