@@ -70,7 +70,8 @@ impl Tree {
             let path = format!("{prefix}{name}");
             match entry.file_type().expect("a readable entry") {
                 ty if ty.is_dir() && !is_left_out(&name) => self.read_folder(&entry.path(), &format!("{path}/")),
-                ty if ty.is_file() => self.read_file(&entry.path(), path),
+                // `.git` is a file in a further working tree.
+                ty if ty.is_file() && !is_left_out(&name) => self.read_file(&entry.path(), path),
                 _ => {}
             }
         }

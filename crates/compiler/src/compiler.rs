@@ -8,11 +8,11 @@ use crate::parallel::for_each_body;
 use crate::parse::{self, ParsedModule};
 use crate::passes;
 use crate::settings::Settings;
-use crate::translate::{self, Env, FunctionSource, LocalsIn, RelaxedSimd, Size};
+use crate::translate::{self, Env, FunctionSource, LocalsIn, Notes, RelaxedSimd, Size};
 use crate::watch::{Unwatched, Watch, go_on};
 use cranelift_codegen::Context;
 use cranelift_frontend::FunctionBuilderContext;
-use epsilon_abi::{CompiledFunction, DefinedFuncIndex, InlinedSite, Position, seeded};
+use epsilon_abi::{CompiledFunction, DefinedFuncIndex, Position, seeded};
 use wasmparser::FuncValidatorAllocations;
 
 /// Below this many bytes of bodies, validation is not worth a second thread.
@@ -32,8 +32,8 @@ pub struct Compiler {
 pub struct Scratch {
     context: Context,
     builder: FunctionBuilderContext,
-    /// Operators of other functions in the function that was translated last.
-    inlined: Vec<InlinedSite>,
+    /// What was noted of the function that was translated last.
+    notes: Notes,
     validator: FuncValidatorAllocations,
 }
 
@@ -42,7 +42,7 @@ impl Default for Scratch {
         Self {
             context: Context::new(),
             builder: FunctionBuilderContext::new(),
-            inlined: Vec::new(),
+            notes: Notes::default(),
             validator: Default::default(),
         }
     }
@@ -166,7 +166,13 @@ impl Compiler {
     ) -> Result<CompiledFunction, CompileError> {
         self.translate(module, wasm, index, scratch)?;
         let effort = self.effort(module, index, &scratch.context);
-        codegen::generate(&self.isa, effort, module.info.func_index(index), &mut scratch.context, &scratch.inlined)
+        codegen::generate(
+            &self.isa,
+            effort,
+            module.info.func_index(index),
+            &mut scratch.context,
+            &scratch.notes.inlined,
+        )
     }
 
     /// How hard to try for a function that has been translated.
@@ -232,7 +238,13 @@ impl Compiler {
         let mut scratch = Scratch::default();
         self.translate(module, wasm, index, &mut scratch)?;
         let effort = self.effort(module, index, &scratch.context);
-        codegen::disassemble(&self.isa, effort, module.info.func_index(index), &mut scratch.context, &scratch.inlined)
+        codegen::disassemble(
+            &self.isa,
+            effort,
+            module.info.func_index(index),
+            &mut scratch.context,
+            &scratch.notes.inlined,
+        )
     }
 
     /// Validates a function and translates it to CLIF, into the scratch's context, with our passes behind it.
@@ -248,7 +260,8 @@ impl Compiler {
             assert_eq!(again, Size::Fits, "locals in memory are no values");
         }
         // Very large functions are spared all that is not needed.
-        if self.settings.drop_repeated_checks && self.effort(module, index, &scratch.context) == Effort::Usual {
+        let is_usual = |context: &Context| self.effort(module, index, context) == Effort::Usual;
+        if self.settings.drop_repeated_checks && scratch.notes.has_checks && is_usual(&scratch.context) {
             passes::repeated_checks::run(&mut scratch.context.func);
         }
         Ok(())
@@ -280,9 +293,8 @@ impl Compiler {
         let source = FunctionSource { index, reader, validator: &mut validator };
         let config = self.isa.target().frontend_config();
         let ir = &mut scratch.context.func;
-        scratch.inlined.clear();
-        let inlined = &mut scratch.inlined;
-        let translated = translate::translate(env, source, locals, ir, &mut scratch.builder, config, inlined);
+        let notes = &mut scratch.notes;
+        let translated = translate::translate(env, source, locals, ir, &mut scratch.builder, config, notes);
         if let Ok(Size::Fits) = translated {
             scratch.validator = validator.into_allocations();
         } else {

@@ -68,9 +68,6 @@ struct Open {
 
 /// Drops what is needless in one function. Returns the number of checks that are gone.
 pub(crate) fn run(func: &mut Function) -> usize {
-    if !has_checks(func) {
-        return 0;
-    }
     let cfg = ControlFlowGraph::with_function(func);
     let tree = DominatorTree::with_function(func, &cfg);
     let epochs = Epochs::new(func, &cfg, &tree);
@@ -94,11 +91,6 @@ pub(crate) fn run(func: &mut Function) -> usize {
 enum Step {
     Enter(Block),
     Forget(usize),
-}
-
-fn has_checks(func: &Function) -> bool {
-    let mut insts = func.layout.blocks().flat_map(|block| func.layout.block_insts(block));
-    insts.any(|inst| func.dfg.insts[inst].opcode() == Opcode::SelectSpectreGuard)
 }
 
 struct Pass<'a> {

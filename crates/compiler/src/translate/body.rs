@@ -34,7 +34,16 @@ pub(crate) enum Size {
     TooManyLocalsInValues,
 }
 
-/// Validates and translates a body into `func`. Operators of other functions that it takes in go to `inlined`.
+/// What the stages after translation want to know of a function.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    /// Operators of other functions that it took in.
+    pub inlined: Vec<InlinedSite>,
+    /// Whether accesses to linear memory are checked in it.
+    pub has_checks: bool,
+}
+
+/// Validates and translates a body into `func`.
 pub(crate) fn translate(
     env: Env<'_>,
     source: FunctionSource<'_, '_>,
@@ -42,7 +51,7 @@ pub(crate) fn translate(
     func: &mut ir::Function,
     context: &mut FunctionBuilderContext,
     config: TargetFrontendConfig,
-    inlined: &mut Vec<InlinedSite>,
+    notes: &mut Notes,
 ) -> Result<Size, CompileError> {
     let ty = env.info.func_type(env.info.func_index(source.index));
     func.signature = clif_signature(ty);
@@ -61,7 +70,8 @@ pub(crate) fn translate(
     translator.budget.body_bytes = reader.bytes_remaining() as u64;
     let size = translator.operators(reader, validator)?;
     if size == Size::Fits {
-        *inlined = std::mem::take(&mut translator.inlining.sites);
+        let inlined = std::mem::take(&mut translator.inlining.sites);
+        *notes = Notes { inlined, has_checks: translator.has_checks };
         translator.builder.finalize(config);
     }
     Ok(size)

@@ -59,6 +59,7 @@ impl FuncTranslator<'_> {
 
     /// Compares the end of the access with the current size; the address is null on a wrongly predicted path.
     fn checked(&mut self, memory: MemoryIndex, ty: &MemoryType, index: Value, offset: u64, width: u64) -> Value {
+        self.has_checks = true;
         let trap = clif_trap(TrapCode::MemoryOutOfBounds);
         let (reach, overflows) = offset.overflowing_add(width);
         if overflows {

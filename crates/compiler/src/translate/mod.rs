@@ -56,7 +56,7 @@ use epsilon_abi::{
 use std::collections::HashMap;
 use variable::Locals;
 
-pub(crate) use body::{FunctionSource, Size, translate};
+pub(crate) use body::{FunctionSource, Notes, Size, translate};
 pub(crate) use simd::relaxed::RelaxedSimd;
 pub(crate) use variable::LocalsIn;
 
@@ -128,6 +128,8 @@ pub(crate) struct FuncTranslator<'a> {
     branch_args: Vec<BlockArg>,
     budget: Budget,
     inlining: inline::Inlining,
+    /// Whether any access to memory was checked.
+    has_checks: bool,
 }
 
 impl<'a> FuncTranslator<'a> {
@@ -168,6 +170,7 @@ impl<'a> FuncTranslator<'a> {
             branch_args: Vec::new(),
             budget: Budget::default(),
             inlining: inline::Inlining::of(index),
+            has_checks: false,
         }
     }
 
