@@ -69,6 +69,33 @@ fn a_long_run_leaves_its_code_before_it_ends() {
 }
 
 #[test]
+fn a_secret_that_the_disk_never_had_is_made_anew() {
+    // What file systems leave of a file after the power has failed.
+    for left in [&[][..], &[0; 32]] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let text = module_text(1);
+        let (first, _) = run_in(directory.path(), &text);
+        fs::write(directory.path().join("secret"), left).expect("damage");
+        assert_eq!(run_in(directory.path(), &text), (first, CacheStatus::Miss));
+        assert_ne!(fs::read(directory.path().join("secret")).expect("a secret"), left);
+        assert!(matches!(run_in(directory.path(), &text), (result, CacheStatus::Hit { .. }) if result == first));
+    }
+}
+
+#[test]
+fn an_entry_that_the_disk_never_had_is_passed_over() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let text = module_text(1);
+    let (first, _) = run_in(directory.path(), &text);
+    let len = fs::metadata(entry_file(directory.path())).expect("an entry").len() as usize;
+    for left in [vec![], vec![0; len]] {
+        fs::write(entry_file(directory.path()), left).expect("damage");
+        assert_eq!(run_in(directory.path(), &text), (first, CacheStatus::Miss));
+        assert!(matches!(run_in(directory.path(), &text), (result, CacheStatus::Hit { .. }) if result == first));
+    }
+}
+
+#[test]
 fn settings_that_affect_code_have_entries_of_their_own() {
     let directory = tempfile::tempdir().expect("a directory");
     let text = module_text(1);

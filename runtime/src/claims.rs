@@ -41,6 +41,11 @@ impl<T: Eq + Hash + Copy> Claims<T> {
             in_work = self.work_done.wait(in_work).unwrap_or_else(PoisonError::into_inner);
         }
     }
+
+    /// Lets this thread be the one to do it, unless another one is at work on it.
+    pub fn try_claim(&self, thing: T) -> Option<Claim<'_, T>> {
+        self.lock().insert(thing).then(|| Claim { claims: self, thing })
+    }
 }
 
 impl<T: Eq + Hash + Copy> Drop for Claim<'_, T> {

@@ -157,6 +157,16 @@ impl StoreInner {
         unsafe { self.functions.row_of_bits(words as u64, private_anchor) }
     }
 
+    /// The address at which any instance can call a function.
+    pub(crate) fn switching_code(&mut self, entry: u32) -> Result<usize> {
+        if let Resolved::Host(func) = self.resolve(entry) {
+            return Ok(func.thunk.code());
+        }
+        let reference = self.func_ref(entry)?;
+        // SAFETY: the address was just made, for this store.
+        Ok(unsafe { (*reference).switching_code })
+    }
+
     /// The address of a function's reference, made if it is not there yet.
     pub(crate) fn func_ref(&mut self, entry: u32) -> Result<*const VmFuncRef> {
         if let Some(reference) = self.functions.references.get(&entry) {

@@ -515,7 +515,7 @@ impl StoreInner {
             tags.push(self.new_tag(tag).index);
         }
         for (n, ty) in info.memories.iter().enumerate().skip(info.imported_memories) {
-            memories.push(self.new_memory(*ty, module.image(MemoryIndex::new(n)).cloned())?);
+            memories.push(self.new_memory(*ty, module.image(MemoryIndex::new(n)))?);
         }
         for ty in info.tables.iter().skip(info.imported_tables) {
             tables.push(self.new_table(ty.map_types(&|ty| module.canonical(ty)))?.index);
@@ -529,7 +529,7 @@ impl StoreInner {
         };
         let (index, next) = (count as u32, self.next_entry());
         let first_entry = self.functions.add_instance(index, info.defined_functions(), next)?;
-        self.instances.push(Box::new(InstanceData {
+        self.add_instance(Box::new(InstanceData {
             module: module.clone(),
             words,
             index,
@@ -548,8 +548,12 @@ impl StoreInner {
 
     /// Writes everything that machine code reads but the values of globals.
     fn fill_words(&mut self, index: u32) -> Result<()> {
-        let entries = self.instances[index as usize].imported_functions.clone();
-        let codes = entries.iter().map(|entry| self.func_ref(*entry)).collect::<Result<Vec<_>>>()?;
+        let imported = self.instances[index as usize].imported_functions.len();
+        let mut codes = Vec::with_capacity(imported);
+        for n in 0..imported {
+            let entry = self.instances[index as usize].imported_functions[n];
+            codes.push(self.switching_code(entry)?);
+        }
         let data = &self.instances[index as usize];
         let (info, layout, words) = (data.module.info(), data.module.layout(), &data.words);
         // SAFETY: all offsets are the layout's, for words of these types; nothing runs under this anchor yet.
@@ -561,8 +565,8 @@ impl StoreInner {
                 materialise: arch::materialise_address(),
                 magic: VM_MAGIC,
             });
-            for (n, reference) in codes.iter().enumerate() {
-                words.at::<usize>(layout.imported_function(FuncIndex::new(n))).write((**reference).switching_code);
+            for (n, code) in codes.into_iter().enumerate() {
+                words.at::<usize>(layout.imported_function(FuncIndex::new(n))).write(code);
             }
             for (n, memory) in data.memories.iter().enumerate() {
                 let memory = &self.memories[*memory as usize];
@@ -585,8 +589,8 @@ impl StoreInner {
                 words.at::<u32>(layout.signature(ty)).write(data.module.type_id(ty));
             }
         }
-        let (anchor, tables) = (data.anchor(), data.tables.clone());
-        for (table, _) in tables.iter().zip(&info.private_tables.clone()).filter(|(_, private)| **private) {
+        let anchor = data.anchor();
+        for (table, _) in data.tables.iter().zip(&info.private_tables).filter(|(_, private)| **private) {
             self.tables[*table as usize].make_private(anchor);
         }
         Ok(())

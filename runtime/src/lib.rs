@@ -8,9 +8,9 @@
 //! | `registry` | which addresses are ours, for the signal handler |
 //! | `fork` | what children of this process need for it |
 //! | `sync`, `claims` | locks and atomics where tests/models checks them; who is at work on what |
-//! | `memory`, `image`, `table`, `global` | what guests store in |
+//! | `memory`, `space`, `image`, `table`, `global` | what guests store in |
 //! | `shared`, `waiting` | memories that threads share, and threads that wait on them |
-//! | `module`, `instance`, `store` | linked modules, their instances, and who owns those |
+//! | `bytes`, `module`, `instance`, `store` | modules' binaries, linked modules, their instances, and who owns those |
 //! | `stack`, `call`, `hostcall`, `libcalls` | into wasm, out of it, and the stacks for that |
 //! | `exception`, `throw` | tags, exceptions, and the way to their handlers |
 //! | `trap`, `backtrace`, `interrupt` | ends of activations that are not returns |
@@ -21,6 +21,7 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod backtrace;
+mod bytes;
 mod call;
 mod claims;
 mod code;
@@ -42,6 +43,7 @@ mod module;
 mod registry;
 mod shared;
 mod signature;
+mod space;
 mod stack;
 mod store;
 mod sync;
@@ -55,6 +57,7 @@ mod value;
 mod waiting;
 
 pub use backtrace::{Frame, Symbol, Symbolicate, WasmBacktrace};
+pub use bytes::ModuleBytes;
 pub use error::{Error, ErrorKind, HostError, Result};
 pub use exception::{Exception, ExnRef, Tag};
 pub use func::{Func, TypedFunc};
@@ -64,9 +67,10 @@ pub use instance::{Extern, Instance};
 pub use interrupt::InterruptHandle;
 pub use limits::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
 pub use link::{LinkError, needed_bytes};
-pub use memory::{Memory, MemoryError};
+pub use memory::Memory;
 pub use module::{Demand, FunctionSource, LinkedModule, Runtime, RuntimeSettings};
 pub use shared::{SharedMemory, WaitResult};
+pub use space::MemoryError;
 pub use store::{AsContext, AsContextMut, Store, StoreContext, StoreContextMut};
 pub use sys::thread::host_stack_left_bytes;
 pub use table::Table;

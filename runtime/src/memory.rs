@@ -9,13 +9,13 @@
 
 use crate::error::{Error, Result};
 use crate::image::MemoryImage;
+use crate::module::Runtime;
 use crate::shared::{SharedMemory, StoreMemory};
+use crate::space::{self, Space, SpacePool};
 use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
-use crate::sys::mapping::{self, page_size, round_to_pages};
-use epsilon_abi::plan::MEMORY_HEAD_BYTES;
+use crate::sys::mapping::round_to_pages;
 use epsilon_abi::vm::VmMemory;
-use epsilon_abi::{Limits, MemoryPlan, MemoryStyle, MemoryType, seeded};
-use region::{Allocation, Protection};
+use epsilon_abi::{Limits, MemoryStyle, MemoryType, seeded};
 use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -33,12 +33,12 @@ pub struct MemoryData {
     guarded: bool,
     /// The words that machine code reads; they stay where they are while the memory moves.
     def: NonNull<VmMemory>,
-    reservation: Allocation,
+    /// There until the memory is dropped.
+    space: Option<Space>,
     /// Bytes above the base that may become accessible without moving.
     capacity_bytes: usize,
-    /// Bytes above the base that are accessible; whole host pages.
-    accessible_bytes: usize,
-    image: Option<Arc<MemoryImage>>,
+    /// Who gets the space when the memory is dropped, if anybody.
+    pool: Option<Arc<SpacePool>>,
 }
 
 // SAFETY: the pointers lead into the memory's own reservation; access goes through the store that owns it.
@@ -48,25 +48,30 @@ unsafe impl Sync for MemoryData {}
 
 impl MemoryData {
     /// A memory of its type's minimum size, with zeroes or its image in it.
-    pub fn new(ty: MemoryType, plan: &MemoryPlan, image: Option<Arc<MemoryImage>>) -> Result<Self> {
+    pub fn new(ty: MemoryType, runtime: &Runtime, image: Option<&Arc<MemoryImage>>) -> Result<Self> {
+        let plan = &runtime.settings().plan;
         let len_bytes = size_in_bytes(&ty, ty.limits.min).ok_or_else(|| too_large(&ty))?;
-        let guarded = plan.is_guarded(&ty);
-        let (capacity_bytes, total_bytes) = match plan.style {
-            MemoryStyle::Guarded { guard_bytes } if guarded => {
-                (1 << 32, MEMORY_HEAD_BYTES + (1usize << 32) + round_to_pages(guard_bytes as usize))
+        let (capacity_bytes, space, pool) = match plan.style {
+            MemoryStyle::Guarded { guard_bytes } if plan.is_guarded(&ty) => {
+                let pool = runtime.memory_spaces();
+                let total_bytes = (1usize << 32) + round_to_pages(guard_bytes as usize);
+                (1 << 32, pool.take(total_bytes, len_bytes, image)?, Some(pool.clone()))
             }
             _ => {
                 let capacity = round_to_pages(initial_capacity(&ty, len_bytes).max(1));
-                (capacity, MEMORY_HEAD_BYTES + capacity)
+                (capacity, space::unpooled(capacity, len_bytes, image)?, None)
             }
         };
-        let reservation = reserve(total_bytes)?;
-        let base = base_of(&reservation);
-        let def = NonNull::from(Box::leak(Box::new(VmMemory { base, len_bytes })));
-        let mut memory = Self { ty, guarded, def, reservation, capacity_bytes, accessible_bytes: 0, image };
-        memory.make_accessible(len_bytes)?;
-        memory.apply_image()?;
-        Ok(memory)
+        let def = NonNull::from(Box::leak(Box::new(VmMemory { base: space.base(), len_bytes })));
+        Ok(Self { ty, guarded: plan.is_guarded(&ty), def, space: Some(space), capacity_bytes, pool })
+    }
+
+    fn space(&self) -> &Space {
+        self.space.as_ref().expect("there until the memory is dropped")
+    }
+
+    fn space_mut(&mut self) -> &mut Space {
+        self.space.as_mut().expect("there until the memory is dropped")
     }
 
     /// The memory's type, with its present size as the minimum.
@@ -126,20 +131,13 @@ impl MemoryData {
 
     /// The address range of this memory's reservation, guards included.
     pub fn reserved(&self) -> Range<usize> {
-        self.reservation.as_range()
+        self.space().as_range()
     }
 
     /// Makes the whole pages below the base, where an anchored instance keeps its words, accessible; returns the
     /// anchor's address, which is the base.
     pub fn make_head(&mut self, len_bytes: usize) -> Result<*mut u8> {
-        assert!(len_bytes <= MEMORY_HEAD_BYTES, "MemoryPlan allows only instances whose words fit");
-        let len_bytes = round_to_pages(len_bytes);
-        // SAFETY: the head belongs to this memory's reservation, and nothing refers into it yet.
-        unsafe {
-            let head = self.base().sub(len_bytes);
-            region::protect(head, len_bytes, Protection::READ_WRITE).map_err(reservation_error)?;
-        }
-        Ok(self.base())
+        self.space_mut().make_head(len_bytes)
     }
 
     /// The size in bytes that growing by `delta_pages` would give; `None` beyond the type's maximum.
@@ -161,7 +159,9 @@ impl MemoryData {
         if len_bytes > self.capacity_bytes {
             self.move_to(len_bytes)?;
         }
-        self.make_accessible(len_bytes)?;
+        if len_bytes > self.space().accessible_bytes() {
+            self.space_mut().set_accessible(len_bytes)?;
+        }
         self.set_len(len_bytes);
         Ok(())
     }
@@ -169,45 +169,8 @@ impl MemoryData {
     /// Back to the minimum size and the initial contents.
     pub fn reset(&mut self, instantiated_pages: u64) -> Result<()> {
         let len_bytes = size_in_bytes(&self.ty, instantiated_pages).expect("the memory once had this size");
-        let keep_bytes = round_to_pages(len_bytes);
-        // SAFETY: the ranges are accessible parts of the reservation, and nobody refers into them: `&mut self`.
-        unsafe {
-            let discarded = if seeded::bug("grown-pages-survive") {
-                keep_bytes.min(self.accessible_bytes)
-            } else {
-                self.accessible_bytes
-            };
-            mapping::discard(self.base(), discarded).map_err(|error| Error::system("reset a memory", error))?;
-            if keep_bytes < self.accessible_bytes {
-                let (start, len) = (self.base().add(keep_bytes), self.accessible_bytes - keep_bytes);
-                region::protect(start, len, Protection::NONE).map_err(reservation_error)?;
-            }
-        }
-        self.accessible_bytes = keep_bytes;
+        self.space_mut().reset(len_bytes)?;
         self.set_len(len_bytes);
-        if self.image.as_ref().is_some_and(|image| image.is_mapped()) {
-            return Ok(()); // discarded pages read as the image again
-        }
-        self.apply_image()
-    }
-
-    fn apply_image(&mut self) -> Result<()> {
-        let Some(image) = &self.image else { return Ok(()) };
-        // SAFETY: the memory has its minimum size, and nobody refers into it: `&mut self`.
-        unsafe { image.apply(self.base()) }.map_err(|error| Error::system("map a memory's initial contents", error))
-    }
-
-    fn make_accessible(&mut self, len_bytes: usize) -> Result<()> {
-        let wanted = round_to_pages(len_bytes);
-        if wanted > self.accessible_bytes {
-            // SAFETY: the range lies above what is accessible and inside the capacity of our own reservation.
-            unsafe {
-                let start = self.base().add(self.accessible_bytes);
-                region::protect(start, wanted - self.accessible_bytes, Protection::READ_WRITE)
-                    .map_err(reservation_error)?;
-            }
-            self.accessible_bytes = wanted;
-        }
         Ok(())
     }
 
@@ -216,20 +179,21 @@ impl MemoryData {
         assert!(!self.guarded && !self.ty.shared, "MemoryPlan promised that this memory's base is constant");
         let limit = self.max_bytes().unwrap_or(usize::MAX).max(len_bytes);
         let capacity = round_to_pages(len_bytes.saturating_mul(GROWTH_FACTOR).min(limit));
-        let reservation = reserve(MEMORY_HEAD_BYTES + capacity)?;
-        let (from, accessible) = (self.base(), self.accessible_bytes);
-        let old = std::mem::replace(&mut self.reservation, reservation);
-        // SAFETY: the words live as long as the memory; a memory that moves is not shared, and its store is borrowed.
-        unsafe { (*self.def.as_ptr()).base = base_of(&self.reservation) };
-        (self.capacity_bytes, self.accessible_bytes) = (capacity, 0);
-        self.make_accessible(accessible.max(len_bytes))?;
-        // SAFETY: both ranges are accessible, and in different reservations.
-        unsafe { self.base().copy_from_nonoverlapping(from, self.len_bytes()) };
-        drop(old);
+        let mut moved = space::unpooled(capacity, self.space().accessible_bytes().max(len_bytes), None)?;
         // A copy is not a mapping of the image: resetting writes the image anew.
-        if let Some(image) = &mut self.image {
-            *image = Arc::new(image.unmapped());
+        if let Some(image) = self.space().image() {
+            let copied = match image.is_mapped() {
+                true => image.unmapped().map(Arc::new),
+                false => Ok(image.clone()),
+            };
+            moved.set_copied_image(copied.map_err(|error| Error::system("read a memory's initial contents", error))?);
         }
+        let from = self.base();
+        // SAFETY: the words live as long as the memory; a memory that moves is not shared, and its store is borrowed.
+        unsafe { (*self.def.as_ptr()).base = moved.base() };
+        // SAFETY: both ranges are accessible, and in different spaces.
+        unsafe { self.base().copy_from_nonoverlapping(from, self.len_bytes()) };
+        (self.capacity_bytes, self.space) = (capacity, Some(moved));
         Ok(())
     }
 }
@@ -238,6 +202,9 @@ impl Drop for MemoryData {
     fn drop(&mut self) {
         // SAFETY: made by leaking a box, and freed here alone; nothing reaches a memory that is dropped (invariant 7).
         drop(unsafe { Box::from_raw(self.def.as_ptr()) });
+        if let (Some(space), Some(pool)) = (self.space.take(), &self.pool) {
+            pool.give(space);
+        }
     }
 }
 
@@ -257,16 +224,6 @@ fn initial_capacity(ty: &MemoryType, len_bytes: usize) -> usize {
     }
 }
 
-fn reserve(total_bytes: usize) -> Result<Allocation> {
-    debug_assert!(total_bytes.is_multiple_of(page_size()));
-    region::alloc(total_bytes, Protection::NONE).map_err(reservation_error)
-}
-
-fn base_of(reservation: &Allocation) -> *mut u8 {
-    // SAFETY: every reservation is longer than its head.
-    unsafe { reservation.as_ptr::<u8>().cast_mut().add(MEMORY_HEAD_BYTES) }
-}
-
 /// Refuses types that no module could have; embedders can put together any.
 pub fn check_type(ty: &MemoryType) -> Result<()> {
     let is_page_size = matches!(ty.page_size_log2, 0 | 16);
@@ -283,15 +240,6 @@ pub fn check_type(ty: &MemoryType) -> Result<()> {
 
 fn too_large(ty: &MemoryType) -> Error {
     Error::limit(format!("{ty} is larger than this machine can address"))
-}
-
-/// What can fail when a memory is made.
-pub type MemoryError = region::Error;
-
-#[cold]
-fn reservation_error(error: MemoryError) -> Error {
-    let source = error.as_io_error().unwrap_or_else(|| std::io::Error::other(error.to_string()));
-    Error::system("reserve address space for a memory", source)
 }
 
 /// A linear memory of a store.
@@ -420,7 +368,7 @@ pub fn outside(offset: usize, len: usize, size: usize) -> Error {
 
 impl StoreInner {
     /// Makes a memory; returns its number in the store.
-    pub(crate) fn new_memory(&mut self, ty: MemoryType, image: Option<Arc<MemoryImage>>) -> Result<u32> {
+    pub(crate) fn new_memory(&mut self, ty: MemoryType, image: Option<&Arc<MemoryImage>>) -> Result<u32> {
         let desired = size_in_bytes(&ty, ty.limits.min).ok_or_else(|| too_large(&ty))?;
         let (count, max) = (self.memories.len(), ty.limits.max.and_then(|pages| size_in_bytes(&ty, pages)));
         if let Some(limiter) = self.limiter() {
@@ -431,10 +379,9 @@ impl StoreInner {
                 return Err(Error::limit(format!("the store's limiter refuses {ty}")));
             }
         }
-        let plan = &self.runtime.settings().plan;
         self.memories.push(match ty.shared {
-            true => StoreMemory::Shared(SharedMemory::with_image(&self.runtime, ty, plan, image)?),
-            false => StoreMemory::Own(MemoryData::new(ty, plan, image)?),
+            true => StoreMemory::Shared(SharedMemory::with_image(&self.runtime, ty, image)?),
+            false => StoreMemory::Own(MemoryData::new(ty, &self.runtime, image)?),
         });
         Ok(count as u32)
     }

@@ -1,11 +1,13 @@
 //! A linked module: everything that its instances share. And the runtime's part of an engine.
 
 use crate::backtrace::Symbolicate;
+use crate::bytes::ModuleBytes;
 use crate::claims::Claims;
 use crate::error::{Error, HostError, Result};
 use crate::image::MemoryImage;
 use crate::link::LinkedCode;
 use crate::signature::Signatures;
+use crate::space::SpacePool;
 use crate::sys::arch;
 use crate::sys::mapping::{Mapping, round_to_pages};
 use epsilon_abi::{
@@ -36,6 +38,7 @@ pub struct Runtime {
     settings: RuntimeSettings,
     signatures: Signatures,
     libcalls: Box<[usize]>,
+    memory_spaces: Arc<SpacePool>,
 }
 
 impl Runtime {
@@ -48,7 +51,7 @@ impl Runtime {
     /// With these settings.
     pub fn new(mut settings: RuntimeSettings) -> Self {
         settings.max_wasm_stack_bytes = round_to_pages(settings.max_wasm_stack_bytes.min(crate::stack::MAX_BYTES));
-        Self { settings, signatures: Signatures::default(), libcalls: libcall_table() }
+        Self { settings, signatures: Signatures::default(), libcalls: libcall_table(), memory_spaces: Arc::default() }
     }
 
     /// Whether this process can reserve the address space that guarded memories take: a few of them at least.
@@ -64,6 +67,11 @@ impl Runtime {
 
     pub(crate) fn signatures(&self) -> &Signatures {
         &self.signatures
+    }
+
+    /// Address space for guarded memories.
+    pub(crate) fn memory_spaces(&self) -> &Arc<SpacePool> {
+        &self.memory_spaces
     }
 
     /// What `VmContext::libcalls` points to.
@@ -82,7 +90,7 @@ impl std::fmt::Debug for Runtime {
 pub struct LinkedModule {
     runtime: Arc<Runtime>,
     info: Arc<ModuleInfo>,
-    wasm: Arc<[u8]>,
+    wasm: Arc<ModuleBytes>,
     layout: VmLayout,
     code: LinkedCode,
     /// The canonical id of each type.
@@ -134,7 +142,7 @@ impl LinkedModule {
     pub fn new(
         runtime: &Arc<Runtime>,
         info: Arc<ModuleInfo>,
-        wasm: Arc<[u8]>,
+        wasm: Arc<ModuleBytes>,
         code_bytes: usize,
         source: Box<dyn FunctionSource>,
         symbols: Box<dyn Symbolicate>,
@@ -208,6 +216,23 @@ impl LinkedModule {
             Ok(address) => return Ok(address),
             Err(claim) => claim,
         };
+        self.materialise_claimed(index, demand)
+    }
+
+    /// As [`Self::materialise`], for who does not need the function now: nothing is done if another thread is at it.
+    ///
+    /// # Errors
+    /// As for [`Self::materialise`].
+    pub fn materialise_ahead(&self, index: DefinedFuncIndex) -> Result<()> {
+        let _held_off = crate::fork::hold_off();
+        match self.in_work.try_claim(index) {
+            Some(_claim) if !self.is_linked(index) => self.materialise_claimed(index, Demand::Background).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// Links a function that this thread has claimed.
+    fn materialise_claimed(&self, index: DefinedFuncIndex, demand: Demand) -> Result<usize> {
         let function = self.source.function(index, demand).map_err(Error::host)?;
         self.code.link(&[(index, &function)])?;
         Ok(self.code.address(index).expect("just linked"))
@@ -219,7 +244,7 @@ impl LinkedModule {
     }
 
     /// The module's binary.
-    pub fn wasm(&self) -> &Arc<[u8]> {
+    pub fn wasm(&self) -> &Arc<ModuleBytes> {
         &self.wasm
     }
 
@@ -275,6 +300,12 @@ impl LinkedModule {
         let linked = self.types[self.info.functions[func.index()].index()].as_ref();
         let linked = linked.expect("validated: functions have function types");
         (&linked.ty, &linked.layout, linked.signature)
+    }
+}
+
+impl Drop for LinkedModule {
+    fn drop(&mut self) {
+        self.runtime.memory_spaces.forget(&self.images);
     }
 }
 

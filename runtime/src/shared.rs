@@ -15,8 +15,8 @@ use crate::memory::MemoryData;
 use crate::module::Runtime;
 use crate::sys::arch::bytes;
 use crate::waiting::{Expected, WaitList};
+use epsilon_abi::MemoryType;
 use epsilon_abi::vm::VmMemory;
-use epsilon_abi::{MemoryPlan, MemoryType};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -59,16 +59,11 @@ impl SharedMemory {
         }
         crate::memory::check_type(&ty)?;
         let runtime = engine.as_ref();
-        Self::with_image(runtime, ty, &runtime.settings().plan, None)
+        Self::with_image(runtime, ty, None)
     }
 
-    pub(crate) fn with_image(
-        runtime: &Arc<Runtime>,
-        ty: MemoryType,
-        plan: &MemoryPlan,
-        image: Option<Arc<MemoryImage>>,
-    ) -> Result<Self> {
-        let memory = MemoryData::new(ty, plan, image)?;
+    pub(crate) fn with_image(runtime: &Arc<Runtime>, ty: MemoryType, image: Option<&Arc<MemoryImage>>) -> Result<Self> {
+        let memory = MemoryData::new(ty, runtime, image)?;
         let (def, base, reserved) = (memory.def(), memory.base(), memory.reserved());
         let (growing, waiters) = (Mutex::new(memory), Arc::new(WaitList::default()));
         Ok(Self(Arc::new(SharedData { runtime: runtime.clone(), ty, def, base, reserved, growing, waiters })))

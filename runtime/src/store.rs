@@ -90,6 +90,8 @@ pub struct StoreInner {
     /// Boxed: machine code and thunks hold their addresses.
     #[allow(clippy::vec_box)]
     pub(crate) instances: Vec<Box<InstanceData>>,
+    /// For each module that was instantiated: where its code begins, and its first instance. By ascending address.
+    modules: Vec<(usize, u32)>,
     pub(crate) memories: Vec<StoreMemory>,
     pub(crate) tables: Vec<TableData>,
     pub(crate) host_globals: Vec<HostGlobal>,
@@ -207,6 +209,7 @@ impl StoreInner {
             id: StoreId::next(),
             runtime: runtime.clone(),
             instances: Vec::new(),
+            modules: Vec::new(),
             memories: Vec::new(),
             tables: Vec::new(),
             host_globals: Vec::new(),
@@ -266,12 +269,21 @@ impl StoreInner {
         assert!(id == self.id, "{}", Error::wrong_store(item));
     }
 
-    /// The code that `pc` lies in.
+    /// Adds an instance, whose number is that of its place.
+    pub(crate) fn add_instance(&mut self, instance: Box<InstanceData>) {
+        let start = instance.module.code().text().start;
+        if let Err(at) = self.modules.binary_search_by_key(&start, |(start, _)| *start) {
+            self.modules.insert(at, (start, self.instances.len() as u32));
+        }
+        self.instances.push(instance);
+    }
+
+    /// The code that `pc` lies in, and the first instance of its module.
     pub(crate) fn code_at(&self, pc: usize) -> Option<(&InstanceData, &LinkedCode)> {
-        self.instances
-            .iter()
-            .map(|instance| (&**instance, instance.module.code()))
-            .find(|(_, code)| code.text().contains(&pc))
+        let at = self.modules.partition_point(|(start, _)| *start <= pc).checked_sub(1)?;
+        let instance = &*self.instances[self.modules[at].1 as usize];
+        let code = instance.module.code();
+        code.text().contains(&pc).then_some((instance, code))
     }
 
     /// The trap that the instruction at `pc` raises.

@@ -77,7 +77,8 @@ fn module(slow: &Arc<Slow>) -> Arc<LinkedModule> {
     };
     let runtime = Arc::new(Runtime::new(settings));
     let (source, symbols) = (Box::new(Source(slow.clone())), Box::new(NoSymbols));
-    LinkedModule::new(&runtime, Arc::new(info), Arc::from([]), 1 << 20, source, symbols).expect("room for code")
+    LinkedModule::new(&runtime, Arc::new(info), Arc::new(Vec::new().into()), 1 << 20, source, symbols)
+        .expect("room for code")
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod memories;
 mod modules;
 mod references;
 mod reset;
+mod reuse;
 mod stores;
 #[path = "../support.rs"]
 mod support;

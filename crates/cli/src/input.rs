@@ -6,7 +6,7 @@ use crate::progress::Compiling;
 use crate::report::Advice;
 use anyhow::{Context as _, Result};
 use clap::CommandFactory as _;
-use epsilon::{ArtifactKey, CompileError, CompileLimit, Engine, ErrorKind, Module, Watch};
+use epsilon::{ArtifactKey, CompileError, CompileLimit, Engine, ErrorKind, Module, ModuleBytes, Watch};
 use std::borrow::Cow;
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -18,8 +18,8 @@ const STDIN: &str = "-";
 pub struct Input {
     /// What messages call it.
     pub name: String,
-    /// Its bytes.
-    pub wasm: Vec<u8>,
+    /// Its bytes; none once it has been compiled.
+    pub wasm: ModuleBytes,
     /// Whether it was in the text format.
     is_text: bool,
 }
@@ -29,11 +29,14 @@ impl Input {
     pub fn read(path: &Path) -> Result<Self> {
         let is_stdin = path.as_os_str() == STDIN;
         let name = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
-        let bytes = if is_stdin { read_stdin() } else { std::fs::read(path) };
+        let bytes = if is_stdin { read_stdin().map(ModuleBytes::from) } else { ModuleBytes::read(path) };
         let bytes = bytes.map_err(|error| cannot_read(&name, path, &error))?;
         let is_text = looks_like_text(&bytes);
         let wasm = match is_text {
-            true => to_binary(&bytes, (!is_stdin).then_some(path)).with_context(|| format!("cannot load `{name}`"))?,
+            true => {
+                let path = (!is_stdin).then_some(path);
+                to_binary(&bytes, path).with_context(|| format!("cannot load `{name}`"))?.into()
+            }
             false => bytes,
         };
         if wasm.starts_with(b"\0asm") && wasm.get(6..8) == Some(&[1, 0]) {
@@ -48,17 +51,18 @@ impl Input {
 
     /// An artifact that was not read from a file of its own.
     pub fn artifact(name: String, bytes: Vec<u8>) -> Self {
-        Self { name, wasm: bytes, is_text: false }
+        Self { name, wasm: bytes.into(), is_text: false }
     }
 
-    /// Compiles it; or loads it, if it was compiled ahead of time.
-    pub fn compile(&self, engine: &Engine, key: &KeyOption) -> Result<Module> {
-        let loaded = match Engine::detect_precompiled(&self.wasm) {
+    /// Compiles it; or loads it, if it was compiled ahead of time. The module keeps the bytes.
+    pub fn compile(&mut self, engine: &Engine, key: &KeyOption) -> Result<Module> {
+        let wasm = std::mem::take(&mut self.wasm);
+        let loaded = match Engine::detect_precompiled(&wasm) {
             None => {
                 let bar = Compiling::begin(&self.name);
-                Module::new_watched(engine, &self.wasm, Watch::new().progress(&|progress| bar.show(progress)))
+                Module::from_bytes_watched(engine, wasm, Watch::new().progress(&|progress| bar.show(progress)))
             }
-            Some(_) => Module::deserialize_with_key(engine, &self.wasm, &key.key()?),
+            Some(_) => Module::deserialize_with_key(engine, wasm, &key.key()?),
         };
         loaded.map_err(|error| self.refused(error))
     }

@@ -251,8 +251,11 @@ pub fn help_with_limit(setting: &str) -> String {
     format!("if the module is to be trusted, `-W {key}=N` raises the limit")
 }
 
-/// The keys with their help, for `--help`.
+/// The keys with their help, for `--help`. Made only where it is asked for: every start would pay for it.
 fn list(title: &str, rows: &[Row]) -> String {
+    if !std::env::args_os().any(|word| word == "--help") {
+        return title.to_owned();
+    }
     let words = |row: &Row| format!("{}={}", row.key, row.value);
     let width = rows.iter().map(|row| words(row).len()).max().unwrap_or_default();
     let lines = rows.iter().map(|row| format!("\n  {:width$}  {}", words(row), row.help));

@@ -86,15 +86,16 @@ impl RunCommand {
         let stop = Stop::begin()?;
         let name = self.words.first().map_or_else(Default::default, |word| word.to_string_lossy().into_owned());
         self.execute_input(stop, Input::artifact(name, artifact), |input, engine, _| {
-            Module::deserialize_with_key(engine, &input.wasm, key).map_err(|error| input.refused(error))
+            Module::deserialize_with_key(engine, std::mem::take(&mut input.wasm), key)
+                .map_err(|error| input.refused(error))
         })
     }
 
     fn execute_input(
         self,
         stop: Stop,
-        input: Input,
-        load: impl FnOnce(&Input, &Engine, &KeyOption) -> Result<Module>,
+        mut input: Input,
+        load: impl FnOnce(&mut Input, &Engine, &KeyOption) -> Result<Module>,
     ) -> Result<i32> {
         let mut options = self.engine.options(&self.optimize)?;
         options.unknown_imports_trap |= self.unknown_imports_trap;
@@ -102,7 +103,7 @@ impl RunCommand {
         let (file, args) = self.words.split_first().context("no module is named")?;
         let path = Path::new(file);
         stop.watch_compilation(&input.name, options.timeout.clone())?;
-        let module = load(&input, &engine, &self.key)?;
+        let module = load(&mut input, &engine, &self.key)?;
         let call = match &self.invoke {
             Some(function) => Some(Call::new(&module, &input.name, function, args)?),
             None if can_start(&module, module.wasm()) => None,
@@ -224,7 +225,7 @@ impl Session {
     }
 
     fn preload(&mut self, preload: &Preload, options: &Options) -> Result<()> {
-        let input = Input::read(&preload.path)?;
+        let mut input = Input::read(&preload.path)?;
         let module = input.compile(self.linker.engine(), &KeyOption::default())?;
         let instance = self.instantiate(&module, &input.name, options)?;
         self.call_if_there(&module, instance, "_initialize")?;

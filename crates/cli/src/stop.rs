@@ -68,15 +68,16 @@ struct Guest {
 impl Stop {
     /// Begins to wait for signals. Call it before there are other threads.
     pub fn begin() -> Result<Self> {
-        let ignored = ignored_signals();
-        let mut set = SigSet::empty();
-        SIGNALS.into_iter().filter(|signal| !is_in(ignored, *signal)).for_each(|signal| set.add(signal));
+        let set: SigSet = SIGNALS.into_iter().collect();
         set.thread_block().context("cannot block signals")?;
         let stop = Self(Arc::default());
         let waiting = stop.clone();
         spawn("signals", move || {
             while let Ok(signal) = set.wait() {
-                waiting.interrupt(Cause::Signal(signal as i32));
+                // Looked at only now: a start without signals, as most are, need not ask.
+                if !is_in(ignored_signals(), signal) {
+                    waiting.interrupt(Cause::Signal(signal as i32));
+                }
             }
         })?;
         Ok(stop)

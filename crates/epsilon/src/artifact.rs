@@ -25,6 +25,7 @@ use crate::source::{ModuleSource, Stored};
 use crate::watch::{Counting, Watch};
 use crate::{Engine, Error, Module, Result};
 use epsilon_abi::{DefinedFuncIndex, seeded};
+use epsilon_runtime::ModuleBytes;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -98,7 +99,7 @@ impl Engine {
             contents.fresh.insert(DefinedFuncIndex::new(n), codec::encode(function));
         }
         let secret = key.map_or(NO_KEY, |key| key.0);
-        let code = entry::to_bytes(&contents, None, functions.len(), &key_of(compiler, &wasm), &secret);
+        let code = entry::to_bytes(&contents, None, functions.len(), &key_of(compiler, &blake3::hash(&wasm)), &secret);
         let settings: String =
             compiler.fingerprint().iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
         let mut file = header(&settings, &wasm, &secret, key.is_some());
@@ -147,8 +148,8 @@ impl Module {
     /// # Errors
     /// If the artifact is damaged, was made with another key or none, or for another version, target, processor or
     /// setting; the error names the section or what differs.
-    pub fn deserialize_with_key(engine: &Engine, bytes: impl AsRef<[u8]>, key: &ArtifactKey) -> Result<Self> {
-        load(engine, Arc::from(bytes.as_ref()), &key.0, true)
+    pub fn deserialize_with_key(engine: &Engine, bytes: impl Into<ModuleBytes>, key: &ArtifactKey) -> Result<Self> {
+        load(engine, bytes.into(), &key.0, true)
     }
 
     /// Loads an artifact that was made with this key from a file.
@@ -168,8 +169,8 @@ impl Module {
     /// Everything is checked but who made the artifact: its code will run with all rights of this process. The bytes
     /// must come from [`Engine::precompile_module`] or [`Module::serialize`], by way of nobody who might change them.
     #[allow(unsafe_code)]
-    pub unsafe fn deserialize(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Self> {
-        load(engine, Arc::from(bytes.as_ref()), &NO_KEY, false)
+    pub unsafe fn deserialize(engine: &Engine, bytes: impl Into<ModuleBytes>) -> Result<Self> {
+        load(engine, bytes.into(), &NO_KEY, false)
     }
 
     /// Loads an artifact that was made without a key from a file.
@@ -195,9 +196,8 @@ impl Module {
     }
 }
 
-fn read(path: &Path) -> Result<Arc<[u8]>> {
-    let bytes = std::fs::read(path).map_err(|error| Error::system(format!("read `{}`", path.display()), error))?;
-    Ok(bytes.into())
+fn read(path: &Path) -> Result<ModuleBytes> {
+    ModuleBytes::read(path).map_err(|error| Error::system(format!("read `{}`", path.display()), error))
 }
 
 /// A reason why an artifact is not loaded.
@@ -209,7 +209,8 @@ fn damaged(section: &str) -> Error {
     refuse(format!("the artifact is damaged: its section `{section}` does not match its hash"))
 }
 
-fn load(engine: &Engine, bytes: Arc<[u8]>, secret: &Secret, keyed: bool) -> Result<Module> {
+fn load(engine: &Engine, bytes: ModuleBytes, secret: &Secret, keyed: bool) -> Result<Module> {
+    let bytes = Arc::new(bytes);
     let downgrades = Engine::detect_precompiled(&bytes) == Some(Precompiled::Module);
     let (secret, keyed) =
         if downgrades && seeded::bug("artifact-key-unchecked") { (&NO_KEY, false) } else { (secret, keyed) };
@@ -227,7 +228,7 @@ fn load(engine: &Engine, bytes: Arc<[u8]>, secret: &Secret, keyed: bool) -> Resu
     let source = ModuleSource {
         compiler: compiler.clone(),
         parsed,
-        wasm: wasm.into(),
+        wasm: Arc::new(ModuleBytes::part(&bytes, sections.code_start - wasm.len()..sections.code_start)),
         likely: Likely::default(),
         ahead: Default::default(),
         asked: std::sync::Once::new(),

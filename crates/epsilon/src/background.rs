@@ -1,28 +1,50 @@
-//! Workers that compile ahead of the guests: what was called last calls its callees next. They begin with the first
-//! call of a function that was not there; a guest that calls only what was linked at its start needs none of them.
+//! Workers that compile ahead of the guests. They begin with the module where nothing of it was kept, else with the
+//! first call of a function that was not there; a guest that calls only what was linked at its start needs none of them.
+//!
+//! What they take first, is what a guest will call after what it is about to call: the first callee of the function
+//! that was called last is compiled by the guest's thread itself, and both would wait for each other over it.
 
 use crate::source::ModuleSource;
 use epsilon_abi::DefinedFuncIndex;
-use epsilon_runtime::{Demand, LinkedModule};
+use epsilon_runtime::LinkedModule;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, Weak};
 
-/// Functions of a module in the order in which they are likely to be called. The last one added is the likeliest.
+/// Functions of a module in the order in which they are likely to be called.
 #[derive(Debug, Default)]
-pub struct Likely(Mutex<Vec<DefinedFuncIndex>>);
+pub struct Likely(Mutex<Queue>);
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// Callees of functions that were called. The last one is the likeliest.
+    soon: Vec<DefinedFuncIndex>,
+    /// Callees of functions that were compiled ahead. The first one is the likeliest.
+    later: VecDeque<DefinedFuncIndex>,
+}
 
 impl Likely {
-    /// Adds functions; the first of them is the likeliest.
-    pub fn add(&self, functions: impl DoubleEndedIterator<Item = DefinedFuncIndex>) {
-        self.lock().extend(functions.rev());
+    /// Adds the callees of a function that is called now, in the order of their calls.
+    pub fn add_soon(&self, callees: impl DoubleEndedIterator<Item = DefinedFuncIndex>) {
+        let mut queue = self.lock();
+        let before = queue.soon.len();
+        queue.soon.extend(callees.rev());
+        // The first callee goes behind its siblings: the caller's thread is on its way to it.
+        let added = &mut queue.soon[before..];
+        added.rotate_right(1.min(added.len()));
+    }
+
+    /// Adds the callees of a function that was compiled ahead.
+    pub fn add_later(&self, callees: impl Iterator<Item = DefinedFuncIndex>) {
+        self.lock().later.extend(callees);
     }
 
     fn take(&self) -> Option<DefinedFuncIndex> {
-        self.lock().pop()
+        let mut queue = self.lock();
+        queue.soon.pop().or_else(|| queue.later.pop_front())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<DefinedFuncIndex>> {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
@@ -89,7 +111,7 @@ impl Shared {
             let next = module.as_ref().and_then(|module| job.next(module));
             match (module, next) {
                 // A function that cannot be compiled is an error for whoever calls it.
-                (Some(module), Some(index)) => drop(module.materialise(index, Demand::Background)),
+                (Some(module), Some(index)) => drop(module.materialise_ahead(index)),
                 _ => self.jobs().retain(|other| !Arc::ptr_eq(other, &job)),
             }
         }
@@ -124,14 +146,26 @@ impl Shared {
         self.wake.notify_all();
     }
 
+    /// Starts a worker for each processor but the one that the guest runs on. The first worker starts the others:
+    /// asking how many processors there are takes longer than starting a thread.
     fn start(self: &Arc<Self>) {
-        let processors = std::thread::available_parallelism().map_or(1, |n| n.get());
-        for n in 1..processors {
-            let shared = self.clone();
+        let spawn = |n: usize, work: Box<dyn FnOnce() + Send>| {
             let thread = std::thread::Builder::new().name(format!("epsilon-compile-{n}"));
             // Without workers, functions are compiled when they are called.
-            drop(thread.spawn(move || shared.work()));
-        }
+            drop(thread.spawn(work));
+        };
+        let first = self.clone();
+        let work = move || {
+            let processors = std::thread::available_parallelism().map_or(1, |n| n.get());
+            for n in 2..processors {
+                let other = first.clone();
+                spawn(n, Box::new(move || other.work()));
+            }
+            if processors > 1 {
+                first.work();
+            }
+        };
+        spawn(1, Box::new(work));
     }
 }
 
@@ -147,5 +181,22 @@ impl Drop for Workers {
 impl std::fmt::Debug for Workers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Workers").field("jobs", &self.shared.jobs().len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_called_after_the_next_call_comes_first() {
+        let likely = Likely::default();
+        let add = |callees: &[u32]| likely.add_soon(callees.iter().copied().map(DefinedFuncIndex));
+        add(&[1, 2, 3]);
+        likely.add_later([8, 9].into_iter().map(DefinedFuncIndex));
+        add(&[4]);
+        add(&[5, 6]);
+        let order: Vec<u32> = std::iter::from_fn(|| likely.take()).map(|index| index.0).collect();
+        assert_eq!(order, [6, 5, 4, 2, 3, 1, 8, 9]);
     }
 }

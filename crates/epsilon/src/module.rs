@@ -14,7 +14,7 @@ use crate::watch::{Progress, Watch};
 use crate::{Error, Result};
 use epsilon_abi::DefinedFuncIndex;
 use epsilon_compiler::CompileError;
-use epsilon_runtime::{Demand, LinkedModule};
+use epsilon_runtime::{Demand, LinkedModule, ModuleBytes};
 use std::borrow::Cow;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -69,7 +69,7 @@ impl Module {
     /// As [`Module::new`], and if it is cancelled.
     pub fn new_watched(engine: &Engine, bytes: impl AsRef<[u8]>, watch: Watch<'_>) -> Result<Self> {
         let wasm = to_binary(bytes.as_ref(), None)?;
-        Self::from_source(engine, open_source(engine, &wasm)?, watch)
+        Self::from_bytes_watched(engine, wasm.into_owned(), watch)
     }
 
     /// Compiles a module from a file in the binary or the text format.
@@ -78,9 +78,13 @@ impl Module {
     /// If the file cannot be read; and as [`Module::new`].
     pub fn from_file(engine: &Engine, path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|error| Error::system(format!("read `{}`", path.display()), error))?;
-        let wasm = to_binary(&bytes, Some(path))?;
-        Self::from_binary(engine, &wasm)
+        let bytes =
+            ModuleBytes::read(path).map_err(|error| Error::system(format!("read `{}`", path.display()), error))?;
+        let converted = match to_binary(&bytes, Some(path))? {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(wasm) => Some(wasm),
+        };
+        Self::from_bytes(engine, converted.map_or(bytes, ModuleBytes::from))
     }
 
     /// Compiles a module from the binary format alone.
@@ -88,7 +92,23 @@ impl Module {
     /// # Errors
     /// As [`Module::new`].
     pub fn from_binary(engine: &Engine, wasm: &[u8]) -> Result<Self> {
-        Self::from_source(engine, open_source(engine, wasm)?, Watch::new())
+        Self::from_bytes(engine, wasm.to_vec())
+    }
+
+    /// Compiles a module from the binary format, in bytes that the module keeps: they are not copied.
+    ///
+    /// # Errors
+    /// As [`Module::new`].
+    pub fn from_bytes(engine: &Engine, wasm: impl Into<ModuleBytes>) -> Result<Self> {
+        Self::from_bytes_watched(engine, wasm, Watch::new())
+    }
+
+    /// As [`Module::from_bytes`], watched as by [`Module::new_watched`].
+    ///
+    /// # Errors
+    /// As [`Module::new_watched`].
+    pub fn from_bytes_watched(engine: &Engine, wasm: impl Into<ModuleBytes>, watch: Watch<'_>) -> Result<Self> {
+        Self::from_source(engine, open_source(engine, wasm.into())?, watch)
     }
 
     /// A module whose functions come from `source`.
@@ -106,8 +126,8 @@ impl Module {
             Box::new(Symbols::default()),
         )?;
         let module = Self { engine: engine.clone(), linked, source: Arc::new(SourceHandle(source)) };
-        let called = module.source.called_before();
-        let batch: Vec<_> = called.iter().map(|(index, function)| (*index, function)).collect();
+        let beginning = module.source.beginning();
+        let batch: Vec<_> = beginning.iter().map(|(index, function)| (*index, function)).collect();
         module.linked.link(&batch)?;
         if engine.compilation() == Compilation::Eager || !module.linked.can_link_late() {
             module.compile_all_watched(watch)?;
@@ -115,6 +135,7 @@ impl Module {
         } else {
             let ahead = (engine.workers().shared().clone(), Arc::downgrade(&module.linked));
             assert!(module.source.ahead.set(ahead).is_ok(), "a source serves one module");
+            module.source.0.compile_entries_ahead();
         }
         Ok(module)
     }
@@ -261,15 +282,33 @@ impl AsRef<Arc<LinkedModule>> for Module {
     }
 }
 
-fn open_source(engine: &Engine, wasm: &[u8]) -> Result<ModuleSource> {
-    let parsed = engine.compiler().parse(wasm).map_err(Error::module)?;
+/// From this size on, a module is hashed on another thread while it is parsed.
+#[cfg(feature = "cache")]
+const PARALLEL_HASH_BYTES: usize = 1 << 20;
+
+fn open_source(engine: &Engine, wasm: ModuleBytes) -> Result<ModuleSource> {
+    let parse = || engine.compiler().parse(&wasm).map_err(Error::module);
+    #[cfg(feature = "cache")]
+    let (parsed, hash) = match wasm.len() >= PARALLEL_HASH_BYTES && engine.cache().is_ok() {
+        true => std::thread::scope(|scope| {
+            let hash = std::thread::Builder::new().spawn_scoped(scope, || blake3::hash(&wasm));
+            (parse(), hash.ok().and_then(|hash| hash.join().ok()))
+        }),
+        false => (parse(), None),
+    };
+    #[cfg(not(feature = "cache"))]
+    let parsed = parse();
+    let parsed = parsed?;
     #[cfg(feature = "cache")]
     let cached =
-        engine.cache().ok().and_then(|cache| CachedModule::open(cache, engine.compiler(), wasm, &parsed.info.bodies));
+        engine.cache().ok().filter(|cache| CachedModule::is_worth_it(cache, &parsed.info.bodies)).map(|cache| {
+            let hash = hash.unwrap_or_else(|| blake3::hash(&wasm));
+            CachedModule::open(cache, engine.compiler(), &hash, parsed.info.bodies.len())
+        });
     Ok(ModuleSource {
         compiler: engine.compiler().clone(),
         parsed,
-        wasm: wasm.into(),
+        wasm: Arc::new(wasm),
         likely: Likely::default(),
         ahead: OnceLock::new(),
         asked: Once::new(),

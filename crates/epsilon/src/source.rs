@@ -7,9 +7,9 @@ use crate::cache::CachedModule;
 #[cfg(feature = "cache")]
 use crate::cache::entry::Entry;
 use crate::watch::{Counting, Watch};
-use epsilon_abi::{CompiledFunction, DefinedFuncIndex};
+use epsilon_abi::{CompiledFunction, DefinedFuncIndex, EntityIndex};
 use epsilon_compiler::{Compiler, ParsedModule, Scratch};
-use epsilon_runtime::{Demand, FunctionSource, LinkedModule, host_stack_left_bytes};
+use epsilon_runtime::{Demand, FunctionSource, LinkedModule, ModuleBytes, host_stack_left_bytes};
 use std::cell::RefCell;
 use std::sync::{Arc, Once, OnceLock, Weak};
 use std::time::{Duration, Instant};
@@ -32,11 +32,14 @@ pub fn room_for(body_bytes: usize) -> usize {
     body_bytes.saturating_mul(CODE_PER_BODY_BYTE).saturating_add(LEAST_ROOM_BYTES).min(MOST_ROOM_BYTES)
 }
 
+/// Exports that programs are entered at.
+const ENTRIES: [&str; 2] = ["_initialize", "_start"];
+
 /// The functions of one module.
 pub struct ModuleSource {
     pub compiler: Arc<Compiler>,
     pub parsed: ParsedModule,
-    pub wasm: Arc<[u8]>,
+    pub wasm: Arc<ModuleBytes>,
     pub likely: Likely,
     /// Who compiles ahead, and for which module; set once there is one.
     pub ahead: OnceLock<(Arc<Shared>, Weak<LinkedModule>)>,
@@ -85,12 +88,49 @@ impl ModuleSource {
     }
 
     /// The functions that are worth linking before anything runs.
-    pub fn called_before(&self) -> Vec<(DefinedFuncIndex, CompiledFunction)> {
+    pub fn beginning(&self) -> Vec<(DefinedFuncIndex, CompiledFunction)> {
         #[cfg(feature = "cache")]
         if let Some(cached) = self.stored.cached() {
-            return cached.called();
+            return cached.beginning();
         }
         Vec::new()
+    }
+
+    /// Lets the workers begin.
+    fn compile_ahead(self: &Arc<Self>) {
+        self.asked.call_once(|| {
+            let Some((workers, module)) = self.ahead.get() else { return };
+            if let Some(module) = module.upgrade() {
+                workers.add(&module, self.clone());
+            }
+        });
+    }
+
+    /// Whether nothing of the module was kept, so that workers are needed whatever is called.
+    fn is_fresh(&self) -> bool {
+        #[cfg(feature = "cache")]
+        return match &self.stored {
+            Stored::Nothing => true,
+            Stored::Cache(cached) => !cached.is_hit(),
+            Stored::Artifact(_) => false,
+        };
+        #[cfg(not(feature = "cache"))]
+        true
+    }
+
+    /// Lets the workers begin with what programs are entered at, if nothing of the module was kept.
+    pub fn compile_entries_ahead(self: &Arc<Self>) {
+        let info = &self.parsed.info;
+        let entries = info.exports.iter().filter(|export| ENTRIES.contains(&&*export.name));
+        let entries = entries.filter_map(|export| match export.entity {
+            EntityIndex::Func(func) => info.defined(func),
+            _ => None,
+        });
+        let entries: Vec<_> = info.start.and_then(|start| info.defined(start)).into_iter().chain(entries).collect();
+        if !entries.is_empty() && self.is_fresh() {
+            self.likely.add_later(entries.into_iter());
+            self.compile_ahead();
+        }
     }
 
     /// Writes what is new to the cache.
@@ -153,16 +193,6 @@ impl FunctionSource for SharedSource {
 }
 
 impl SharedSource {
-    /// Lets the workers begin, at the first call of a function that was not there.
-    fn compile_ahead(&self) {
-        self.0.asked.call_once(|| {
-            let Some((workers, module)) = self.0.ahead.get() else { return };
-            if let Some(module) = module.upgrade() {
-                workers.add(&module, self.0.clone());
-            }
-        });
-    }
-
     /// Tells the workers and the cache what is about to be linked, and what it took to compile it.
     fn note(
         &self,
@@ -171,9 +201,14 @@ impl SharedSource {
         demand: Demand,
         compiled_in: Option<Duration>,
     ) {
-        if demand == Demand::Call {
-            self.compile_ahead();
-            self.0.likely.add(function.relocations.iter().map(|relocation| relocation.target));
+        let callees = function.relocations.iter().map(|relocation| relocation.target);
+        match demand {
+            Demand::Call => {
+                self.0.compile_ahead();
+                self.0.likely.add_soon(callees);
+            }
+            Demand::Background if compiled_in.is_some() => self.0.likely.add_later(callees),
+            Demand::Background => {}
         }
         #[cfg(feature = "cache")]
         if let Some(cached) = self.0.stored.cached()

@@ -3,6 +3,7 @@
 
 use crate::case::{Check, Finding, Rng, Tally};
 use crate::generate;
+use crate::source::Judge;
 use epsilon::{Compilation, Config, Engine, Linker, MemoryStrategy, Module, OptLevel, Store};
 use std::path::Path;
 use wasm_mutate::WasmMutate;
@@ -97,7 +98,7 @@ impl Bytes {
             vec![engine(MemoryStrategy::Guarded, OptLevel::Speed), engine(MemoryStrategy::Checked, OptLevel::None)];
         let mut sources = spec_modules();
         sources.extend(guests());
-        sources.extend((1..=GENERATED).filter_map(generate::module));
+        sources.extend((1..=GENERATED).filter_map(|seed| generate::module(seed, Judge::V8)));
         Self { engines, sources }
     }
 

@@ -3,38 +3,31 @@
 
 use crate::case::{Check, Finding, Rng, Tally};
 use crate::outcome::{Outcome, Refusal};
-use crate::setup::{self, Setup};
-use crate::{drive, generate, judge, subject};
+use crate::setup::{self, Setup, Setups};
+use crate::source::{Judge, Source};
+use crate::{drive, judge, shrink, subject};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-use wasm_shrink::WasmShrink;
-
-/// Entries pile up in the cache; after so many cases it is emptied.
-const CASES_PER_CACHE: u64 = 500;
-/// How hard a finding is shrunk.
-const SHRINK_ATTEMPTS: u32 = 300;
-/// And how long, so that it is not taken for a hang.
-const SHRINK_TIME: Duration = Duration::from_secs(4);
 
 /// The check.
 pub struct Differential {
     judge: wasmi::Engine,
     baseline: Setup,
-    variants: Vec<Setup>,
+    setups: Setups,
+    source: Source,
     folder: PathBuf,
 }
 
 impl Differential {
     /// With its engines; `folder` is for the cache.
-    pub fn new(folder: &Path) -> Self {
-        let (baseline, variants) = (setup::baseline(), setup::variants(folder));
-        Self { judge: judge::engine(), baseline, variants, folder: folder.to_owned() }
+    pub fn new(folder: &Path, source: Source) -> Self {
+        let (baseline, setups) = (setup::baseline(folder), Setups::new(folder));
+        Self { judge: judge::engine(), baseline, setups, source, folder: folder.to_owned() }
     }
 
-    fn compare(&self, wasm: &[u8], seed: u64, tally: &mut Tally) -> Option<String> {
-        let expected = judge::run(&self.judge, wasm, seed);
-        let drawn = setup::draw(&self.variants, &mut Rng::new(seed ^ 0xc0f));
-        [&self.baseline, drawn].into_iter().find_map(|setup| {
+    fn compare(&mut self, wasm: &[u8], seed: u64, tally: &mut Tally) -> Option<String> {
+        let expected = judge::run(&self.judge, wasm, seed, tally);
+        let drawn = self.setups.draw(&mut Rng::new(seed ^ 0xc0f));
+        [&self.baseline, &*drawn].into_iter().find_map(|setup| {
             let found = subject::run(setup, wasm, seed);
             judgement(&found, &expected, tally).map(|what| format!("{}: {what}", setup.name))
         })
@@ -72,15 +65,11 @@ fn judgement(
 
 impl Check for Differential {
     fn run(&mut self, seed: u64, tally: &mut Tally) -> Result<(), Finding> {
-        if seed.is_multiple_of(CASES_PER_CACHE) {
-            self.variants.iter().filter_map(|setup| setup.engine.cache().ok()).for_each(|cache| drop(cache.clear()));
-        }
-        let Some(wasm) = generate::module(seed) else {
+        let Some(wasm) = self.source.module(seed, Judge::Wasmi, &self.folder, tally) else {
             tally.count("not generated");
             return Ok(());
         };
         drive::note_module(&self.folder, &wasm);
-        generate::tally_operators(&wasm, tally);
         self.replay(&wasm, seed, tally)
     }
 
@@ -90,11 +79,7 @@ impl Check for Differential {
             return Err(Finding::new(what, wasm));
         }
         let mut ignored = Tally::default();
-        let started = Instant::now();
-        let still =
-            |wasm: &[u8]| Ok(started.elapsed() < SHRINK_TIME && self.compare(wasm, seed, &mut ignored).is_some());
-        let shrink = WasmShrink::default().attempts(SHRINK_ATTEMPTS).seed(seed);
-        let smallest = shrink.run(wasm.to_vec(), still).map_or_else(|_| wasm.to_vec(), |info| info.output);
+        let smallest = shrink::smallest(wasm, seed, |wasm| self.compare(wasm, seed, &mut ignored).is_some());
         Err(Finding::new(what, &smallest))
     }
 }

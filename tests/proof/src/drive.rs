@@ -2,7 +2,8 @@
 //! the supervisor notes it and starts another child behind the case. Owns the state file and the saving of findings.
 
 use crate::case::{Check, Finding, Tally};
-use crate::{addresses, bytes, cache, concurrency, differential, mutate, opcodes};
+use crate::source::Source;
+use crate::{addresses, bytes, cache, concurrency, count, differential, mutate, opcodes, operators, proposals};
 use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
 use std::fs;
 use std::io;
@@ -17,10 +18,10 @@ const MAX_DATA_BYTES: u64 = 1 << 30;
 const MAX_CASE_CPU_S: f64 = 10.0;
 /// The same for cases that are batches of many.
 const MAX_BATCH_CPU_S: f64 = 300.0;
+/// Time that one case may take, waiting included.
+const MAX_CASE_WAIT: Duration = Duration::from_secs(900);
 /// The supervisor gives up after this many findings.
 const MAX_FINDINGS: u64 = 25;
-/// Opcodes in fewer modules than this are reported.
-const FEW_MODULES: u64 = 100;
 /// Counts are written down every so many cases.
 const CASES_PER_NOTE: u64 = 20;
 
@@ -43,8 +44,12 @@ pub struct Plan {
 /// # Errors
 /// If there is none.
 pub fn check(name: &str, folder: &Path) -> io::Result<Box<dyn Check>> {
+    let (name, suffix) = name.split_at(name.find('.').unwrap_or(name.len()));
+    let source =
+        || Source::of_suffix(suffix).ok_or_else(|| io::Error::other(format!("no source is called `{suffix}`")));
     Ok(match name {
-        "differential" => Box::new(differential::Differential::new(folder)),
+        "differential" => Box::new(differential::Differential::new(folder, source()?)),
+        "proposals" => Box::new(proposals::Proposals::new(folder, source()?)),
         "opcodes" => Box::new(opcodes::Opcodes::new(folder)),
         "addresses" => Box::new(addresses::Addresses::new()),
         "mutate" => Box::new(mutate::Mutate::new(folder)),
@@ -60,6 +65,19 @@ pub fn regressions_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("regressions")
 }
 
+/// The variable that names a worker for another machine: an emulator, and this program built for that machine.
+const WORKER: &str = "EPSILON_PROOF_WORKER";
+
+/// The program that runs cases: this one, unless configured.
+fn worker() -> io::Result<Command> {
+    let Ok(configured) = std::env::var(WORKER) else { return Ok(Command::new(std::env::current_exe()?)) };
+    let mut words = configured.split_whitespace();
+    let program = words.next().ok_or_else(|| io::Error::other(format!("`{WORKER}` is empty; name a program")))?;
+    let mut command = Command::new(program);
+    command.args(words);
+    Ok(command)
+}
+
 /// Runs cases in this process.
 ///
 /// # Errors
@@ -67,9 +85,10 @@ pub fn regressions_folder() -> PathBuf {
 pub fn work(name: &str, first: u64, count: u64, folder: &Path) -> io::Result<()> {
     // A supervisor that is killed takes its worker along.
     set_parent_process_death_signal(Some(Signal::KILL))?;
+    // Before the limit, which is not for the judges.
+    let mut check = check(name, folder)?;
     let limit = Rlimit { current: Some(MAX_DATA_BYTES), maximum: Some(MAX_DATA_BYTES) };
     setrlimit(Resource::Data, limit)?;
-    let mut check = check(name, folder)?;
     let mut tally = Tally::default();
     for seed in first..first + count {
         fs::write(folder.join("current"), seed.to_string())?;
@@ -86,6 +105,9 @@ pub fn work(name: &str, first: u64, count: u64, folder: &Path) -> io::Result<()>
             if one_is_enough() {
                 break;
             }
+        }
+        if tally.0.get("findings").is_some_and(|n| *n >= MAX_FINDINGS) {
+            break;
         }
         if seed % CASES_PER_NOTE == 0 {
             fs::write(folder.join("tally"), tally.to_text())?;
@@ -155,10 +177,8 @@ pub fn supervise(plan: &Plan) -> io::Result<bool> {
     fs::remove_dir_all(&folder)?;
     let findings = tally.0.get("findings").copied().unwrap_or_default();
     println!("{}: seeds {first} to {} in {} s, {findings} findings", plan.check, seed - 1, started.elapsed().as_secs());
-    print!("{}", tally.to_text());
-    if plan.check == "differential" {
-        report_rare(&tally);
-    }
+    let shown = tally.0.iter().filter(|(name, _)| !name.starts_with(count::EXECUTED));
+    shown.for_each(|(name, n)| println!("{n}\t{name}"));
     if let Some(state) = &plan.state {
         tally.0.iter().for_each(|(name, n)| totals.add(&format!("{}: {name}", plan.check), *n));
         totals.0.insert(next, seed);
@@ -167,13 +187,30 @@ pub fn supervise(plan: &Plan) -> io::Result<bool> {
     Ok(findings == 0)
 }
 
-/// Numeric and vector opcodes that few of the modules had.
-fn report_rare(tally: &Tally) {
-    let modules = |name: &str| tally.0.get(&format!("modules with {name}")).copied().unwrap_or_default();
-    let names = opcodes::names();
-    let rare: Vec<_> = names.iter().filter(|name| modules(name) < FEW_MODULES).collect();
-    println!("{} of {} numeric and vector opcodes in fewer than {FEW_MODULES} modules", rare.len(), names.len());
-    rare.iter().for_each(|name| println!("    {name}: {}", modules(name)));
+/// Reads what runs with `--state` left in files, and says which of the claimed operators were executed less often than
+/// `at_least`; returns whether none was.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn coverage(states: &[PathBuf], at_least: u64) -> io::Result<bool> {
+    let mut executed = Tally::default();
+    for state in states {
+        let tally = Tally::from_text(&fs::read_to_string(state)?);
+        for (name, n) in &tally.0 {
+            if let Some((_, name)) = name.split_once(count::EXECUTED) {
+                executed.add(name, *n);
+            }
+        }
+    }
+    let times = |name: &str| executed.0.get(name).copied().unwrap_or_default();
+    let all: Vec<&str> = operators::claimed().collect();
+    let rare: Vec<&&str> = all.iter().filter(|name| times(name) < at_least).collect();
+    println!("coverage: {} of {} operators executed at least {at_least} times", all.len() - rare.len(), all.len());
+    rare.iter().for_each(|name| println!("    {name}: {}", times(name)));
+    if let Some((name, n)) = all.iter().map(|name| (name, times(name))).min_by_key(|(_, n)| *n) {
+        println!("the rarest is {name}, {n} times");
+    }
+    Ok(rare.is_empty())
 }
 
 /// Watches one child; returns the case that it reached and what was wrong with its end.
@@ -188,12 +225,12 @@ fn watch(
         fs::write(folder.join(name), "")?;
     }
     fs::write(folder.join("current"), first.to_string())?;
-    let mut command = Command::new(std::env::current_exe()?);
+    let mut command = worker()?;
     command.args(["worker", check, &first.to_string(), &count.to_string()]).arg(folder);
     let mut child = command.spawn()?;
     let batch = matches!(check, "opcodes" | "addresses" | "concurrency");
     let max_cpu_s = if batch { MAX_BATCH_CPU_S } else { MAX_CASE_CPU_S };
-    let (mut last, mut last_cpu_s) = (first, 0.0);
+    let (mut last, mut last_cpu_s, mut since) = (first, 0.0, Instant::now());
     loop {
         let status = child.try_wait()?;
         let current = fs::read_to_string(folder.join("current"))?.parse().unwrap_or(last);
@@ -204,13 +241,13 @@ fn watch(
         }
         let cpu_s = cpu_seconds(&child);
         if current != last {
-            (last, last_cpu_s) = (current, cpu_s);
+            (last, last_cpu_s, since) = (current, cpu_s, Instant::now());
         }
-        let hangs = cpu_s - last_cpu_s > max_cpu_s;
+        let hangs = cpu_s - last_cpu_s > max_cpu_s || since.elapsed() > MAX_CASE_WAIT;
         if hangs || deadline.is_some_and(|deadline| Instant::now() > deadline) {
             child.kill()?;
             child.wait()?;
-            return Ok((current, hangs.then(|| format!("more than {max_cpu_s} s of processor time"))));
+            return Ok((current, hangs.then(|| format!("more than {max_cpu_s} s of processor time, or of waiting"))));
         }
         std::thread::sleep(Duration::from_millis(100));
     }

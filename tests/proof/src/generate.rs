@@ -1,17 +1,23 @@
 //! Modules from wasm-smith, with the settings that make them worth running: they export everything, end, and stay
-//! small; some never trap, some have no floats, some are nearly all vectors.
+//! small; some never trap, some have no floats, some are nearly all vectors. What a judge lacks is left out.
 
-use crate::case::{Rng, Tally};
+use crate::case::Rng;
+use crate::edit;
+#[cfg(test)]
+use crate::operators;
+use crate::source::Judge;
+#[cfg(test)]
 use std::collections::BTreeSet;
 use wasm_smith::{Config, InstructionKind, InstructionKinds, Module};
-use wasmparser::{Operator, Parser, Payload};
+use wasmparser::{FunctionBody, Operator};
+#[cfg(test)]
+use wasmparser::{Parser, Payload};
 
 /// Calls and turns of loops that all calls into a module share.
 const FUEL: u32 = 20_000;
 
 fn kinds(rng: &mut Rng) -> InstructionKinds {
-    use InstructionKind::{Aggregate, Control, Memory, Numeric, Parametric, Reference, Table, Variable, Vector};
-    let _ = Aggregate;
+    use InstructionKind::{Control, Memory, Numeric, Parametric, Reference, Table, Variable, Vector};
     match rng.below(8) {
         0 => InstructionKinds::new(&[Numeric, Variable, Parametric, Control]),
         1 => InstructionKinds::new(&[Vector, Numeric, Variable, Parametric]),
@@ -22,8 +28,9 @@ fn kinds(rng: &mut Rng) -> InstructionKinds {
     }
 }
 
-fn config(rng: &mut Rng) -> Config {
+fn config(rng: &mut Rng, judge: Judge) -> Config {
     let few = rng.one_in(2);
+    let for_v8 = judge == Judge::V8;
     Config {
         allowed_instructions: kinds(rng),
         allow_floats: !rng.one_in(8),
@@ -34,6 +41,8 @@ fn config(rng: &mut Rng) -> Config {
         max_funcs: if few { 6 } else { 20 },
         max_instructions: *rng.pick(&[30, 100, 400, 1500]),
         max_imports: if few { 2 } else { 8 },
+        // A border that vectors cannot cross.
+        available_imports: for_v8.then(|| imports_for_v8(rng)),
         min_exports: 4,
         max_memories: 1 + rng.below(3),
         max_memory32_bytes: 1 << 19,
@@ -46,52 +55,66 @@ fn config(rng: &mut Rng) -> Config {
         compact_imports_enabled: false,
         custom_descriptors_enabled: false,
         custom_page_sizes_enabled: false,
-        exceptions_enabled: false,
+        exceptions_enabled: for_v8,
         gc_enabled: false,
         relaxed_simd_enabled: false,
-        tail_call_enabled: false,
-        threads_enabled: false,
+        tail_call_enabled: for_v8 || rng.one_in(4),
+        threads_enabled: for_v8,
         shared_everything_threads_enabled: false,
         wide_arithmetic_enabled: false,
         ..Config::default()
     }
 }
 
+/// Functions that hosts in JavaScript can be; the letters in their names are the types of their results.
+fn imports_for_v8(rng: &mut Rng) -> Vec<u8> {
+    const PARAMS: [&str; 7] = ["", "i32", "i64", "f32 f64", "i32 i64 i32", "funcref i32", "externref"];
+    const RESULTS: [(&str, &str); 6] =
+        [("", ""), ("i", "i32"), ("l", "i64"), ("fd", "f32 f64"), ("li", "i64 i32"), ("x", "externref")];
+    let mut text = String::from("(module");
+    for n in 0..rng.below(6) {
+        let (params, (letters, results)) = (rng.pick(&PARAMS), rng.pick(&RESULTS));
+        text += &format!("(import \"host\" \"f{n}.{letters}\" (func (param {params}) (result {results})))");
+    }
+    wat::parse_str(text + ")").expect("the text is well formed")
+}
+
 /// The module of a seed; `None` for the few that wasm-smith cannot make.
-pub fn module(seed: u64) -> Option<Vec<u8>> {
+pub fn module(seed: u64, judge: Judge) -> Option<Vec<u8>> {
     let mut rng = Rng::new(seed ^ 0x5eed);
-    let config = config(&mut rng);
+    let config = config(&mut rng, judge);
     let len = *rng.pick(&[1 << 10, 1 << 12, 1 << 14, 1 << 16]);
     let bytes = rng.bytes(len);
-    let mut module = Module::new(config, &mut wasm_smith_input(&bytes)).ok()?;
+    let mut module = Module::new(config, &mut arbitrary::Unstructured::new(&bytes)).ok()?;
     module.ensure_termination(FUEL).ok()?;
-    Some(module.to_bytes())
+    let wasm = module.to_bytes();
+    if judge == Judge::V8 { edit::edit(&wasm, &edit::Additions::default(), &mut without_waiting) } else { Some(wasm) }
 }
 
-fn wasm_smith_input(bytes: &[u8]) -> arbitrary::Unstructured<'_> {
-    arbitrary::Unstructured::new(bytes)
+/// A body that never waits: nobody would wake it.
+fn without_waiting(body: &FunctionBody<'_>) -> Option<Vec<u8>> {
+    // drop, i64.const 0
+    const AT_ONCE: [u8; 3] = [0x1a, 0x42, 0];
+    let wasm = body.as_bytes();
+    let (mut bytes, mut copied) = (Vec::with_capacity(wasm.len()), 0);
+    for item in body.get_operators_reader().ok()?.into_iter_with_offsets() {
+        let (operator, offset) = item.ok()?;
+        if matches!(operator, Operator::MemoryAtomicWait32 { .. } | Operator::MemoryAtomicWait64 { .. }) {
+            bytes.extend_from_slice(&wasm[copied..offset as usize]);
+            bytes.extend_from_slice(&AT_ONCE);
+            copied = offset as usize;
+        }
+    }
+    bytes.extend_from_slice(&wasm[copied..]);
+    Some(bytes)
 }
 
-/// Names of the operators in a module's functions, all of which are exported and so were called.
-pub fn operators(wasm: &[u8], names: &mut BTreeSet<String>) {
+/// Names of the operators in a module's functions.
+#[cfg(test)]
+pub fn operators(wasm: &[u8], names: &mut BTreeSet<&'static str>) {
     for payload in Parser::new(0).parse_all(wasm).flatten() {
         let Payload::CodeSectionEntry(body) = payload else { continue };
         let Ok(operators) = body.get_operators_reader() else { continue };
-        for operator in operators.into_iter().flatten() {
-            names.insert(name(&operator));
-        }
+        names.extend(operators.into_iter().flatten().map(|operator| operators::name(&operator)));
     }
-}
-
-/// An operator's name, without its immediates.
-pub fn name(operator: &Operator<'_>) -> String {
-    let text = format!("{operator:?}");
-    text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned()
-}
-
-/// Counts each operator of a module once.
-pub fn tally_operators(wasm: &[u8], tally: &mut Tally) {
-    let mut names = BTreeSet::new();
-    operators(wasm, &mut names);
-    names.iter().for_each(|name| tally.count(&format!("modules with {name}")));
 }

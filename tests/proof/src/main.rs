@@ -3,7 +3,8 @@
 #![forbid(unsafe_code)]
 
 use clap::{Parser, Subcommand};
-use epsilon_proof::{drive, regressions};
+use epsilon_proof::source::{self, Source};
+use epsilon_proof::{drive, regressions, v8};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -16,8 +17,10 @@ struct Command {
 
 #[derive(Subcommand)]
 enum Check {
-    /// Generated modules in two configurations, judged by another engine.
-    Differential(Run),
+    /// Generated modules in two configurations, judged by wasmi.
+    Differential(Generated),
+    /// Generated modules with what wasmi does not have, judged by V8.
+    Proposals(Generated),
     /// Every numeric and vector opcode with edge values in every form of operand; `br_table`; far branches.
     Opcodes(Run),
     /// Loads and stores around the ends of memories, against a model.
@@ -32,9 +35,41 @@ enum Check {
     Concurrency(Run),
     /// Every case that once failed.
     Regressions,
+    /// Which operators runs with `--state` executed too seldom.
+    Coverage {
+        /// The files of those runs.
+        states: Vec<PathBuf>,
+        /// How often is enough.
+        #[arg(long, default_value_t = 100)]
+        at_least: u64,
+    },
+    /// Which other programs there are, and what is not done without them.
+    Programs,
     /// What the other subcommands start, so that they outlive it.
     #[command(hide = true)]
     Worker { check: String, first: u64, count: u64, folder: PathBuf },
+}
+
+/// What to run, and how much of it.
+#[derive(clap::Args)]
+struct Generated {
+    /// Where modules come from.
+    #[arg(long, value_enum, default_value_t = Source::Mixed)]
+    source: Source,
+    #[command(flatten)]
+    run: Run,
+}
+
+impl Generated {
+    fn start(self, check: &str) -> Result<bool, std::io::Error> {
+        if self.source == Source::Binaryen
+            && let Err(why) = source::wasm_opt()
+        {
+            println!("not done: {why}");
+            return Ok(true);
+        }
+        self.run.start(&format!("{check}{}", self.source.suffix()))
+    }
 }
 
 /// How much to run.
@@ -62,6 +97,17 @@ impl Run {
     }
 }
 
+fn print_programs() {
+    match v8::find() {
+        Ok((node, version)) => println!("V8: node {version}, {}", node.display()),
+        Err(why) => println!("no V8: {why}; `proposals` compares Epsilon with itself"),
+    }
+    match source::wasm_opt() {
+        Ok((program, version)) => println!("binaryen: {version}, {}", program.display()),
+        Err(why) => println!("no binaryen: {why}; its source of modules is left out"),
+    }
+}
+
 fn main() -> ExitCode {
     let clean = match Command::parse().check {
         Check::Differential(run) => run.start("differential"),
@@ -71,7 +117,13 @@ fn main() -> ExitCode {
         Check::Bytes(run) => run.start("bytes"),
         Check::Cache(run) => run.start("cache"),
         Check::Concurrency(run) => run.start("concurrency"),
+        Check::Proposals(run) => run.start("proposals"),
         Check::Regressions => regressions::replay(),
+        Check::Coverage { states, at_least } => drive::coverage(&states, at_least),
+        Check::Programs => {
+            print_programs();
+            Ok(true)
+        }
         Check::Worker { check, first, count, folder } => drive::work(&check, first, count, &folder).map(|()| true),
     };
     match clean {

@@ -3,7 +3,8 @@
 
 use crate::case::{Check, Finding, Rng, Tally};
 use crate::outcome::Outcome;
-use crate::setup::{self, Setup};
+use crate::setup::Setups;
+use crate::source::Judge;
 use crate::{drive, generate, judge, subject};
 use std::path::{Path, PathBuf};
 use wasm_mutate::WasmMutate;
@@ -16,16 +17,14 @@ const MUTATION_FUEL: u64 = 300;
 /// The check.
 pub struct Mutate {
     judge: wasmi::Engine,
-    variants: Vec<Setup>,
+    setups: Setups,
     folder: PathBuf,
 }
 
 impl Mutate {
     /// With its engines.
     pub fn new(folder: &Path) -> Self {
-        let mut variants = setup::variants(folder);
-        variants.retain(|setup| !setup.cached);
-        Self { judge: judge::engine(), variants, folder: folder.to_owned() }
+        Self { judge: judge::engine(), setups: Setups::new(folder), folder: folder.to_owned() }
     }
 }
 
@@ -42,12 +41,12 @@ fn mutant(wasm: &[u8], seed: u64) -> Option<Vec<u8>> {
 
 impl Check for Mutate {
     fn run(&mut self, seed: u64, tally: &mut Tally) -> Result<(), Finding> {
-        let Some(wasm) = generate::module(seed) else {
+        let Some(wasm) = generate::module(seed, Judge::Wasmi) else {
             tally.count("not generated");
             return Ok(());
         };
         let mut rng = Rng::new(seed);
-        let original = subject::run(rng.pick(&self.variants), &wasm, seed);
+        let original = subject::run(&self.setups.draw_uncached(&mut rng), &wasm, seed);
         let Ok(original) = original else {
             tally.count("originals that cannot be run");
             return Ok(());
@@ -60,13 +59,13 @@ impl Check for Mutate {
             };
             drive::note_module(&self.folder, &next);
             tally.count("mutants");
-            let found = subject::run(rng.pick(&self.variants), &next, seed);
+            let found = subject::run(&self.setups.draw_uncached(&mut rng), &next, seed);
             let difference = match &found {
                 Ok(found) => without_new_exports(found.clone(), &original).difference(&original),
                 Err(error) => Some(format!("{error:?}")),
             };
             if let Some(what) = difference {
-                if let (Ok(found), Ok(judged)) = (&found, judge::run(&self.judge, &next, seed))
+                if let (Ok(found), Ok(judged)) = (&found, judge::run(&self.judge, &next, seed, &mut Tally::default()))
                     && found.difference(&judged).is_none()
                 {
                     tally.count("mutations that changed the meaning, as the judge says too");

@@ -1,8 +1,10 @@
-//! The configurations that modules are run in.
+//! The configurations that modules are run in. A new switch of the compiler is one row in [`SWITCHES`].
 
 use crate::case::Rng;
-use epsilon::{CacheConfig, Compilation, Config, Engine, MemoryStrategy, OptLevel};
-use std::path::Path;
+use epsilon::{CacheConfig, Compilation, Config, Engine, MemoryStrategy, Module, OptLevel};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// A configuration by its name, with an engine of it.
 pub struct Setup {
@@ -11,18 +13,24 @@ pub struct Setup {
     /// The engine.
     pub engine: Engine,
     /// Whether modules are to be loaded a second time, from the cache.
-    pub cached: bool,
+    cached: bool,
 }
 
-fn config(optimised: bool, memory: (MemoryStrategy, Option<bool>), compilation: Compilation) -> Config {
-    let mut config = Config::new();
-    config.memory_strategy(memory.0).compilation(compilation).cache(None);
-    if let Some(anchored) = memory.1 {
-        config.memory_at_anchor(anchored);
+impl Setup {
+    /// A module in this configuration.
+    ///
+    /// # Errors
+    /// If it is refused.
+    pub fn module(&self, wasm: &[u8]) -> epsilon::Result<Module> {
+        let module = Module::new(&self.engine, wasm)?;
+        if !self.cached {
+            return Ok(module);
+        }
+        module.compile_all(|_| ())?;
+        module.save_to_cache();
+        drop(module);
+        Module::new(&self.engine, wasm)
     }
-    config.cranelift_opt_level(if optimised { OptLevel::Speed } else { OptLevel::None });
-    config.cranelift_debug_verifier(true);
-    config
 }
 
 /// The memory plans.
@@ -32,37 +40,178 @@ pub const MEMORIES: [(&str, MemoryStrategy, Option<bool>); 3] = [
     ("checked", MemoryStrategy::Checked, None),
 ];
 
-/// Guarded memory, everything compiled first, optimised.
-pub fn baseline() -> Setup {
-    let config = config(true, (MemoryStrategy::Guarded, Some(false)), Compilation::Eager);
-    Setup { name: "baseline".into(), engine: Engine::new(&config).expect("an engine"), cached: false }
+/// When code is made: at once, as it is called, or in an earlier run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
+pub enum Time {
+    Eager,
+    Lazy,
+    Cached,
 }
 
-/// All others.
-pub fn variants(folder: &Path) -> Vec<Setup> {
-    let mut setups = Vec::new();
-    for (memory_name, strategy, anchored) in MEMORIES {
-        for (opt_name, optimised) in [("speed", true), ("none", false)] {
-            for (time_name, compilation, cached) in [
-                ("eager", Compilation::Eager, false),
-                ("lazy", Compilation::Lazy, false),
-                ("cached", Compilation::Lazy, true),
-            ] {
-                let mut config = config(optimised, (strategy, anchored), compilation);
-                // Half of them without the passes that can be switched off.
-                config.drop_repeated_checks(compilation == Compilation::Eager);
-                if cached {
-                    config.cache(Some(CacheConfig::new().directory(folder.join("cache"))));
-                }
-                let engine = Engine::new(&config).expect("an engine");
-                setups.push(Setup { name: format!("{memory_name} {opt_name} {time_name}"), engine, cached });
+/// A setting that is on or off: its name, whether it is on unless configured, and how it is set.
+pub struct Switch {
+    /// For messages.
+    pub name: &'static str,
+    on: bool,
+    set: fn(&mut Config, bool),
+}
+
+/// All settings of the compiler that are on or off, passes among them. Everything else draws from this list.
+pub const SWITCHES: &[Switch] = &[
+    Switch {
+        name: "optimised",
+        on: true,
+        set: |config, on| drop_it(config.cranelift_opt_level(if on { OptLevel::Speed } else { OptLevel::None })),
+    },
+    Switch { name: "inlining", on: true, set: |config, on| drop_it(config.compiler_inlining(on)) },
+    Switch { name: "dropping repeated checks", on: true, set: |config, on| drop_it(config.drop_repeated_checks(on)) },
+    Switch { name: "backtraces", on: true, set: |config, on| drop_it(config.wasm_backtrace(on)) },
+    Switch { name: "branch hints", on: true, set: |config, on| drop_it(config.wasm_branch_hinting(on)) },
+    Switch {
+        name: "relaxed vectors deterministic",
+        on: false,
+        set: |config, on| drop_it(config.relaxed_simd_deterministic(on)),
+    },
+];
+
+fn drop_it(_: &mut Config) {}
+
+/// A configuration, before it has an engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// Which of [`MEMORIES`].
+    pub memory: usize,
+    /// When code is made.
+    pub time: Time,
+    /// One for each of [`SWITCHES`].
+    pub switches: Vec<bool>,
+}
+
+impl Choice {
+    /// Every switch as it is unless configured.
+    pub fn new(memory: usize, time: Time) -> Self {
+        Self { memory, time, switches: SWITCHES.iter().map(|switch| switch.on).collect() }
+    }
+
+    /// With one switch set.
+    pub fn with(mut self, name: &str, on: bool) -> Self {
+        let at = SWITCHES.iter().position(|switch| switch.name == name).expect("the name of a switch");
+        self.switches[at] = on;
+        self
+    }
+
+    /// A memory plan and a time, with all switches as they are by default, one of them turned, all off but one, or
+    /// each by chance.
+    pub fn random(rng: &mut Rng) -> Self {
+        let time = *rng.pick(&[Time::Eager, Time::Lazy, Time::Cached]);
+        let mut choice = Self::new(rng.below(MEMORIES.len()), time);
+        let one = rng.below(SWITCHES.len());
+        match rng.below(4) {
+            0 => {}
+            1 => choice.switches[one] = !choice.switches[one],
+            2 => choice.switches.iter_mut().enumerate().for_each(|(n, on)| *on = n == one),
+            _ => choice.switches.iter_mut().for_each(|on| *on = rng.one_in(2)),
+        }
+        choice
+    }
+
+    /// What is said about it: the switches that are not as by default.
+    pub fn name(&self) -> String {
+        let mut name = format!("{} {:?}", MEMORIES[self.memory].0, self.time).to_lowercase();
+        for (switch, on) in SWITCHES.iter().zip(&self.switches) {
+            if *on != switch.on {
+                name += &format!(", {} {}", switch.name, if *on { "on" } else { "off" });
             }
         }
+        name
     }
-    setups
+
+    /// An engine of it; `folder` is for the cache.
+    pub fn setup(&self, folder: &Path) -> Setup {
+        let mut config = Config::new();
+        let (_, strategy, anchored) = MEMORIES[self.memory];
+        config.memory_strategy(strategy).cache(None).cranelift_debug_verifier(true).wasm_wide_arithmetic(true);
+        if let Some(anchored) = anchored {
+            config.memory_at_anchor(anchored);
+        }
+        config.compilation(if self.time == Time::Eager { Compilation::Eager } else { Compilation::Lazy });
+        if self.time == Time::Cached {
+            config.cache(Some(CacheConfig::new().directory(folder.join("cache"))));
+        }
+        for (switch, on) in SWITCHES.iter().zip(&self.switches) {
+            (switch.set)(&mut config, *on);
+        }
+        let engine = Engine::new(&config).expect("an engine");
+        Setup { name: self.name(), engine, cached: self.time == Time::Cached }
+    }
 }
 
-/// One of several setups.
-pub fn draw<'a>(setups: &'a [Setup], rng: &mut Rng) -> &'a Setup {
-    rng.pick(setups)
+/// Guarded memory, everything compiled first, all as by default.
+pub fn baseline(folder: &Path) -> Setup {
+    Choice::new(0, Time::Eager).setup(folder)
+}
+
+/// Engines are kept, up to so many.
+const MAX_ENGINES: usize = 48;
+/// Entries pile up in the cache; after so many modules it is emptied.
+const DRAWS_PER_CACHE: u64 = 500;
+
+/// Draws configurations, and keeps their engines.
+pub struct Setups {
+    folder: PathBuf,
+    made: BTreeMap<String, Rc<Setup>>,
+    draws: u64,
+}
+
+impl Setups {
+    /// None yet; `folder` is for the cache.
+    pub fn new(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), made: BTreeMap::new(), draws: 0 }
+    }
+
+    /// One of all configurations.
+    pub fn draw(&mut self, rng: &mut Rng) -> Rc<Setup> {
+        self.get(&Choice::random(rng))
+    }
+
+    /// One of those that do not load from the cache.
+    pub fn draw_uncached(&mut self, rng: &mut Rng) -> Rc<Setup> {
+        let mut choice = Choice::random(rng);
+        if choice.time == Time::Cached {
+            choice.time = Time::Lazy;
+        }
+        self.get(&choice)
+    }
+
+    fn get(&mut self, choice: &Choice) -> Rc<Setup> {
+        self.draws += 1;
+        if self.draws.is_multiple_of(DRAWS_PER_CACHE) {
+            let caches = self.made.values().filter_map(|setup| setup.engine.cache().ok());
+            // What cannot be removed now is removed with the folder.
+            caches.for_each(|cache| drop(cache.clear()));
+        }
+        if self.made.len() >= MAX_ENGINES {
+            self.made.clear();
+        }
+        let folder = &self.folder;
+        self.made.entry(choice.name()).or_insert_with(|| Rc::new(choice.setup(folder))).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn each_switch_is_drawn_alone_off_and_on() {
+        let mut rng = Rng::new(1);
+        let drawn: BTreeSet<String> = (0..4000).map(|_| Choice::random(&mut rng).name()).collect();
+        for switch in SWITCHES {
+            let turned = format!("guarded eager, {} {}", switch.name, if switch.on { "off" } else { "on" });
+            assert!(drawn.contains(&turned), "{turned}");
+        }
+        assert!(drawn.contains("guarded eager"));
+    }
 }

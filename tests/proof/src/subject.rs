@@ -158,13 +158,7 @@ fn look(store: &mut Store<Host>, module: &Module, instance: Instance) -> Outcome
 /// If it is refused.
 pub fn run(setup: &Setup, wasm: &[u8], seed: u64) -> Result<Outcome, Refusal> {
     let refused = |error: epsilon::Error| Refusal::Module(format!("{error:?}"));
-    let mut module = Module::new(&setup.engine, wasm).map_err(refused)?;
-    if setup.cached {
-        module.compile_all(|_| ()).map_err(refused)?;
-        module.save_to_cache();
-        drop(module);
-        module = Module::new(&setup.engine, wasm).map_err(refused)?;
-    }
+    let module = setup.module(wasm).map_err(refused)?;
     let mut store = Store::new(&setup.engine, Host { seed, calls: 0, log: Vec::new() });
     let mut rng = Rng::new(seed);
     let items = imports(&mut store, &module, &mut rng).map_err(refused)?;

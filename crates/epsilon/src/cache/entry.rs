@@ -17,12 +17,15 @@
 
 use crate::codec::{self, Reader};
 use epsilon_abi::{CompiledFunction, DefinedFuncIndex, seeded};
-use std::collections::HashMap;
+use epsilon_runtime::ModuleBytes;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 const MAGIC: &[u8; 8] = b"EPSLCODE";
 const VERSION: u32 = 3;
@@ -34,6 +37,10 @@ const HASH_BYTES: usize = 32;
 const MAX_RECORDS: usize = 1_000_000;
 /// No function is larger: the code of a whole module must fit 120 MiB, and tables take a multiple.
 const MAX_RECORD_BYTES: usize = 512 << 20;
+
+/// So many bytes of functions that were compiled but not called are read at once: one by one, they would take longer if
+/// only a few of them are called now.
+const FEW_BYTES: u64 = 128 << 10;
 
 /// A secret that hashes are keyed with.
 pub type Secret = [u8; 32];
@@ -64,30 +71,26 @@ pub struct Bytes {
     from: From,
     /// Where the entry begins: inside an artifact it is the last section.
     start: u64,
+    /// From there to the end. A file may have become shorter since: then reading fails.
+    len_bytes: u64,
 }
 
 enum From {
     File(File),
-    Memory(Arc<[u8]>),
+    Memory(Arc<ModuleBytes>),
 }
 
 impl Bytes {
-    /// An entry that begins at `start` in a file.
-    pub fn file(file: File, start: u64) -> Self {
-        Self { from: From::File(file), start }
+    /// An entry that is a file.
+    pub fn file(file: File) -> io::Result<Self> {
+        let len_bytes = file.metadata()?.len();
+        Ok(Self { from: From::File(file), start: 0, len_bytes })
     }
 
     /// An entry that begins at `start` in memory.
-    pub fn memory(bytes: Arc<[u8]>, start: u64) -> Self {
-        Self { from: From::Memory(bytes), start }
-    }
-
-    fn len(&self) -> Option<u64> {
-        let len = match &self.from {
-            From::File(file) => file.metadata().ok()?.len(),
-            From::Memory(bytes) => bytes.len() as u64,
-        };
-        len.checked_sub(self.start)
+    pub fn memory(bytes: Arc<ModuleBytes>, start: u64) -> Self {
+        let len_bytes = (bytes.len() as u64).saturating_sub(start);
+        Self { from: From::Memory(bytes), start, len_bytes }
     }
 
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> Option<()> {
@@ -115,7 +118,7 @@ impl Entry {
     /// else.
     pub fn open(path: &Path, key: &Key, secret: &Secret) -> io::Result<Self> {
         let file = File::open(path)?;
-        Self::read(Bytes::file(file, 0), key, secret).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))
+        Self::read(Bytes::file(file)?, key, secret).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))
     }
 
     /// Reads an entry's header and records.
@@ -132,7 +135,7 @@ impl Entry {
             return Err(Damaged);
         }
         let table_bytes = count * RECORD_BYTES;
-        if bytes.len().is_none_or(|len| len < (HEADER_BYTES + table_bytes + HASH_BYTES) as u64) {
+        if bytes.len_bytes < (HEADER_BYTES + table_bytes + HASH_BYTES) as u64 {
             return Err(Damaged);
         }
         header.resize(HEADER_BYTES + table_bytes + HASH_BYTES, 0);
@@ -151,6 +154,16 @@ impl Entry {
         Ok(Self { bytes, secret: *secret, function_count, records, by_function, called })
     }
 
+    /// Notes that the entry was used, unless that was noted less than `every` ago.
+    pub fn touch(&self, every: Duration) {
+        let From::File(file) = &self.bytes.from else { return };
+        let age = file.metadata().and_then(|metadata| metadata.modified()).map(|modified| modified.elapsed());
+        if !matches!(age, Ok(Ok(age)) if age < every) {
+            // Eviction is then less exact, no more.
+            let _ = file.set_modified(SystemTime::now());
+        }
+    }
+
     /// Number of functions in the entry.
     pub fn len(&self) -> usize {
         self.records.len()
@@ -161,9 +174,16 @@ impl Entry {
         self.by_function.contains_key(&function)
     }
 
-    /// The functions that guests called, in the order of first use; how many of them are damaged comes second.
-    pub fn called(&self) -> (Vec<(DefinedFuncIndex, CompiledFunction)>, usize) {
-        let records = &self.records[..self.called];
+    /// Whether guests called a function.
+    pub fn was_called(&self, function: DefinedFuncIndex) -> bool {
+        self.by_function.get(&function).is_some_and(|record| *record < self.called)
+    }
+
+    /// The functions to begin with: those that guests called, in the order of first use, and the others too where they
+    /// are few. How many of them are damaged comes second.
+    pub fn beginning(&self) -> (Vec<(DefinedFuncIndex, CompiledFunction)>, usize) {
+        let rest: u64 = self.records[self.called..].iter().map(|record| u64::from(record.len_bytes)).sum();
+        let records = if rest <= FEW_BYTES { &self.records } else { &self.records[..self.called] };
         let Some(bytes) = self.read_together(records) else { return (Vec::new(), records.len()) };
         let mut functions = Vec::with_capacity(records.len());
         let mut at = 0;
@@ -183,7 +203,7 @@ impl Entry {
         let Some(first) = records.first() else { return Some(Vec::new()) };
         let len: u64 = records.iter().map(|record| u64::from(record.len_bytes)).sum();
         let end = first.offset.checked_add(len)?;
-        if end > self.bytes.len()? {
+        if end > self.bytes.len_bytes {
             return None;
         }
         let mut bytes = vec![0; usize::try_from(len).ok()?];
@@ -243,40 +263,60 @@ pub fn to_bytes(
     key: &Key,
     secret: &Secret,
 ) -> Vec<u8> {
-    let bytes_of = |function: DefinedFuncIndex| match contents.fresh.get(&function) {
-        Some(bytes) => Some(bytes.clone()),
-        None => old.and_then(|old| old.raw(&old.records[*old.by_function.get(&function)?])),
-    };
     let mut order = contents.called.clone();
-    let called: std::collections::HashSet<_> = order.iter().copied().collect();
+    let called: HashSet<_> = order.iter().copied().collect();
     let old_functions = old.map(|old| old.records.iter().map(|record| record.function).collect()).unwrap_or_default();
     let mut rest: Vec<DefinedFuncIndex> = contents.fresh.keys().copied().chain::<Vec<_>>(old_functions).collect();
     rest.retain(|function| !called.contains(function));
     rest.sort_unstable();
     rest.dedup();
-    let called = order.iter().filter(|function| bytes_of(**function).is_some()).count();
     order.extend(rest);
-    let bodies: Vec<(DefinedFuncIndex, Vec<u8>)> =
-        order.into_iter().filter_map(|function| Some((function, bytes_of(function)?))).collect();
+    let bodies: Vec<Body<'_>> =
+        order.into_iter().filter_map(|function| body_of(function, contents, old, secret)).collect();
+    let called = bodies.iter().filter(|body| called.contains(&body.function)).count();
 
-    let mut file = Vec::new();
+    let bytes: usize = bodies.iter().map(|body| RECORD_BYTES + body.bytes.len()).sum();
+    let mut file = Vec::with_capacity(HEADER_BYTES + bytes + HASH_BYTES);
     file.extend_from_slice(MAGIC);
     for number in [VERSION, function_count as u32, bodies.len() as u32, called as u32] {
         file.extend_from_slice(&number.to_le_bytes());
     }
     file.extend_from_slice(key);
     let mut offset = (HEADER_BYTES + bodies.len() * RECORD_BYTES + HASH_BYTES) as u64;
-    for (function, bytes) in &bodies {
-        file.extend_from_slice(&function.0.to_le_bytes());
-        file.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+    for body in &bodies {
+        file.extend_from_slice(&body.function.0.to_le_bytes());
+        file.extend_from_slice(&(body.bytes.len() as u32).to_le_bytes());
         file.extend_from_slice(&offset.to_le_bytes());
-        file.extend_from_slice(blake3::keyed_hash(secret, bytes).as_bytes());
-        offset += bytes.len() as u64;
+        file.extend_from_slice(&body.hash);
+        offset += body.bytes.len() as u64;
     }
     let hash = blake3::keyed_hash(secret, &file);
     file.extend_from_slice(hash.as_bytes());
-    for (_, bytes) in &bodies {
-        file.extend_from_slice(bytes);
+    for body in &bodies {
+        file.extend_from_slice(&body.bytes);
     }
     file
+}
+
+/// A function to be written.
+struct Body<'a> {
+    function: DefinedFuncIndex,
+    bytes: Cow<'a, [u8]>,
+    hash: [u8; 32],
+}
+
+/// The function from the contents, else from the old entry if it is intact there.
+fn body_of<'a>(
+    function: DefinedFuncIndex,
+    contents: &'a Contents,
+    old: Option<&Entry>,
+    secret: &Secret,
+) -> Option<Body<'a>> {
+    if let Some(bytes) = contents.fresh.get(&function) {
+        let hash = *blake3::keyed_hash(secret, bytes).as_bytes();
+        return Some(Body { function, bytes: bytes.into(), hash });
+    }
+    let old = old?;
+    let record = &old.records[*old.by_function.get(&function)?];
+    Some(Body { function, bytes: old.raw(record)?.into(), hash: record.hash })
 }

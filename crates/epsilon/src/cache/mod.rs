@@ -3,6 +3,9 @@
 //! Whatever is in that directory, a module that is loaded runs as if it had been compiled anew: what is damaged,
 //! foreign or of another version is passed over, compiled again and written anew. Failing to write is one warning.
 //!
+//! Entries are not flushed to the disk before they are renamed: that takes longer than all else that a first run does.
+//! Should the power fail before the system has written one, its hashes tell.
+//!
 //! | file | what it is |
 //! |---|---|
 //! | `secret` | 32 random bytes, readable by their owner only, that keys all hashes |
@@ -141,9 +144,8 @@ impl Cache {
 
     /// The entry for a key, if there is an intact one.
     pub(crate) fn load(&self, key: &Key) -> Option<Entry> {
-        let path = self.entry_path(key);
-        let entry = Entry::open(&path, key, &self.secret).ok()?;
-        touch(&path);
+        let entry = Entry::open(&self.entry_path(key), key, &self.secret).ok()?;
+        entry.touch(TOUCH_EVERY);
         Some(entry)
     }
 
@@ -164,7 +166,7 @@ impl Cache {
         if bytes.len() as u64 > self.size_limit_bytes {
             return Ok(());
         }
-        write_atomically(&path, &bytes, 0o600)?;
+        replace(&path, &bytes, 0o600, Flush::Later)?;
         self.evict();
         Ok(())
     }
@@ -262,7 +264,7 @@ fn read_or_make_secret(directory: &Path) -> io::Result<Secret> {
     let mut secret = [0; 32];
     File::open("/dev/urandom").and_then(|mut random| io::Read::read_exact(&mut random, &mut secret))?;
     let temporary = temporary_name(&path);
-    write_new(&temporary, &secret, 0o600)?;
+    write_new(&temporary, &secret, 0o600, Flush::Later)?;
     // A link fails where a rename would replace: if another process was faster, its secret holds.
     let linked = fs::hard_link(&temporary, &path);
     fs::remove_file(&temporary)?;
@@ -283,6 +285,10 @@ fn read_secret(path: &Path) -> io::Result<Secret> {
     }
     let mut secret = [0; 32];
     io::Read::read_exact(&mut file, &mut secret)?;
+    // What a file system may leave of a file that it had no time to write.
+    if secret == [0; 32] {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
     Ok(secret)
 }
 
@@ -295,27 +301,32 @@ fn temporary_name(path: &Path) -> PathBuf {
     name.into()
 }
 
-fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let mut file = File::options().write(true).create_new(true).mode(mode).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_data()
+/// When a file's contents are on the disk.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flush {
+    /// Before anybody sees it.
+    Now,
+    /// When the system gets to it: for what is checked whenever it is read.
+    Later,
 }
 
-/// Writes a file so that others see all of it or nothing.
+fn write_new(path: &Path, bytes: &[u8], mode: u32, flush: Flush) -> io::Result<()> {
+    let mut file = File::options().write(true).create_new(true).mode(mode).open(path)?;
+    file.write_all(bytes)?;
+    if flush == Flush::Now { file.sync_data() } else { Ok(()) }
+}
+
+/// Writes a file so that others see all of it or nothing, whatever happens.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    replace(path, bytes, mode, Flush::Now)
+}
+
+/// Writes a file so that other processes see all of it or nothing.
+fn replace(path: &Path, bytes: &[u8], mode: u32, flush: Flush) -> io::Result<()> {
     let temporary = temporary_name(path);
-    let written = write_new(&temporary, bytes, mode).and_then(|()| fs::rename(&temporary, path));
+    let written = write_new(&temporary, bytes, mode, flush).and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
         let _ = fs::remove_file(&temporary);
     }
     written
-}
-
-/// Notes that an entry was used, now and then.
-fn touch(path: &Path) {
-    let recently = |metadata: &fs::Metadata| metadata.modified().ok()?.elapsed().ok().map(|age| age < TOUCH_EVERY);
-    let Ok(file) = File::open(path) else { return };
-    if file.metadata().ok().and_then(|metadata| recently(&metadata)) != Some(true) {
-        let _ = file.set_modified(SystemTime::now());
-    }
 }

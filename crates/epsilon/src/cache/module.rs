@@ -33,10 +33,10 @@ pub enum CacheStatus {
     },
 }
 
-/// What an entry for a module is for.
-pub fn key_of(compiler: &Compiler, wasm: &[u8]) -> Key {
+/// What an entry for the module of this hash is for.
+pub fn key_of(compiler: &Compiler, module: &blake3::Hash) -> Key {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(blake3::hash(wasm).as_bytes());
+    hasher.update(module.as_bytes());
     for (name, value) in compiler.fingerprint() {
         hasher.update(format!("{name}: {value}\n").as_bytes());
     }
@@ -66,26 +66,17 @@ struct State {
 }
 
 impl CachedModule {
-    /// What the cache has of a module; `None` for modules that are not worth it.
-    pub fn open(
-        cache: &Arc<Cache>,
-        compiler: &Compiler,
-        wasm: &[u8],
-        bodies: &[std::ops::Range<usize>],
-    ) -> Option<Self> {
-        if bodies.iter().map(|body| body.len()).sum::<usize>() < cache.min_code_bytes {
-            return None;
-        }
-        let key = key_of(compiler, wasm);
+    /// Whether a module with these bodies is worth an entry.
+    pub fn is_worth_it(cache: &Cache, bodies: &[std::ops::Range<usize>]) -> bool {
+        bodies.iter().map(|body| body.len()).sum::<usize>() >= cache.min_code_bytes
+    }
+
+    /// What the cache has of a module.
+    pub fn open(cache: &Arc<Cache>, compiler: &Compiler, module: &blake3::Hash, function_count: usize) -> Self {
+        let key = key_of(compiler, module);
         let entry = cache.load(&key);
-        Some(Self {
-            cache: cache.clone(),
-            key,
-            entry,
-            function_count: bodies.len(),
-            state: Mutex::default(),
-            writing: Mutex::default(),
-        })
+        let (state, writing) = (Mutex::default(), Mutex::default());
+        Self { cache: cache.clone(), key, entry, function_count, state, writing }
     }
 
     /// Whether there is an intact entry: then the module was valid when it was written.
@@ -104,12 +95,13 @@ impl CachedModule {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// The functions that guests called in earlier runs.
-    pub fn called(&self) -> Vec<(DefinedFuncIndex, CompiledFunction)> {
+    /// The functions to link before anything runs: above all those that guests called in earlier runs.
+    pub fn beginning(&self) -> Vec<(DefinedFuncIndex, CompiledFunction)> {
         let Some(entry) = &self.entry else { return Vec::new() };
-        let (functions, damaged) = entry.called();
+        let (functions, damaged) = entry.beginning();
         let mut state = self.state();
-        state.contents.called = functions.iter().map(|(index, _)| *index).collect();
+        let called = functions.iter().map(|(index, _)| *index).filter(|index| entry.was_called(*index));
+        state.contents.called = called.collect();
         state.damaged = damaged;
         state.dirty |= damaged > 0;
         functions

@@ -42,6 +42,19 @@ impl MemoryFile {
         Ok(())
     }
 
+    /// Reads `len_bytes` at `offset`.
+    pub fn read_at(&self, len_bytes: usize, offset: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; len_bytes];
+        let mut done = 0;
+        while done < bytes.len() {
+            match rustix::io::pread(&self.0, &mut bytes[done..], offset + done as u64)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                read => done += read,
+            }
+        }
+        Ok(bytes)
+    }
+
     fn fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
@@ -118,6 +131,12 @@ impl Mapping {
     /// Size in bytes.
     pub fn len_bytes(&self) -> usize {
         self.len_bytes
+    }
+
+    /// Asks for large pages, where the system has them. An advice: nothing depends on it.
+    pub fn advise_large_pages(&self) {
+        // SAFETY: the range is a whole mapping of ours; the advice changes no contents.
+        let _ = unsafe { madvise(self.base.cast(), self.len_bytes, Advice::LinuxHugepage) };
     }
 
     /// Changes the access to a part.
@@ -198,6 +217,17 @@ pub unsafe fn map_copy_on_write(
 pub unsafe fn discard(address: *mut u8, len_bytes: usize) -> io::Result<()> {
     // SAFETY: as the caller promises.
     unsafe { madvise(address.cast(), len_bytes, Advice::LinuxDontNeed)? };
+    Ok(())
+}
+
+/// Replaces part of a mapping of ours by readable and writable zeroes.
+///
+/// # Safety
+/// As for [`discard`].
+pub unsafe fn replace_with_zeroes(address: *mut u8, len_bytes: usize) -> io::Result<()> {
+    let flags = MapFlags::PRIVATE | MapFlags::FIXED;
+    // SAFETY: as the caller promises.
+    unsafe { mmap_anonymous(address.cast(), len_bytes, Access::ReadWrite.protection(), flags)? };
     Ok(())
 }
 

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# The checks of tests/proof that are about code, on aarch64, from a machine that is not one: the worker is cross-built
+# and runs under qemu, the supervisor here. A case takes some ten times as long as at home.
+#
+#   ci/proof-aarch64.sh          the whole opcode matrix, a part of the addresses, a few modules
+#   ci/proof-aarch64.sh 10       a tenth of that
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+divisor=${1:-1}
+target=aarch64-unknown-linux-gnu
+for program in aarch64-linux-gnu-gcc qemu-aarch64-static; do
+    if ! command -v "$program" >/dev/null; then
+        echo "$program is missing; install gcc-aarch64-linux-gnu and qemu-user-static" >&2
+        exit 1
+    fi
+done
+export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc CARGO_PROFILE_RELEASE_DEBUG=0
+cargo build --release --target "$target" -p epsilon-proof
+cargo build --release -p epsilon-proof
+proof=target/release/epsilon-proof
+# ci/aarch64.sh says why an address space of its own.
+export QEMU_LD_PREFIX=/usr/aarch64-linux-gnu QEMU_RESERVED_VA=512G
+export EPSILON_PROOF_WORKER="qemu-aarch64-static target/$target/release/epsilon-proof"
+
+status=0
+for check in opcodes:780 addresses:470 differential:200; do
+    "$proof" "${check%:*}" --seed 1 --count $(((${check#*:} + divisor - 1) / divisor)) || status=1
+done
+exit "$status"

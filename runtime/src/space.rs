@@ -1,0 +1,248 @@
+//! Address space of linear memories: reserved, made accessible as far as the memory reaches, and kept for the next
+//! memory when one is dropped, because reserving and unmapping cost more than all else of making an instance.
+//!
+//! ```text
+//! in use ── give ──► idle: reads as zeroes and its image, but for pages that a copied image will overwrite
+//!    ▲                 │
+//!    └───── take ──────┘   for the same image nothing is left to do; for another one this image goes first
+//! ```
+
+use crate::error::{Error, Result};
+use crate::image::MemoryImage;
+use crate::sys::mapping::{self, page_size, round_to_pages};
+use epsilon_abi::plan::MEMORY_HEAD_BYTES;
+use epsilon_abi::seeded;
+use region::{Allocation, Protection};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// No more spaces are kept for later, in each engine.
+const MAX_IDLE: usize = 64;
+
+/// A space of which more was accessible is not kept: its page tables take memory of their own.
+const MAX_IDLE_ACCESSIBLE_BYTES: usize = 64 << 20;
+
+/// The address space of one memory.
+pub struct Space {
+    allocation: Allocation,
+    /// Bytes above the base that are accessible; whole host pages.
+    accessible_bytes: usize,
+    /// Bytes below the base that are accessible, for the words of an instance; whole host pages.
+    head_bytes: usize,
+    /// The initial contents that were put into it. Without any it began as zeroes.
+    image: Option<Arc<MemoryImage>>,
+}
+
+// SAFETY: a space is addresses, bound to no thread; whoever reads or writes there answers for that.
+unsafe impl Send for Space {}
+// SAFETY: as above; `&Space` alone gives addresses.
+unsafe impl Sync for Space {}
+
+impl Space {
+    /// Reserves a head and `capacity_bytes` behind it.
+    pub fn reserve(capacity_bytes: usize) -> Result<Self> {
+        debug_assert!(capacity_bytes.is_multiple_of(page_size()));
+        let allocation = region::alloc(MEMORY_HEAD_BYTES + capacity_bytes, Protection::NONE).map_err(space_error)?;
+        Ok(Self { allocation, accessible_bytes: 0, head_bytes: 0, image: None })
+    }
+
+    /// Address of byte 0.
+    pub fn base(&self) -> *mut u8 {
+        // SAFETY: every space is longer than its head.
+        unsafe { self.allocation.as_ptr::<u8>().cast_mut().add(MEMORY_HEAD_BYTES) }
+    }
+
+    /// All of its addresses.
+    pub fn as_range(&self) -> Range<usize> {
+        self.allocation.as_range()
+    }
+
+    /// Bytes above the base that are accessible.
+    pub fn accessible_bytes(&self) -> usize {
+        self.accessible_bytes
+    }
+
+    /// The initial contents that were put into it.
+    pub fn image(&self) -> Option<&Arc<MemoryImage>> {
+        self.image.as_ref()
+    }
+
+    /// Says that the initial contents are these, copied.
+    pub fn set_copied_image(&mut self, image: Arc<MemoryImage>) {
+        debug_assert!(!image.is_mapped());
+        self.image = Some(image);
+    }
+
+    /// Makes so many bytes accessible, and no more.
+    pub fn set_accessible(&mut self, len_bytes: usize) -> Result<()> {
+        let (now, wanted) = (self.accessible_bytes, round_to_pages(len_bytes));
+        let (range, protection) = match wanted > now {
+            true => (now..wanted, Protection::READ_WRITE),
+            false => (wanted..now, Protection::NONE),
+        };
+        if !range.is_empty() {
+            // SAFETY: the range is inside of our own reservation; what is taken away belongs to no memory any more.
+            unsafe { region::protect(self.base().add(range.start), range.len(), protection).map_err(space_error)? };
+        }
+        self.accessible_bytes = wanted;
+        Ok(())
+    }
+
+    /// Makes the whole pages below the base accessible that hold `len_bytes`, with zeroes in those; returns the base.
+    /// They are one piece with the memory above: the system allows a process few pieces.
+    pub fn make_head(&mut self, len_bytes: usize) -> Result<*mut u8> {
+        assert!(len_bytes <= MEMORY_HEAD_BYTES, "MemoryPlan allows only instances whose words fit");
+        let (base, wanted) = (self.base(), round_to_pages(len_bytes));
+        // SAFETY: the head belongs to this space, and nothing refers into it yet.
+        unsafe {
+            if wanted > self.head_bytes {
+                region::protect(base.sub(wanted), wanted, Protection::READ_WRITE).map_err(space_error)?;
+                self.head_bytes = wanted;
+            }
+            base.sub(len_bytes).write_bytes(0, len_bytes);
+        }
+        Ok(base)
+    }
+
+    /// Makes a pristine memory of so many bytes, with zeroes and the image in it, of what was reserved or idle.
+    fn prepare(&mut self, len_bytes: usize, image: Option<&Arc<MemoryImage>>) -> Result<()> {
+        let is_there = self.holds(image);
+        if let Some(old) = self.image.take().filter(|_| !is_there) {
+            self.remove(&old).map_err(contents_error)?;
+        }
+        self.set_accessible(len_bytes)?;
+        if let Some(image) = image {
+            self.image = Some(image.clone());
+            if !(is_there && image.is_mapped()) {
+                // SAFETY: at least the minimum size is accessible, and nobody refers into it yet.
+                unsafe { image.apply(self.base()) }.map_err(contents_error)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn holds(&self, image: Option<&Arc<MemoryImage>>) -> bool {
+        match (&self.image, image) {
+            (Some(own), Some(image)) => Arc::ptr_eq(own, image),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether its image will not be asked for again.
+    fn is_abandoned(&self) -> bool {
+        self.image.as_ref().is_some_and(|image| image.is_abandoned())
+    }
+
+    /// Back to a memory of so many bytes with its initial contents.
+    pub fn reset(&mut self, len_bytes: usize) -> Result<()> {
+        let survives = seeded::bug("grown-pages-survive");
+        let discarded =
+            if survives { round_to_pages(len_bytes).min(self.accessible_bytes) } else { self.accessible_bytes };
+        // SAFETY: the range is accessible, and nobody refers into it: `&mut self`.
+        unsafe { mapping::discard(self.base(), discarded).map_err(contents_error)? };
+        let image = self.image.clone();
+        self.prepare(len_bytes, image.as_ref())
+    }
+
+    /// Puts zeroes where an image was.
+    fn remove(&self, image: &MemoryImage) -> std::io::Result<()> {
+        let range = image.range();
+        // SAFETY: images lie in what is accessible, and nobody refers into it: the space is idle.
+        unsafe {
+            match image.is_mapped() {
+                true => mapping::replace_with_zeroes(self.base().add(range.start), range.len()),
+                false => mapping::discard(self.base().add(range.start), range.len()),
+            }
+        }
+    }
+
+    /// Forgets all contents; false if the space is not worth keeping.
+    fn retire(&mut self) -> bool {
+        if self.accessible_bytes > MAX_IDLE_ACCESSIBLE_BYTES {
+            return false;
+        }
+        let kept = match &self.image {
+            Some(image) if !image.is_mapped() => image.range(),
+            _ => 0..0,
+        };
+        [0..kept.start, kept.end..self.accessible_bytes].into_iter().filter(|range| !range.is_empty()).all(|range| {
+            // SAFETY: the range is accessible, and its memory is gone.
+            unsafe { mapping::discard(self.base().add(range.start), range.len()).is_ok() }
+        })
+    }
+}
+
+/// Spaces of guarded memories that are not in use. All of an engine are of one size.
+#[derive(Default)]
+pub struct SpacePool(Mutex<Vec<Space>>);
+
+impl SpacePool {
+    fn idle(&self) -> MutexGuard<'_, Vec<Space>> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// A pristine memory of `len_bytes` with the image in it, in a space of `capacity_bytes`.
+    pub fn take(&self, capacity_bytes: usize, len_bytes: usize, image: Option<&Arc<MemoryImage>>) -> Result<Space> {
+        let accessible_bytes = round_to_pages(len_bytes);
+        let mut idle = self.idle();
+        let fitting = idle.iter().rposition(|space| space.accessible_bytes == accessible_bytes && space.holds(image));
+        let found = match fitting {
+            Some(at) => Some(idle.swap_remove(at)),
+            None if idle.len() == MAX_IDLE => Some(idle.swap_remove(0)),
+            None => None,
+        };
+        drop(idle);
+        let mut space = match found {
+            Some(space) => space,
+            None => Space::reserve(capacity_bytes).or_else(|_| {
+                // What is idle may be what is missing.
+                self.idle().clear();
+                Space::reserve(capacity_bytes)
+            })?,
+        };
+        space.prepare(len_bytes, image)?;
+        Ok(space)
+    }
+
+    /// Keeps the space of a memory that is gone, if it is worth it.
+    pub fn give(&self, mut space: Space) {
+        if !space.retire() {
+            return;
+        }
+        let mut idle = self.idle();
+        if idle.len() < MAX_IDLE && !space.is_abandoned() {
+            idle.push(space);
+        }
+    }
+
+    /// Frees what is kept for images of a module that is gone: nobody will ask for them again.
+    pub fn forget(&self, images: &[Option<Arc<MemoryImage>>]) {
+        if images.iter().any(Option::is_some) {
+            // Before the lock: who gives a space afterwards sees it.
+            images.iter().flatten().for_each(|image| image.abandon());
+            self.idle().retain(|space| !space.is_abandoned());
+        }
+    }
+}
+
+/// A space of its own, that no pool gets back.
+pub fn unpooled(capacity_bytes: usize, len_bytes: usize, image: Option<&Arc<MemoryImage>>) -> Result<Space> {
+    let mut space = Space::reserve(capacity_bytes)?;
+    space.prepare(len_bytes, image)?;
+    Ok(space)
+}
+
+/// What can fail when a memory is made.
+pub type MemoryError = region::Error;
+
+#[cold]
+fn space_error(error: MemoryError) -> Error {
+    let source = error.as_io_error().unwrap_or_else(|| std::io::Error::other(error.to_string()));
+    Error::system("reserve address space for a memory", source)
+}
+
+#[cold]
+fn contents_error(error: std::io::Error) -> Error {
+    Error::system("map a memory's initial contents", error)
+}
