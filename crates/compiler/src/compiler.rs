@@ -94,7 +94,7 @@ impl Compiler {
         } = &self.settings;
         let (processor, flags): (Vec<String>, Vec<String>) =
             self.isa.flags().into_iter().partition(|flag| flag.starts_with("has_") || flag.starts_with("use_"));
-        let present = processor.into_iter().filter(|flag| flag.ends_with("=true")).collect::<Vec<_>>();
+        let present = processor.into_iter().filter(|flag| flag.ends_with("=1")).collect::<Vec<_>>();
         vec![
             ("version", concat!(env!("CARGO_PKG_VERSION"), " ", env!("EPSILON_COMPILER_FINGERPRINT")).into()),
             ("code generator", cranelift_codegen::VERSION.into()),
