@@ -6,7 +6,8 @@ use epsilon::{CacheConfig, CacheStatus, Compilation, Config, Engine, Module};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use stored::{Random, damage, fault_count, module_text, result_of};
+use std::time::{Duration, Instant};
+use stored::{Random, damage, fault_count, module_text, module_text_of, result_of};
 
 fn engine_in(directory: &Path) -> Engine {
     engine_with(directory, |config| config)
@@ -43,6 +44,28 @@ fn the_second_run_begins_where_the_first_one_ended() {
     assert!(matches!(module.cache_status(), CacheStatus::Hit { functions: 16.., damaged: 0 }));
     assert!(module.compiled_count() >= 16, "what was called before is linked before anything runs");
     assert_eq!(result_of(&engine, &module).expect("a result"), first);
+}
+
+#[test]
+fn a_long_run_leaves_its_code_before_it_ends() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let text = module_text_of(2400, 1);
+    let engine = engine_in(directory.path());
+    let module = Module::new(&engine, &text).expect("a module");
+    module.compile_all(|_| ()).expect("code");
+    // The module lives on, as in a process that will be killed.
+    let started = Instant::now();
+    while engine.cache().expect("a cache").entries().expect("entries").is_empty() {
+        assert!(started.elapsed() < Duration::from_secs(60), "nothing was saved");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let other = engine_in(directory.path());
+    let status = Module::new(&other, &text).expect("a module").cache_status();
+    assert!(matches!(status, CacheStatus::Hit { functions: 100.., damaged: 0 }), "{status:?}");
+    // What is saved piece by piece adds up.
+    drop(module);
+    let status = Module::new(&other, &text).expect("a module").cache_status();
+    assert!(matches!(status, CacheStatus::Hit { functions: 2401, damaged: 0 }), "{status:?}");
 }
 
 #[test]
@@ -160,6 +183,18 @@ fn a_directory_that_others_can_write_is_not_used() {
     let (_, status) = run_in(directory.path(), &module_text(6));
     let CacheStatus::Unused { reason } = status else { panic!("{status:?}") };
     assert!(reason.contains("can be written by other users"), "{reason}");
+}
+
+#[test]
+fn a_secret_that_others_can_read_is_not_used() {
+    let directory = tempfile::tempdir().expect("a directory");
+    run_in(directory.path(), &module_text(6));
+    let secret = directory.path().join("secret");
+    assert_eq!(fs::metadata(&secret).expect("a secret").permissions().mode() & 0o777, 0o600);
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o644)).expect("permissions");
+    let (_, status) = run_in(directory.path(), &module_text(6));
+    let CacheStatus::Unused { reason } = status else { panic!("{status:?}") };
+    assert!(reason.contains("secret` can be read by other users"), "{reason}");
 }
 
 #[test]

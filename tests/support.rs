@@ -1,7 +1,7 @@
 //! What several test targets need: an engine in every memory plan, small numbers that repeat, and children.
 #![allow(dead_code)] // every target uses a part
 
-use epsilon::{Config, Engine, Instance, MemoryStrategy, Module, Store};
+use epsilon::{CacheConfig, Compilation, Config, Engine, Instance, MemoryStrategy, Module, Store};
 
 /// A change of a configuration.
 pub type Change = fn(&mut Config) -> &mut Config;
@@ -13,6 +13,25 @@ pub const PLANS: [(&str, Change); 3] = [
     ("checked", |config| config.memory_strategy(MemoryStrategy::Checked)),
 ];
 
+/// The default configuration, but that modules are compiled and kept as `EPSILON_TEST_MODE` says, so that the same tests
+/// can be run in all ways: `lazy` (also if it is not set) and `eager` keep nothing; `cached` keeps every module in
+/// `EPSILON_CACHE_DIR`, where a second run finds it.
+pub fn config() -> Config {
+    let mut config = Config::new();
+    match std::env::var("EPSILON_TEST_MODE").as_deref() {
+        Err(_) | Ok("lazy") => config.cache(None),
+        Ok("eager") => config.cache(None).compilation(Compilation::Eager),
+        Ok("cached") => config.cache(Some(CacheConfig::new().min_code_size(0))),
+        Ok(other) => panic!("EPSILON_TEST_MODE is `{other}`, which is none of lazy, eager, cached"),
+    };
+    config
+}
+
+/// An engine with [`config`].
+pub fn engine() -> Engine {
+    Engine::new(&config()).expect("an engine")
+}
+
 /// An engine in each memory plan.
 pub fn engines() -> Vec<(&'static str, Engine)> {
     engines_with(|config| config)
@@ -21,7 +40,7 @@ pub fn engines() -> Vec<(&'static str, Engine)> {
 /// As [`engines`], with further changes.
 pub fn engines_with(change: impl Fn(&mut Config) -> &mut Config) -> Vec<(&'static str, Engine)> {
     let engine = |(name, plan): &(&'static str, Change)| {
-        let mut config = Config::new();
+        let mut config = config();
         plan(&mut config);
         change(&mut config);
         (*name, Engine::new(&config).expect("a machine for every plan"))
@@ -60,7 +79,7 @@ impl Random {
 }
 
 /// The variable that tells a test that it is the child.
-const CHILD: &str = "EPSILON_TEST_CHILD";
+pub const CHILD: &str = "EPSILON_TEST_CHILD";
 
 /// What a test that runs alone in a process of its own was asked to do; `None` in the parent.
 pub fn child_task() -> Option<String> {

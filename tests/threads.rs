@@ -1,8 +1,10 @@
 //! Shared memories on several threads: atomics that race, waiting, waking, growth, and interruption of those who wait.
 
+mod support;
+
 use epsilon::{
-    Config, Engine, Error, Extern, Instance, Limits, Memory, MemoryStrategy, MemoryType, Module, SharedMemory, Store,
-    Trap, WaitResult,
+    Engine, Error, Extern, Instance, Limits, Memory, MemoryStrategy, MemoryType, Module, SharedMemory, Store, Trap,
+    WaitResult,
 };
 use std::sync::Barrier;
 use std::thread;
@@ -18,7 +20,7 @@ fn shared_type(max: u64) -> MemoryType {
 /// An engine of each kind of memory.
 fn engines() -> [Engine; 2] {
     [MemoryStrategy::Guarded, MemoryStrategy::Checked].map(|strategy| {
-        let mut config = Config::new();
+        let mut config = crate::support::config();
         config.memory_strategy(strategy);
         Engine::new(&config).expect("an engine")
     })
@@ -339,7 +341,7 @@ fn the_host_waits_and_wakes_too() {
 
 #[test]
 fn the_longest_waiting_is_woken_first() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let memory = SharedMemory::new(&engine, shared_type(1)).expect("a memory");
     let order = std::sync::Mutex::new(Vec::new());
     thread::scope(|scope| {
@@ -455,7 +457,7 @@ fn atomics_outside_trap_whatever_becomes_of_their_results() {
 
 #[test]
 fn a_shared_memory_is_an_item_of_its_engine() {
-    let (engine, other) = (Engine::default(), Engine::default());
+    let (engine, other) = (crate::support::engine(), crate::support::engine());
     let text = r#"(module (memory (export "memory") 1 2 shared) (data (i32.const 8) "shared"))"#;
     let defining = Module::new(&engine, text).expect("valid");
     let mut store = Store::new(&engine, ());
@@ -504,7 +506,7 @@ fn scripts_have_threads() {
         (wait $T2)
         (thread $T3 (module (func (export "f"))) (assert_return (invoke "f") (i32.const 1)))
         (wait $T3)"#;
-    let summary = epsilon_wast::run(&Engine::default(), text).expect("a script");
+    let summary = epsilon_wast::run(&crate::support::engine(), text).expect("a script");
     assert_eq!(summary.failures.len(), 1, "{:?}", summary.failures);
     assert_eq!(summary.failures[0].line, 20, "{:?}", summary.failures);
 }

@@ -89,7 +89,7 @@ fn pass_on(engine: &Engine, store: &mut Store<Expected>, ty: &FuncType) -> Vec<(
 
 #[test]
 fn any_values_travel_any_way() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut random = Random(0x1234_5678_9abc_def1);
     for round in 0..150 {
         let mut store = Store::new(&engine, Expected::default());
@@ -112,7 +112,7 @@ fn any_values_travel_any_way() {
 
 #[test]
 fn a_thousand_parameters_and_results() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let types: Vec<ValType> = (0..1000).map(|n| TYPES[n % 5]).collect();
     let ty = FuncType::new(types.clone(), types);
     let mut store = Store::new(&engine, Expected::default());
@@ -179,7 +179,7 @@ fn typed_functions_carry_sixteen_values() {
 #[test]
 fn typed_host_functions_carry_fifteen_values() {
     type Fifteen = (i32, f32, i64, f64, u128, u32, f64, i64, u64, i32, f32, u128, i64, i32, f64);
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut linker = Linker::<usize>::new(&engine);
     let body = |mut caller: Caller<'_, usize>,
                 a: i32,
@@ -224,7 +224,7 @@ fn typed_host_functions_carry_fifteen_values() {
 #[test]
 fn nan_payloads_pass_unchanged() {
     let (mut store, instance) = instantiate(
-        &Engine::default(),
+        &crate::support::engine(),
         r#"(module (func (export "f") (param f32 f64) (result f64 f32) local.get 1 local.get 0))"#,
     );
     let f = instance.get_func(&mut store, "f").expect("exported");
@@ -236,7 +236,7 @@ fn nan_payloads_pass_unchanged() {
 
 #[test]
 fn small_integers_arrive_without_dirt_above_them() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut linker = Linker::<()>::new(&engine);
     linker.func_wrap("host", "f", |n: u32, m: i32| -> (i64, u32) { (i64::from(n) + i64::from(m), n) }).expect("new");
     let text = r#"(module (import "host" "f" (func $f (param i32 i32) (result i64 i32)))
@@ -251,7 +251,7 @@ fn small_integers_arrive_without_dirt_above_them() {
 #[test]
 fn wrong_calls_say_what_was_expected() {
     let (mut store, instance) = instantiate(
-        &Engine::default(),
+        &crate::support::engine(),
         r#"(module (func (export "add") (param i32 i64) (result f32) unreachable) (memory (export "memory") 1))"#,
     );
     let add = instance.get_func(&mut store, "add").expect("exported");
@@ -277,7 +277,7 @@ fn wrong_calls_say_what_was_expected() {
 
 #[test]
 fn items_of_another_store_are_refused() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let text = r#"(module (func (export "f") (param funcref externref)))"#;
     let (mut here, instance) = instantiate(&engine, text);
     let (mut there, other) = instantiate(&engine, text);
@@ -306,7 +306,7 @@ fn items_of_another_store_are_refused() {
 
 #[test]
 fn host_functions_with_wrong_results_are_errors() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let (mut there, _) = instantiate(&engine, "(module)");
     let foreign = Func::wrap(&mut there, || {}).expect("a host function");
     let results: [(&str, Val); 2] = [("i32", Val::I64(1)), ("funcref", Val::FuncRef(Some(foreign)))];
@@ -330,7 +330,7 @@ fn host_functions_with_wrong_results_are_errors() {
 
 #[test]
 fn callers_see_their_instance_and_data() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut linker = Linker::<Vec<String>>::new(&engine);
     let note = |mut caller: Caller<'_, Vec<String>>, at: i32, len: i32| {
         let (data, memory) = match caller.get_export("memory").and_then(epsilon::Extern::into_memory) {
@@ -363,7 +363,7 @@ fn callers_see_their_instance_and_data() {
 /// A host function called by the host has no instance: it must say so, not guess.
 #[test]
 fn host_functions_called_by_the_host_have_no_instance() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut store = Store::new(&engine, 5);
     let body = |mut caller: Caller<'_, i32>, n: i64| {
         assert!(caller.get_export("memory").is_none() && caller.memory_and_data().is_none());
@@ -378,7 +378,7 @@ fn host_functions_called_by_the_host_have_no_instance() {
 /// host -> wasm -> host -> wasm ..., with stack arguments at each step.
 #[test]
 fn calls_nest() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let text = r#"(module
         (import "host" "down" (func $down (param i64 i64 i64 i64 i64 i64 i64 i64 f64) (result i64 f64)))
         (func (export "up") (param i64 i64 i64 i64 i64 i64 i64 i64 f64) (result i64 f64) (local i64 f64)
@@ -409,7 +409,7 @@ fn calls_nest() {
 #[test]
 fn contexts_serve_as_stores() {
     let (mut store, instance) = instantiate(
-        &Engine::default(),
+        &crate::support::engine(),
         r#"(module (memory (export "m") 1) (func (export "f") (param i32) (result i32) local.get 0))"#,
     );
     fn through(mut context: StoreContextMut<'_, ()>, instance: Instance) -> i32 {

@@ -242,7 +242,7 @@ fn many_results_and_arguments_travel_past_handlers() {
 fn traps_are_not_caught() {
     let text = r#"(module (func $trap (unreachable))
         (func (export "run") (block $l (try_table (catch_all $l) (call $trap)))))"#;
-    let (mut store, instance) = instantiate(&Engine::default(), text);
+    let (mut store, instance) = instantiate(&crate::support::engine(), text);
     let run = instance.get_typed_func::<(), ()>(&mut store, "run").expect("exported");
     assert_eq!(run.call(&mut store, ()).unwrap_err().trap(), Some(epsilon::Trap::Unreachable));
 }
@@ -251,6 +251,6 @@ fn traps_are_not_caught() {
 fn the_legacy_instructions_are_refused_with_the_flag_for_the_new_ones() {
     // (module (tag) (func try end)), as old compilers make it.
     let wasm = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x0d\x03\x01\0\0\x0a\x07\x01\x05\0\x06\x40\x0b\x0b";
-    let error = epsilon::Module::new(&Engine::default(), wasm).unwrap_err();
+    let error = epsilon::Module::new(&crate::support::engine(), wasm).unwrap_err();
     assert!(error.to_string().contains("-wasm-use-legacy-eh=false"), "{error}");
 }

@@ -5,7 +5,7 @@ use epsilon::{Engine, ErrorKind, FuncType, Instance, Linker, Memory, MemoryType,
 
 #[test]
 fn unknown_imports_say_what_would_mend_it() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut linker = Linker::<()>::new(&engine);
     linker.func_wrap("env", "print", |_: i32| {}).expect("new");
     let mut store = Store::new(&engine, ());
@@ -33,7 +33,7 @@ fn unknown_imports_say_what_would_mend_it() {
 
 #[test]
 fn names_are_defined_once_unless_shadowing_is_allowed() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut linker = Linker::<()>::new(&engine);
     linker.func_wrap("a", "f", || 1).expect("new");
     let error = linker.func_wrap("a", "f", || 2).map(drop).unwrap_err();
@@ -49,7 +49,7 @@ fn names_are_defined_once_unless_shadowing_is_allowed() {
 
 #[test]
 fn unknown_imports_trap_when_they_are_called() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut linker = Linker::<()>::new(&engine);
     let text = r#"(module (import "x" "known" (func $known)) (import "x" "unknown" (func $unknown (param i32 f64) (result i64)))
         (func $good (export "good") (call $known))
@@ -72,7 +72,7 @@ fn unknown_imports_trap_when_they_are_called() {
 
 #[test]
 fn instances_and_modules_are_linked_by_name() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut linker = Linker::<()>::new(&engine);
     let mut store = Store::new(&engine, ());
     let library = r#"(module (global $ready (mut i32) (i32.const 0))
@@ -94,7 +94,7 @@ fn instances_and_modules_are_linked_by_name() {
 
 #[test]
 fn items_of_a_store_are_refused_elsewhere() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let (mut here, mut there) = (Store::new(&engine, ()), Store::new(&engine, ()));
     let limits = epsilon::Limits { min: 1, max: None };
     let ty = MemoryType { limits, is_64: false, shared: false, page_size_log2: 16 };
@@ -112,7 +112,7 @@ fn items_of_a_store_are_refused_elsewhere() {
 
 #[test]
 fn wrong_types_of_host_functions_are_found_before_any_store() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut linker = Linker::<()>::new(&engine);
     let ty = FuncType::new([ValType::I32], [ValType::V128]);
     linker.func_new("host", "f", ty, |_, _, _| Ok(())).expect("new");
@@ -126,7 +126,7 @@ fn wrong_types_of_host_functions_are_found_before_any_store() {
 
 #[test]
 fn modules_of_another_engine_are_refused() {
-    let (one, other) = (Engine::default(), Engine::default());
+    let (one, other) = (crate::support::engine(), crate::support::engine());
     let module = module(&one, "(module)");
     let mut store = Store::new(&other, ());
     let error = Instance::new(&mut store, &module, &[]).unwrap_err();
@@ -142,7 +142,7 @@ fn modules_of_another_engine_are_refused() {
 /// linker of another engine must not slip through with its numbers.
 #[test]
 fn host_functions_of_another_engine_are_refused() {
-    let (one, other) = (Engine::default(), Engine::default());
+    let (one, other) = (crate::support::engine(), crate::support::engine());
     // The same number in both engines, for different types.
     let mut foreign = Linker::<()>::new(&one);
     foreign.func_wrap("host", "f", |n: f64| n).expect("new");
@@ -157,7 +157,7 @@ fn host_functions_of_another_engine_are_refused() {
 
 #[test]
 fn instance_pre_serves_many_stores_on_many_threads() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut linker = Linker::<u64>::new(&engine);
     let add = |mut caller: epsilon::Caller<'_, u64>, n: u64| {
         *caller.data_mut() += n;
@@ -193,7 +193,7 @@ fn instance_pre_serves_many_stores_on_many_threads() {
 
 #[test]
 fn host_functions_outlive_their_linker_and_their_store() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let dropped = std::sync::Arc::new(());
     let watch = dropped.clone();
     let mut store = Store::new(&engine, ());

@@ -2,8 +2,8 @@
 
 use crate::support::{engines, instantiate, module};
 use epsilon::{
-    Engine, ErrorKind, Extern, Func, Global, GlobalType, Instance, Limits, Memory, MemoryType, Ref, RefType,
-    ResourceLimiter, Store, StoreLimits, StoreLimitsBuilder, Table, TableType, Val, ValType,
+    ErrorKind, Extern, Func, Global, GlobalType, Instance, Limits, Memory, MemoryType, Ref, RefType, ResourceLimiter,
+    Store, StoreLimits, StoreLimitsBuilder, Table, TableType, Val, ValType,
 };
 
 const PAGE: usize = 65536;
@@ -114,7 +114,7 @@ fn memories_too_large_for_the_machine_are_errors() {
 
 #[test]
 fn tables_hold_references() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let text = r#"(module (table (export "t") 2 5 funcref) (elem (i32.const 0) $one)
         (func $one (result i32) i32.const 1)
         (func (export "call") (param i32) (result i32) (call_indirect (result i32) (local.get 0))))"#;
@@ -143,7 +143,7 @@ fn tables_hold_references() {
 
 #[test]
 fn tables_of_the_host_link_instances() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut store = Store::new(&engine, ());
     let table = Table::new(&mut store, table_type(RefType::FUNCREF, 4, None), Ref::Func(None)).expect("a table");
     let text = |slot: i32, value: i32| {
@@ -170,7 +170,7 @@ fn tables_of_the_host_link_instances() {
 
 #[test]
 fn globals_hold_values_of_every_type() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut store = Store::new(&engine, ());
     let func = Func::wrap(&mut store, || 7).expect("a host function");
     let values: [(ValType, Val, Val); 6] = [
@@ -220,7 +220,7 @@ fn zero(ty: ValType) -> &'static str {
 
 #[test]
 fn items_of_another_store_are_refused_or_panic() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let text = r#"(module (memory (export "m") 1) (table (export "t") 1 funcref)
         (global (export "g") (mut i32) (i32.const 0)))"#;
     let (mut here, _) = instantiate(&engine, text);
@@ -311,7 +311,7 @@ impl ResourceLimiter for Recorder {
 
 #[test]
 fn limiters_are_asked_and_may_end_the_guest() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut store = Store::new(&engine, Recorder::default());
     store.limiter(|recorder| recorder);
     let text = r#"(module (memory 1 4) (table 2 6 funcref)
@@ -335,7 +335,7 @@ fn limiters_are_asked_and_may_end_the_guest() {
 
 #[test]
 fn imports_must_match_in_type() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut store = Store::new(&engine, ());
     let func = Func::wrap(&mut store, |n: i64| n).expect("a host function");
     let memory = Memory::new(&mut store, memory_type(1, Some(5))).expect("a memory");

@@ -13,7 +13,7 @@ fn modules_tell_what_they_import_and_export() {
         (func (export "run") (result v128) unreachable)
         (export "again" (memory 0))
         (func))"#;
-    let module = module(&Engine::default(), text);
+    let module = module(&crate::support::engine(), text);
     let imports: Vec<String> =
         module.imports().map(|import| format!("{}.{}: {}", import.module(), import.name(), import.ty())).collect();
     let expected = [
@@ -33,7 +33,7 @@ fn modules_tell_what_they_import_and_export() {
 #[test]
 fn custom_sections_are_found_in_order() {
     let text = r#"(module (@custom "note" (after func) "one") (func) (@custom "other" "x") (@custom "note" "two\00"))"#;
-    let module = module(&Engine::default(), text);
+    let module = module(&crate::support::engine(), text);
     let notes: Vec<&[u8]> = module.custom_sections("note").map(|section| section.data).collect();
     assert_eq!(notes, [b"one".as_slice(), b"two\0"]);
     assert_eq!(module.custom_sections("other").map(|section| section.name).collect::<Vec<_>>(), ["other"]);
@@ -42,7 +42,7 @@ fn custom_sections_are_found_in_order() {
 
 #[test]
 fn text_errors_name_the_place() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let error = Module::new(&engine, "(module\n  (func (i32.addd)))").unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Module(_)));
     let message = error.to_string();
@@ -57,7 +57,7 @@ fn text_errors_name_the_place() {
 
 #[test]
 fn files_that_are_no_modules_are_told_apart() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let component = Module::new(&engine, b"\0asm\x0d\0\x01\0").unwrap_err().to_string();
     assert_eq!(component, "this is a component; Epsilon runs core modules");
     for bytes in [b"".as_slice(), b"\x7fELF\x02\x01\x01\0", b"\0asm", b"\0asm\x01\0\0\0\x01\x7f", b"\xff\xfe("] {
@@ -71,7 +71,7 @@ fn files_that_are_no_modules_are_told_apart() {
 
 #[test]
 fn modules_come_from_files_in_both_formats() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let missing = Module::from_file(&engine, "/nonexistent/app.wasm").unwrap_err();
     assert_eq!(missing.to_string(), "cannot read `/nonexistent/app.wasm`");
     assert!(std::error::Error::source(&missing).is_some_and(|source| source.to_string().contains("No such file")));
@@ -86,11 +86,11 @@ fn modules_come_from_files_in_both_formats() {
 
 #[test]
 fn configurations_that_contradict_themselves_are_errors() {
-    let mut config = Config::new();
+    let mut config = crate::support::config();
     config.memory_strategy(epsilon::MemoryStrategy::Checked).memory_at_anchor(true);
     let error = Engine::new(&config).unwrap_err();
     assert!(error.to_string().contains("`memory_at_anchor` has no effect without guarded memories"), "{error}");
-    let mut config = Config::new();
+    let mut config = crate::support::config();
     config.wasm_simd(false);
     let engine = Engine::new(&config).expect("an engine");
     let error = Module::new(&engine, "(module (func (drop (v128.const i64x2 0 0))))").unwrap_err();
@@ -104,7 +104,7 @@ fn both_levels_of_optimisation_compute_the_same() {
             (else (i32.add (call $fib (i32.sub (local.get 0) (i32.const 1)))
                            (call $fib (i32.sub (local.get 0) (i32.const 2))))))))"#;
     for level in [OptLevel::None, OptLevel::Speed] {
-        let mut config = Config::new();
+        let mut config = crate::support::config();
         let engine = Engine::new(config.cranelift_opt_level(level).cranelift_debug_verifier(true)).expect("an engine");
         let mut store = Store::new(&engine, ());
         let instance = Instance::new(&mut store, &module(&engine, text), &[]).expect("an instance");
@@ -117,7 +117,7 @@ fn both_levels_of_optimisation_compute_the_same() {
 fn stacks_of_any_size_are_errors_at_worst() {
     let text = r#"(module (func (export "f") (param i32) (result i32) local.get 0))"#;
     for bytes in [0, 1, 4096, 1 << 14, 1 << 20, 1 << 46, usize::MAX / 2, usize::MAX] {
-        let mut config = Config::new();
+        let mut config = crate::support::config();
         let Ok(engine) = Engine::new(config.max_wasm_stack(bytes)) else { continue };
         let mut store = Store::new(&engine, ());
         let instance = Instance::new(&mut store, &module(&engine, text), &[]).expect("an instance");
@@ -168,7 +168,7 @@ fn a_feature_that_is_off_is_named_with_its_switch() {
         ("custom-page-sizes", Config::wasm_custom_page_sizes, "(module (memory 1 (pagesize 1)))"),
     ];
     for (name, switch, text) in cases {
-        let mut config = Config::new();
+        let mut config = crate::support::config();
         switch(&mut config, true);
         module(&Engine::new(&config).expect("an engine"), text);
         // Some features need others, which have to be off as well.

@@ -1,11 +1,11 @@
 //! Function references and references to things of the host.
 
 use crate::support::{instantiate, module};
-use epsilon::{Caller, Engine, ExternRef, Func, Instance, Linker, Ref, Store, Val};
+use epsilon::{Caller, ExternRef, Func, Instance, Linker, Ref, Store, Val};
 
 #[test]
 fn extern_refs_travel_and_keep_their_data() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let text = r#"(module (table $t (export "t") 4 externref) (global $g (export "g") (mut externref) (ref.null extern))
         (func (export "put") (param i32 externref)
             (table.set $t (local.get 0) (local.get 1)) (global.set $g (local.get 1)))
@@ -38,7 +38,7 @@ fn extern_refs_travel_and_keep_their_data() {
 
 #[test]
 fn func_refs_are_equal_to_what_they_refer_to() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let text = r#"(module (table $t (export "t") 3 funcref) (elem declare func $f)
         (func $f (export "f") (result i32) i32.const 11)
         (func (export "ref") (result funcref) (ref.func $f))
@@ -63,7 +63,7 @@ fn func_refs_are_equal_to_what_they_refer_to() {
 /// Functions of one instance called by another one through a reference, with the right globals each.
 #[test]
 fn func_refs_bring_their_instance_along() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let text = r#"(module (table $t 1 funcref) (global $g (export "g") (mut i64) (i64.const 0))
         (func (export "next") (param i64) (result i64)
             (global.set $g (i64.add (global.get $g) (local.get 0))) (global.get $g))
@@ -90,7 +90,7 @@ fn func_refs_bring_their_instance_along() {
 
 #[test]
 fn host_functions_take_and_give_references() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut linker = Linker::<Vec<String>>::new(&engine);
     let make = |mut caller: Caller<'_, Vec<String>>, n: i32| ExternRef::new(&mut caller, format!("item {n}")).map(Some);
     let look = |mut caller: Caller<'_, Vec<String>>, item: Option<ExternRef>, func: Option<Func>| {

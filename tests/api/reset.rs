@@ -1,7 +1,7 @@
 //! `Instance::reset`: back to the state after instantiation, however far from it the instance has come.
 
 use crate::support::{engines, instantiate, module};
-use epsilon::{Caller, Engine, Instance, Linker, Memory, MemoryType, Store, Trap};
+use epsilon::{Caller, Instance, Linker, Memory, MemoryType, Store, Trap};
 
 const STATE: &str = r#"(module
     (memory $m (export "memory") 2 100) (memory $n 1)
@@ -108,7 +108,7 @@ fn access_beyond_the_reset_size_traps_again() {
 
 #[test]
 fn imported_items_are_not_touched() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut store = Store::new(&engine, ());
     let limits = epsilon::Limits { min: 1, max: None };
     let ty = MemoryType { limits, is_64: false, shared: false, page_size_log2: 16 };
@@ -123,7 +123,7 @@ fn imported_items_are_not_touched() {
 
 #[test]
 fn a_running_store_is_not_reset() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut linker = Linker::<Option<Instance>>::new(&engine);
     let reset = |mut caller: Caller<'_, Option<Instance>>| {
         let instance = caller.data().expect("set before the call");
@@ -142,7 +142,7 @@ fn a_running_store_is_not_reset() {
 
 #[test]
 fn a_start_function_that_traps_is_an_error_each_time() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut linker = Linker::<i32>::new(&engine);
     let fail = |mut caller: Caller<'_, i32>| {
         *caller.data_mut() += 1;

@@ -38,7 +38,7 @@ fn threads_share_a_module() {
 
 #[test]
 fn modules_are_compiled_on_several_threads_at_once() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     std::thread::scope(|scope| {
         for thread in 0..4 {
             let engine = &engine;
@@ -59,7 +59,7 @@ fn modules_are_compiled_on_several_threads_at_once() {
 /// A store goes from thread to thread in a ring; each calls, traps, and passes it on.
 #[test]
 fn stores_move_between_threads() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut store = Store::new(&engine, Vec::<std::thread::ThreadId>::new());
     let who = Func::wrap(&mut store, |mut caller: epsilon::Caller<'_, Vec<std::thread::ThreadId>>| {
         caller.data_mut().push(std::thread::current().id());
@@ -107,7 +107,7 @@ fn stores_move_between_threads() {
 /// Many stores on one thread, one inside the other's host function.
 #[test]
 fn stores_nest_on_a_thread() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let text = r#"(module (import "" "down" (func $down (param i32) (result i32)))
         (func (export "f") (param i32) (result i32) (i32.add (i32.const 1) (call $down (local.get 0)))))"#;
     fn level(engine: &Engine, module: &Module, depth: i32) -> epsilon::Result<i32> {
@@ -126,7 +126,7 @@ fn stores_nest_on_a_thread() {
 /// What a failed instantiation wrote to imported items stays; items of it that escaped work.
 #[test]
 fn failed_instantiations_leave_what_they_wrote() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut store = Store::new(&engine, ());
     let table = epsilon::TableType {
         element: epsilon::RefType::FUNCREF,
@@ -166,14 +166,14 @@ fn thousands_of_stores_and_instances_come_and_go() {
 fn engines_modules_and_host_functions_come_and_go() {
     let text = r#"(module (import "" "" (func $h (result i32))) (func (export "f") (result i32) (call $h)))"#;
     for n in 0..300 {
-        let engine = Engine::default();
+        let engine = crate::support::engine();
         let mut store = Store::new(&engine, ());
         let host = Func::wrap(&mut store, move || n).expect("a host function");
         let instance = Instance::new(&mut store, &module(&engine, text), &[host.into()]).expect("an instance");
         let f = instance.get_typed_func::<(), i32>(&mut store, "f").expect("exported");
         assert_eq!(f.call(&mut store, ()).expect("no trap"), n);
     }
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let module = module(&engine, text);
     for round in 0..50 {
         let mut store = Store::new(&engine, ());
@@ -190,7 +190,7 @@ fn engines_modules_and_host_functions_come_and_go() {
 
 #[test]
 fn many_modules_and_host_functions_live_at_once() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut store = Store::new(&engine, ());
     let functions: Vec<Func> = (0..50_000)
         .map(|n| Func::wrap(&mut store, move || n).unwrap_or_else(|error| panic!("{n}: {error:?}")))

@@ -1,17 +1,24 @@
 //! What the tests of the cache and of artifacts share: a module of some size whose result is known, and faults.
 
+#![allow(dead_code)] // every target uses a part
+
 use epsilon::{Engine, Instance, Module, Store};
 use std::fmt::Write as _;
 
-/// Functions of the module beside `run`.
+/// Functions of a module beside `run`.
 const FUNCTIONS: u32 = 72;
 
 /// A module in the text format: `run` calls a third of its functions, which trap sites, constants, calls and loops make
 /// a few hundred bytes of machine code each. `salt` makes modules differ.
 pub fn module_text(salt: u32) -> String {
+    module_text_of(FUNCTIONS, salt)
+}
+
+/// The same with another number of functions.
+pub fn module_text_of(functions: u32, salt: u32) -> String {
     let mut text = String::from("(module (memory (export \"memory\") 1)\n");
-    for n in 0..FUNCTIONS {
-        let (next, constant) = ((n + 7) % FUNCTIONS, n.wrapping_mul(2_654_435_761).wrapping_add(salt));
+    for n in 0..functions {
+        let (next, constant) = ((n + 7) % functions, n.wrapping_mul(2_654_435_761).wrapping_add(salt));
         let call = if n >= 7 { format!("(call $f{} (local.get $x))", n - 7) } else { "(local.get $x)".into() };
         let _ = write!(
             text,
@@ -29,7 +36,7 @@ pub fn module_text(salt: u32) -> String {
             divisor = n + 3,
         );
     }
-    let calls: String = (0..FUNCTIONS).step_by(3).fold("(local.get 0)".into(), |x, n| format!("(call $f{n} {x})"));
+    let calls: String = (0..functions).step_by(3).fold("(local.get 0)".into(), |x, n| format!("(call $f{n} {x})"));
     let _ = write!(text, "(func (export \"run\") (param i32) (result i32) {calls}))");
     text
 }

@@ -328,7 +328,7 @@ fn backtraces_can_be_switched_off() {
 
 #[test]
 fn backtraces_are_printed_for_people() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut store = Store::new(&engine, ());
     let text = r#"(module $shop (func $"_ZN4core9panicking5panic17h0123456789abcdefE" unreachable)
         (func $sell (export "sell") call 0) (func $f (export "f") call $sell) (func (param i32) local.get 0 drop))"#;

@@ -120,7 +120,7 @@ fn wrapped_errors_keep_everything() {
             Some(&self.1)
         }
     }
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut linker = Linker::<Data>::new(&engine);
     let wrapping = |caller: Caller<'_, Data>, n: i32| step(caller, n).map_err(|error| Context(n, error));
     linker.func_wrap("host", "step", wrapping).expect("new");
@@ -146,7 +146,7 @@ fn wrapped_errors_keep_everything() {
 
 #[test]
 fn plain_messages_and_foreign_errors_serve_as_host_errors() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut linker = Linker::<()>::new(&engine);
     linker.func_wrap("host", "message", || -> Result<(), &str> { Err("no such thing") }).expect("new");
     let parse = || -> Result<i32, std::num::ParseIntError> { "x".parse::<i32>() };
@@ -165,7 +165,7 @@ fn plain_messages_and_foreign_errors_serve_as_host_errors() {
 
 #[test]
 fn host_functions_may_raise_traps() {
-    let (mut store, step) = steps(&Engine::default());
+    let (mut store, step) = steps(&crate::support::engine());
     store.data_mut().end = End::Trap;
     let error = step.call(&mut store, 1).expect_err("a trap");
     assert_eq!(error.trap(), Some(Trap::Unreachable));
@@ -208,7 +208,7 @@ fn panics_arrive_at_the_caller_with_their_payload() {
 /// A host function may catch what a nested call panics with, and go on.
 #[test]
 fn panics_may_be_caught_between_levels() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut linker = Linker::<Data>::new(&engine);
     let catching = |mut caller: Caller<'_, Data>, n: i32| match n {
         0 => std::panic::panic_any(DiskFull { free_bytes: 1, cause: Cause("") }),
@@ -260,7 +260,7 @@ fn panics_of_a_limiter_pass_through_wasm() {
 
 #[test]
 fn start_functions_may_fail_and_panic() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let text = r#"(module (import "" "" (func $f)) (func $start call $f) (start $start))"#;
     let module = module(&engine, text);
     let mut store = Store::new(&engine, ());
@@ -282,7 +282,7 @@ fn start_functions_may_fail_and_panic() {
 /// What host functions see of the stack while they run.
 #[test]
 fn host_functions_see_the_frames_below_them() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut linker = Linker::<Data>::new(&engine);
     let look = |mut caller: Caller<'_, Data>, n: i32| -> epsilon::Result<i32> {
         let frames = epsilon::WasmBacktrace::capture(&caller);

@@ -192,7 +192,7 @@ fn rings_of_instances_through_a_table() {
 /// A function of the host, exported again by an instance and imported by another one.
 #[test]
 fn host_functions_pass_through_instances() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut store = Store::new(&engine, ());
     let host = Func::wrap(&mut store, |a: i64, b: f64, c: i32| (b, a + i64::from(c))).expect("a host function");
     let text = r#"(module (import "" "f" (func $f (param i64 f64 i32) (result f64 i64))) (export "f" (func $f)))"#;

@@ -136,7 +136,7 @@ fn calls_that_are_not_hit_are_not_disturbed() {
 
 #[test]
 fn an_interruption_in_a_host_call_acts_when_it_returns() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut linker = Linker::<usize>::new(&engine);
     let handle = Arc::new(std::sync::OnceLock::<InterruptHandle>::new());
     let inside = handle.clone();
@@ -243,7 +243,7 @@ fn interruptions_are_sticky_through_nested_activations() {
 
 #[test]
 fn a_panic_after_an_interruption_leaves_the_store_usable() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut linker = Linker::<Nested>::new(&engine);
     linker.func_wrap("host", "nested", nested).expect("new");
     let mut store = Store::new(&engine, Nested { swallow: Swallow::Panic, ..Nested::default() });
@@ -265,7 +265,7 @@ fn a_panic_after_an_interruption_leaves_the_store_usable() {
 /// Pending when a nested activation begins: its frames are those of the outer one, once.
 #[test]
 fn an_interruption_before_a_nested_call_names_each_frame_once() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut linker = Linker::<Nested>::new(&engine);
     let interrupt = Arc::new(std::sync::OnceLock::<InterruptHandle>::new());
     let raise = interrupt.clone();
@@ -288,7 +288,7 @@ fn an_interruption_before_a_nested_call_names_each_frame_once() {
 
 #[test]
 fn many_threads_interrupt_many_stores() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let rounds = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         let mut handles = Vec::new();
@@ -325,7 +325,7 @@ fn many_threads_interrupt_many_stores() {
 
 #[test]
 fn handles_outlive_their_store() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let store = Store::new(&engine, ());
     let handle = store.interrupt_handle();
     drop(store);

@@ -149,7 +149,7 @@ fn recursion_through_host_functions_on_a_small_wasm_stack() {
 /// A host function that swallows the overflow and goes on: the guest goes on as well.
 #[test]
 fn an_overflow_may_be_handled_by_a_host_function() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut linker = Linker::<Data>::new(&engine);
     let attempt = |mut caller: Caller<'_, Data>, n: i32| {
         let run = caller.data().expect("set before the first call");
@@ -179,7 +179,7 @@ fn an_overflow_may_be_handled_by_a_host_function() {
 #[test]
 fn recursion_across_instances() {
     for start in 0..40 {
-        let engine = Engine::default();
+        let engine = crate::support::engine();
         on_small_thread(SMALL, || {
             let error = ping_pong(&engine, start);
             assert_eq!(error.trap(), Some(Trap::StackOverflow), "{error}");

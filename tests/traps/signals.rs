@@ -2,13 +2,13 @@
 #![allow(unsafe_code)] // a handler of an embedder's cannot be installed without
 
 use crate::support::{child_task, module, run_child};
-use epsilon::{Engine, Instance, Store, Trap, TypedFunc};
+use epsilon::{Instance, Store, Trap, TypedFunc};
 
 /// What the child's own handler ends it with.
 const REACHED: i32 = 42;
 
 fn trapping() -> (Store<()>, TypedFunc<(), ()>) {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut store = Store::new(&engine, ());
     let module = module(&engine, r#"(module (memory 1) (func (export "f") (drop (i32.load (i32.const -1)))))"#);
     let instance = Instance::new(&mut store, &module, &[]).expect("an instance");
@@ -59,7 +59,7 @@ fn be_child(task: &str) {
     match task {
         "handler, host fault" | "host fault" => _ = fault(),
         "handler, fault in a host function" => {
-            let engine = Engine::default();
+            let engine = crate::support::engine();
             let mut store = Store::new(&engine, ());
             let host = epsilon::Func::wrap(&mut store, || i32::from(fault())).expect("a host function");
             let module = module(

@@ -10,21 +10,17 @@
 
 mod raw;
 mod sockets;
+#[path = "../support.rs"]
+mod support;
 mod unstable;
 mod world;
 
 use std::path::Path;
 
-use epsilon::{Config, Engine, Linker, Module, Store};
+use epsilon::{Engine, Linker, Module, Store};
 use epsilon_wasi::{Captured, Exit, WasiCtx};
+use support::engine;
 use world::World;
-
-/// An engine that does not use this user's cache.
-fn engine() -> Engine {
-    let mut config = Config::new();
-    config.cache(None);
-    Engine::new(&config).expect("an engine")
-}
 
 fn linker(engine: &Engine) -> Linker<WasiCtx> {
     let mut linker = Linker::new(engine);

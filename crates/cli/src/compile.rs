@@ -3,6 +3,7 @@
 use crate::input::Input;
 use crate::options::{EngineOptions, OptimizeOptions};
 use crate::report::Advice;
+use crate::stop::Stop;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use epsilon::{ArtifactKey, Cache, CacheConfig, Engine, Module};
@@ -60,6 +61,7 @@ impl KeyOption {
 impl CompileCommand {
     /// Compiles the module and writes the artifact.
     pub fn execute(self) -> Result<i32> {
+        let stop = Stop::begin()?;
         let mut options = self.engine.options(&self.optimize)?;
         if let Some(target) = &self.target {
             let features: Vec<&str> = self.cpu.iter().map(String::as_str).collect();
@@ -68,7 +70,8 @@ impl CompileCommand {
         let engine = Engine::new(&options.config)?;
         let input = Input::read(&self.file)?;
         let key = self.key.key()?;
-        let artifact = engine.precompile_module(&input.wasm, Some(&key)).map_err(|error| input.refused(error))?;
+        stop.watch_compilation(&input.name, options.timeout)?;
+        let artifact = input.precompile(&engine, &key)?;
         let output = self.output.unwrap_or_else(|| default_output(&self.file));
         Module::write_artifact(&output, &artifact)?;
         Ok(0)

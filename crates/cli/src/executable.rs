@@ -15,6 +15,7 @@
 use crate::input::Input;
 use crate::report::Advice;
 use crate::run::RunCommand;
+use crate::stop::Stop;
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser};
 use epsilon::{ArtifactKey, Config, Engine};
@@ -59,6 +60,7 @@ fn guest_line(options: &[OsString], words: impl IntoIterator<Item = OsString>) -
 impl BuildExeCommand {
     /// Compiles the module, and writes the executable.
     pub fn execute(self) -> Result<i32> {
+        let stop = Stop::begin()?;
         guest_line(&self.options, ["guest".into()])
             .map_err(|error| Advice::error(error.to_string(), "after `--` stand options of `epsilon run`"))?;
         let input = Input::read(&self.file)?;
@@ -67,9 +69,8 @@ impl BuildExeCommand {
         let engine = Engine::new(&config)?;
         let mut key = [0; KEY_BYTES];
         File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut key)).context("cannot make a key")?;
-        let artifact = engine
-            .precompile_module(&input.wasm, Some(&ArtifactKey::new(&key)?))
-            .map_err(|error| input.refused(error))?;
+        stop.watch_compilation(&input.name, None)?;
+        let artifact = input.precompile(&engine, &ArtifactKey::new(&key)?)?;
         let own = std::env::current_exe().context("cannot find this command")?;
         let mut bytes = std::fs::read(&own).with_context(|| format!("cannot read `{}`", own.display()))?;
         let options: Vec<u8> =
@@ -90,16 +91,20 @@ fn default_output(input: &Path) -> PathBuf {
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".tmp-{}", std::process::id()));
+    let temporary = path.with_file_name(name);
+    // Renamed when it is whole; and an executable that runs can be replaced, but not written.
     let write = || {
-        // Removed first: an executable that runs cannot be written.
-        match std::fs::remove_file(path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        std::fs::write(path, bytes)?;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))
+        std::fs::write(&temporary, bytes)?;
+        std::fs::set_permissions(&temporary, std::fs::Permissions::from_mode(0o755))?;
+        std::fs::rename(&temporary, path)
     };
-    write().with_context(|| format!("cannot write `{}`", path.display()))
+    let written = write();
+    if written.is_err() {
+        let _ = std::fs::remove_file(&temporary);
+    }
+    written.with_context(|| format!("cannot write `{}`", path.display()))
 }
 
 /// What stands behind the command in an executable that `build-exe` made.

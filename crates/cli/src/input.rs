@@ -2,10 +2,11 @@
 
 use crate::compile::KeyOption;
 use crate::options;
+use crate::progress::Compiling;
 use crate::report::Advice;
 use anyhow::{Context as _, Result};
 use clap::CommandFactory as _;
-use epsilon::{CompileError, Engine, ErrorKind, Module, ModuleBytes};
+use epsilon::{ArtifactKey, CompileError, CompileLimit, Engine, ErrorKind, Module, ModuleBytes, Watch};
 use std::borrow::Cow;
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -57,10 +58,21 @@ impl Input {
     pub fn compile(&mut self, engine: &Engine, key: &KeyOption) -> Result<Module> {
         let wasm = std::mem::take(&mut self.wasm);
         let loaded = match Engine::detect_precompiled(&wasm) {
-            None => Module::from_bytes(engine, wasm),
+            None => {
+                let bar = Compiling::begin(&self.name);
+                Module::from_bytes_watched(engine, wasm, Watch::new().progress(&|progress| bar.show(progress)))
+            }
             Some(_) => Module::deserialize_with_key(engine, wasm, &key.key()?),
         };
         loaded.map_err(|error| self.refused(error))
+    }
+
+    /// Compiles it to an artifact.
+    pub fn precompile(&self, engine: &Engine, key: &ArtifactKey) -> Result<Vec<u8>> {
+        let bar = Compiling::begin(&self.name);
+        let show = |progress| bar.show(progress);
+        let watch = Watch::new().progress(&show);
+        engine.precompile_module_watched(&self.wasm, Some(key), watch).map_err(|error| self.refused(error))
     }
 
     /// Validates it.
@@ -87,6 +99,9 @@ impl Input {
             ),
             Some(CompileError::Unsupported { what: used, offset, switch: Some(switch) }) => {
                 Advice::error(format!("{what}: {used} (at offset {offset:#x})"), help_with_switch(switch))
+            }
+            Some(CompileError::Limit(CompileLimit { setting: Some(setting), .. })) => {
+                Advice::error(format!("{what}: {error}"), options::help_with_limit(setting))
             }
             _ => anyhow::anyhow!("{what}: {error}"),
         }

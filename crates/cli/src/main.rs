@@ -14,6 +14,7 @@ mod input;
 mod inspect;
 mod invoke;
 mod options;
+mod progress;
 mod report;
 mod run;
 mod stop;

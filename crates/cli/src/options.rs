@@ -2,7 +2,7 @@
 
 use anyhow::{Result, anyhow};
 use clap::Args;
-use epsilon::{CacheConfig, Compilation, Config, MemoryStrategy, OptLevel};
+use epsilon::{CacheConfig, Compilation, CompileLimits, Config, MemoryStrategy, OptLevel};
 use std::time::Duration;
 
 /// All that the two flags set.
@@ -20,6 +20,8 @@ pub struct Options {
     pub trap_on_grow_failure: bool,
     /// Whether unknown imports are no error until they are called.
     pub unknown_imports_trap: bool,
+    /// What compiling may take.
+    pub compile_limits: CompileLimits,
 }
 
 /// A duration, and the words for it that the user chose.
@@ -46,6 +48,7 @@ pub struct Row {
 enum Set {
     Value(fn(&mut Options, &str) -> Result<(), String>),
     Switch(fn(&mut Config, bool) -> &mut Config),
+    CompileLimit(fn(&mut CompileLimits) -> &mut u64),
 }
 
 const WASM: &[Row] = &[
@@ -72,6 +75,24 @@ const WASM: &[Row] = &[
     row("unknown-imports-trap", "y|n", "Let unknown imports trap when they are called", |o, v| {
         o.unknown_imports_trap = switch(v)?;
         Ok(())
+    }),
+    compile_limit("max-function-bytes", "Code that a function may have; 7654321 by default", |l| {
+        &mut l.max_function_bytes
+    }),
+    compile_limit("max-function-values", "Values that a function may be compiled to; 4194304 by default", |l| {
+        &mut l.max_function_values
+    }),
+    compile_limit("max-function-blocks", "Basic blocks that a function may be compiled to; 524288 by default", |l| {
+        &mut l.max_function_blocks
+    }),
+    compile_limit(
+        "max-passed-values",
+        "Values that a function's branches and calls may pass; 33554432 by default",
+        |l| &mut l.max_passed_values,
+    ),
+    compile_limit("max-loop-depth", "Loops that may be inside each other; 16384 by default", |l| &mut l.max_loop_depth),
+    compile_limit("max-signature-values", "Parameters and results of all functions; 16777216 by default", |l| {
+        &mut l.max_signature_values
     }),
     feature("simd", "Vectors of 128 bits; on by default", Config::wasm_simd),
     feature("relaxed-simd", "Relaxed vector operators; on by default", Config::wasm_relaxed_simd),
@@ -112,6 +133,16 @@ const OPTIMIZE: &[Row] = &[
         });
         Ok(())
     }),
+    compile_limit(
+        "max-optimised-bytes",
+        "Code of a function beyond which it is not optimised; 2097152 by default",
+        |l| &mut l.max_optimised_bytes,
+    ),
+    compile_limit(
+        "max-optimised-values",
+        "Values that a function is compiled to beyond which it is not optimised; 524288 by default",
+        |l| &mut l.max_optimised_values,
+    ),
     feature("inlining", "Small functions are compiled where they are called; on by default", Config::compiler_inlining),
     row("memory", "auto|guarded|checked", "How linear memories are protected; auto by default", |o, v| {
         o.config.memory_strategy(match v {
@@ -167,12 +198,22 @@ const fn feature(key: &'static str, help: &'static str, set: fn(&mut Config, boo
     Row { key, value: "y|n", help, set: Set::Switch(set) }
 }
 
+const fn compile_limit(key: &'static str, help: &'static str, field: fn(&mut CompileLimits) -> &mut u64) -> Row {
+    Row { key, value: "N", help, set: Set::CompileLimit(field) }
+}
+
 impl Row {
     fn set(&self, options: &mut Options, value: &str) -> Result<(), String> {
         match self.set {
             Set::Value(set) => set(options, value),
             Set::Switch(set) => {
                 set(&mut options.config, switch(value)?);
+                Ok(())
+            }
+            Set::CompileLimit(field) => {
+                *field(&mut options.compile_limits) =
+                    value.parse().map_err(|_| format!("`{value}` is not a number"))?;
+                options.config.compile_limits(options.compile_limits);
                 Ok(())
             }
         }
@@ -202,6 +243,12 @@ impl Setting {
 /// Whether `-W` has a key of this name.
 pub fn is_wasm_key(name: &str) -> bool {
     WASM.iter().any(|row| row.key == name)
+}
+
+/// What to do about a limit on compilation that is exceeded: `setting` is a field of `CompileLimits`.
+pub fn help_with_limit(setting: &str) -> String {
+    let key = setting.replace('_', "-");
+    format!("if the module is to be trusted, `-W {key}=N` raises the limit")
 }
 
 /// The keys with their help, for `--help`. Made only where it is asked for: every start would pay for it.
@@ -243,6 +290,9 @@ pub struct OptimizeOptions {
         long_help = list("How code is made", OPTIMIZE)
     )]
     optimize: Vec<Setting>,
+    /// Neither use nor keep compiled code of other runs; the same as `-O cache=n`
+    #[arg(long)]
+    no_cache: bool,
 }
 
 impl EngineOptions {
@@ -251,6 +301,9 @@ impl EngineOptions {
         let mut options = Options::default();
         for setting in self.wasm.iter().chain(&optimize.optimize) {
             setting.row.set(&mut options, &setting.value).map_err(|problem| anyhow!(problem))?;
+        }
+        if optimize.no_cache {
+            options.config.cache(None);
         }
         Ok(options)
     }

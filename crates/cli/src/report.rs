@@ -1,7 +1,8 @@
 //! What the command says when something does not go well, and with which exit code it ends.
 
+use crate::stop::Cause;
 use anyhow::{Context as _, Result};
-use epsilon::{Error, Trap};
+use epsilon::{CompileError, Error, Trap};
 use std::fmt::{self, Display, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -56,13 +57,18 @@ pub fn guest_end(name: &str, error: &Error) {
         (None, cause) => format!("`{name}` was stopped: {}", cause.unwrap_or(error)),
     };
     push_backtrace(&mut text, error);
-    let help = match error.trap() {
-        Some(Trap::StackOverflow) => {
-            Some("if the recursion is meant to be this deep, `-W max-wasm-stack=64M` gives room")
+    let limit = cause.and_then(|cause| match cause.downcast_ref()? {
+        CompileError::Limit(limit) => limit.setting,
+        _ => None,
+    });
+    let help = match (error.trap(), limit) {
+        (Some(Trap::StackOverflow), _) => {
+            Some("if the recursion is meant to be this deep, `-W max-wasm-stack=64M` gives room".to_owned())
         }
+        (_, Some(setting)) => Some(crate::options::help_with_limit(setting)),
         _ => None,
     };
-    print(&text, help);
+    print(&text, help.as_deref());
 }
 
 /// Prints that the guest's time was up, and where it was.
@@ -72,6 +78,16 @@ pub fn timeout(name: &str, limit: impl Display, error: Option<&Error>) {
         push_backtrace(&mut text, error);
     }
     print(&text, None);
+}
+
+/// Prints that a module was not compiled to the end.
+pub fn compilation_stopped(name: &str, cause: &Cause) {
+    match cause {
+        Cause::Time(limit) => {
+            print(&format!("the compilation of `{name}` was stopped: its time was up after {}", limit.text), None);
+        }
+        Cause::Signal(_) => print(&format!("the compilation of `{name}` was stopped"), None),
+    }
 }
 
 fn push_backtrace(text: &mut String, error: &Error) {
@@ -88,6 +104,7 @@ fn indented(text: impl Display) -> String {
 fn print(text: &str, help: Option<&str>) {
     let error = anstyle::AnsiColor::Red.on_default().bold();
     let bold = anstyle::Style::new().bold();
+    crate::progress::clear();
     // Who does not listen need not be told that nobody listens.
     let mut stream = anstream::stderr().lock();
     let _ = std::io::Write::write_fmt(&mut stream, format_args!("{error}error:{error:#} {text}\n"));

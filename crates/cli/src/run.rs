@@ -102,6 +102,7 @@ impl RunCommand {
         let engine = Engine::new(&options.config)?;
         let (file, args) = self.words.split_first().context("no module is named")?;
         let path = Path::new(file);
+        stop.watch_compilation(&input.name, options.timeout.clone())?;
         let module = load(&mut input, &engine, &self.key)?;
         let call = match &self.invoke {
             Some(function) => Some(Call::new(&module, &input.name, function, args)?),
@@ -118,7 +119,7 @@ impl RunCommand {
         store.limiter(|host| &mut host.limits);
         let mut linker = Linker::new(&engine);
         epsilon_wasi::add_to_linker(&mut linker, |host: &mut Host| &mut host.wasi)?;
-        stop.watch(&input.name, store.interrupt_handle(), interrupt, options.timeout.clone())?;
+        stop.watch(&input.name, store.interrupt_handle(), interrupt);
         let mut session = Session { name: input.name, module, linker, store, stop };
         let code = session.run(&self.preloads, &options, call);
         session.module.save_to_cache();

@@ -5,6 +5,8 @@
 //!
 //! ```text
 //! no guest ── signal ──► exit 128 + n
+//! compiling ── signal ──► message, exit 128 + n
+//!          └─ time up ──► message, exit 124
 //! guest ── signal ──► interrupted ── ends ──► exit 128 + n
 //!       └─ time up ─► interrupted ── ends ──► message, exit 124
 //!                         └─ second signal, or no end within GRACE ──► the same, with the guest left as it is
@@ -51,6 +53,8 @@ pub struct Stop(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
+    /// What is being compiled.
+    compiling: Option<String>,
     guest: Option<Guest>,
     cause: Option<Cause>,
 }
@@ -79,9 +83,16 @@ impl Stop {
         Ok(stop)
     }
 
-    /// Names the guest that is ended from now on, and starts its time.
-    pub fn watch(&self, name: &str, wasm: InterruptHandle, wasi: Interrupt, limit: Option<TimeLimit>) -> Result<()> {
-        self.state().guest = Some(Guest { name: name.to_owned(), wasm, wasi });
+    /// Names the guest that is ended from now on.
+    pub fn watch(&self, name: &str, wasm: InterruptHandle, wasi: Interrupt) {
+        let mut state = self.state();
+        state.guest = Some(Guest { name: name.to_owned(), wasm, wasi });
+        state.compiling = None;
+    }
+
+    /// Names the module whose compilation is ended from now on, and starts the time of that and of what follows.
+    pub fn watch_compilation(&self, name: &str, limit: Option<TimeLimit>) -> Result<()> {
+        self.state().compiling = Some(name.to_owned());
         let Some(limit) = limit else { return Ok(()) };
         let waiting = self.clone();
         spawn("timeout", move || {
@@ -104,7 +115,13 @@ impl Stop {
         let guest = match (&state.guest, &state.cause, &cause) {
             (Some(guest), None, _) => guest,
             (Some(_), Some(_), Cause::Time(_)) => return,
-            _ => std::process::exit(cause.exit_code()),
+            _ => {
+                // Nothing is left half-made: files get their names when they are whole.
+                if let Some(name) = &state.compiling {
+                    report::compilation_stopped(name, &cause);
+                }
+                std::process::exit(cause.exit_code());
+            }
         };
         guest.wasi.set();
         guest.wasm.interrupt();

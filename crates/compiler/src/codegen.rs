@@ -17,14 +17,28 @@ use epsilon_abi::{
     SourceSite, TagIndex, TrapSite,
 };
 
+/// How hard the code generator is to try.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Effort {
+    /// As the settings say.
+    Usual,
+    /// As little as possible.
+    Least,
+}
+
 /// Generates code for the function in `context`.
 pub(crate) fn generate(
     isa: &Isa,
+    effort: Effort,
     func: FuncIndex,
     context: &mut Context,
     inlined: &[InlinedSite],
 ) -> Result<CompiledFunction, CompileError> {
-    let target = if too_deep_to_optimise(&context.func) { isa.unoptimised() } else { isa.target() };
+    let target = match effort {
+        Effort::Least => isa.quick(),
+        Effort::Usual if too_deep_to_optimise(&context.func) => isa.unoptimised(),
+        Effort::Usual => isa.target(),
+    };
     if let Err(error) = context.compile(target, &mut ControlPlane::default()) {
         return Err(codegen_error(func, format!("{:?}", error.inner)));
     }
@@ -35,15 +49,25 @@ pub(crate) fn generate(
 /// Generates code for the function in `context`, as text.
 pub(crate) fn disassemble(
     isa: &Isa,
+    effort: Effort,
     func: FuncIndex,
     context: &mut Context,
     inlined: &[InlinedSite],
 ) -> Result<String, CompileError> {
     context.set_disasm(true);
-    let generated = generate(isa, func, context, inlined);
+    let generated = generate(isa, effort, func, context, inlined);
     context.set_disasm(false);
     generated?;
     Ok(context.compiled_code().and_then(|code| code.vcode.clone()).unwrap_or_default())
+}
+
+/// Calls in one function that catch exceptions, up to which it is optimised.
+const MAX_CATCHING_CALLS: usize = 8 << 10;
+
+/// Whether the register allocator would take too long: every call that catches exceptions ends a block, with what is live
+/// going over both of its edges.
+pub(crate) fn catches_too_often(func: &ir::Function) -> bool {
+    func.dfg.exception_tables.len() > MAX_CATCHING_CALLS
 }
 
 /// Functions with fewer blocks are never too deep.

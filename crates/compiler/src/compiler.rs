@@ -1,13 +1,15 @@
 //! [`Compiler`]: the stages one by one, and all of them over all functions.
 
-use crate::codegen;
+use crate::codegen::{self, Effort};
 use crate::error::CompileError;
 use crate::isa::Isa;
+use crate::limits::CompileLimits;
 use crate::parallel::for_each_body;
 use crate::parse::{self, ParsedModule};
 use crate::passes;
 use crate::settings::Settings;
 use crate::translate::{self, Env, FunctionSource, LocalsIn, Notes, RelaxedSimd, Size};
+use crate::watch::{Unwatched, Watch, go_on};
 use cranelift_codegen::Context;
 use cranelift_frontend::FunctionBuilderContext;
 use epsilon_abi::{CompiledFunction, DefinedFuncIndex, Position, seeded};
@@ -87,6 +89,8 @@ impl Compiler {
             inlining,
             drop_repeated_checks,
             verify_ir,
+            // Of the limits, only these decide what code is made.
+            limits: CompileLimits { max_optimised_bytes, max_optimised_values, .. },
         } = &self.settings;
         let (processor, flags): (Vec<String>, Vec<String>) =
             self.isa.flags().into_iter().partition(|flag| flag.starts_with("has_") || flag.starts_with("use_"));
@@ -99,6 +103,7 @@ impl Compiler {
             ("memory plan", if seeded::bug("key-without-plan") { String::new() } else { format!("{plan:?}") }),
             ("features", format!("{:#x}, deterministic {deterministic_relaxed_simd}", features.bits())),
             ("passes", format!("{opt_level:?}, hints {branch_hints}, inlining {inlining}, verify {verify_ir}")),
+            ("limits", format!("optimised to {max_optimised_bytes} bytes, {max_optimised_values} values")),
             ("checks", format!("repeated ones dropped {drop_repeated_checks}")),
             ("settings", flags.join(" ")),
         ]
@@ -109,7 +114,9 @@ impl Compiler {
     /// # Errors
     /// If the module is malformed, invalid, or uses what is not compiled.
     pub fn parse(&self, wasm: &[u8]) -> Result<ParsedModule, CompileError> {
-        parse::parse(wasm, self.settings.features, self.settings.branch_hints)
+        let module = parse::parse(wasm, self.settings.features, self.settings.branch_hints)?;
+        module.check_limits(&self.settings.limits)?;
+        Ok(module)
     }
 
     /// Validates all function bodies of the `module` that `wasm` was parsed to.
@@ -120,7 +127,19 @@ impl Compiler {
     /// # Panics
     /// If `wasm` is not what the module was parsed from, which other methods may not notice.
     pub fn validate(&self, module: &ParsedModule, wasm: &[u8]) -> Result<(), CompileError> {
+        self.validate_watched(module, wasm, &Unwatched)
+    }
+
+    /// As [`Compiler::validate`], watched.
+    ///
+    /// # Errors
+    /// Likewise, and if the watch ends it.
+    ///
+    /// # Panics
+    /// Likewise.
+    pub fn validate_watched(&self, module: &ParsedModule, wasm: &[u8], watch: &dyn Watch) -> Result<(), CompileError> {
         for_each_body(&module.info.bodies, PARALLEL_VALIDATION_BYTES, |scratch, index| {
+            go_on(watch)?;
             let func = module.info.func_index(index);
             let mut validator = module.validator(func, std::mem::take(&mut scratch.validator));
             let body = module.body(wasm, module.info.bodies[index.index()].clone());
@@ -146,7 +165,22 @@ impl Compiler {
         scratch: &mut Scratch,
     ) -> Result<CompiledFunction, CompileError> {
         self.translate(module, wasm, index, scratch)?;
-        codegen::generate(&self.isa, module.info.func_index(index), &mut scratch.context, &scratch.notes.inlined)
+        let effort = self.effort(module, index, &scratch.context);
+        codegen::generate(
+            &self.isa,
+            effort,
+            module.info.func_index(index),
+            &mut scratch.context,
+            &scratch.notes.inlined,
+        )
+    }
+
+    /// How hard to try for a function that has been translated.
+    fn effort(&self, module: &ParsedModule, index: DefinedFuncIndex, context: &Context) -> Effort {
+        let CompileLimits { max_optimised_bytes, max_optimised_values, .. } = self.settings.limits;
+        let (bytes, values) = (module.info.bodies[index.index()].len(), context.func.dfg.num_values());
+        let large = bytes as u64 > max_optimised_bytes || values as u64 > max_optimised_values;
+        if large || codegen::catches_too_often(&context.func) { Effort::Least } else { Effort::Usual }
     }
 
     /// Validates and compiles all functions. The result does not depend on the number of threads.
@@ -157,8 +191,27 @@ impl Compiler {
     /// # Panics
     /// If `wasm` is not what the module was parsed from.
     pub fn compile_all(&self, module: &ParsedModule, wasm: &[u8]) -> Result<Vec<CompiledFunction>, CompileError> {
+        self.compile_all_watched(module, wasm, &Unwatched)
+    }
+
+    /// As [`Compiler::compile_all`], watched.
+    ///
+    /// # Errors
+    /// Likewise, and if the watch ends it.
+    ///
+    /// # Panics
+    /// Likewise.
+    pub fn compile_all_watched(
+        &self,
+        module: &ParsedModule,
+        wasm: &[u8],
+        watch: &dyn Watch,
+    ) -> Result<Vec<CompiledFunction>, CompileError> {
         for_each_body(&module.info.bodies, PARALLEL_COMPILATION_BYTES, |scratch, index| {
-            self.compile_function(module, wasm, index, scratch)
+            go_on(watch)?;
+            let function = self.compile_function(module, wasm, index, scratch)?;
+            watch.compiled_one();
+            Ok(function)
         })
     }
 
@@ -184,7 +237,14 @@ impl Compiler {
     ) -> Result<String, CompileError> {
         let mut scratch = Scratch::default();
         self.translate(module, wasm, index, &mut scratch)?;
-        codegen::disassemble(&self.isa, module.info.func_index(index), &mut scratch.context, &scratch.notes.inlined)
+        let effort = self.effort(module, index, &scratch.context);
+        codegen::disassemble(
+            &self.isa,
+            effort,
+            module.info.func_index(index),
+            &mut scratch.context,
+            &scratch.notes.inlined,
+        )
     }
 
     /// Validates a function and translates it to CLIF, into the scratch's context, with our passes behind it.
@@ -199,7 +259,9 @@ impl Compiler {
             let again = self.translate_with(LocalsIn::Memory, module, wasm, index, scratch)?;
             assert_eq!(again, Size::Fits, "locals in memory are no values");
         }
-        if self.settings.drop_repeated_checks && scratch.notes.has_checks {
+        // Very large functions are spared all that is not needed.
+        let is_usual = |context: &Context| self.effort(module, index, context) == Effort::Usual;
+        if self.settings.drop_repeated_checks && scratch.notes.has_checks && is_usual(&scratch.context) {
             passes::repeated_checks::run(&mut scratch.context.func);
         }
         Ok(())
@@ -225,6 +287,7 @@ impl Compiler {
             plan: &self.settings.plan,
             relaxed_simd: self.relaxed_simd,
             hints: module.hints.of(func),
+            limits: &self.settings.limits,
             inlining: self.settings.inlining && wasm.len() < Position::FIRST_INLINED as usize,
         };
         let source = FunctionSource { index, reader, validator: &mut validator };

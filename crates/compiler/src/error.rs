@@ -1,5 +1,6 @@
 //! [`CompileError`]: why a module is not compiled. Foreign errors are converted here and nowhere else.
 
+use crate::limits::CompileLimit;
 use epsilon_abi::FuncIndex;
 
 /// Why a module is not compiled. Offsets are into the module's binary.
@@ -31,13 +32,11 @@ pub enum CompileError {
         switch: Option<String>,
     },
     /// The module or a function exceeds what the compiler is ready to handle.
-    #[error("too large: {what}{}", offset_text(.offset))]
-    Limit {
-        /// What there is too much of.
-        what: &'static str,
-        /// Where.
-        offset: Option<u64>,
-    },
+    #[error(transparent)]
+    Limit(#[from] CompileLimit),
+    /// Who watched the compilation has ended it.
+    #[error("compilation was cancelled")]
+    Cancelled,
     /// The target or its flags are not supported.
     #[error("target not supported: {message}")]
     Target {
@@ -81,16 +80,12 @@ fn limited_without(message: &str) -> Option<&'static str> {
     }
 }
 
-fn offset_text(offset: &Option<u64>) -> String {
-    offset.map(|o| format!(" (at offset {o:#x})")).unwrap_or_default()
-}
-
 impl CompileError {
     /// Where in the module's binary the error lies, if it lies at one place.
     pub const fn offset(&self) -> Option<u64> {
         match self {
             Self::Invalid { offset, .. } | Self::Unsupported { offset, .. } => Some(*offset),
-            Self::Limit { offset, .. } => *offset,
+            Self::Limit(limit) => limit.offset,
             _ => None,
         }
     }

@@ -13,6 +13,8 @@ pub struct Isa {
     target: OwnedTargetIsa,
     /// The same without the optimiser, for functions that it would take too long over.
     unoptimised: OwnedTargetIsa,
+    /// The same with the register allocator that takes the least as well, for functions that are very large.
+    quick: OwnedTargetIsa,
     arch: Arch,
 }
 
@@ -20,7 +22,7 @@ pub struct Isa {
 const X86_64_BASELINE: [&str; 5] = ["has_sse3", "has_ssse3", "has_sse41", "has_sse42", "has_popcnt"];
 
 /// Flags that never change, and what they are for.
-const FIXED_FLAGS: [(&str, &str); 14] = [
+const FIXED_FLAGS: [(&str, &str); 13] = [
     // Relocations are pc-relative only: linked code does not depend on where it lies.
     ("is_pic", "false"),
     // Stacks are walked by frame pointers; tail calls need them too.
@@ -40,7 +42,6 @@ const FIXED_FLAGS: [(&str, &str); 14] = [
     ("enable_nan_canonicalization", "false"),
     ("enable_alias_analysis", "true"),
     ("machine_code_cfg_info", "false"),
-    ("regalloc_algorithm", "backtracking"),
 ];
 
 impl Isa {
@@ -49,9 +50,14 @@ impl Isa {
             Target::Host => cranelift_native::builder().map_err(target_error)?,
             Target::Named { triple, cpu_features } => named(triple, cpu_features)?,
         };
-        let finish = |opt_level| builder.finish(flags(settings, opt_level)?).map_err(target_error);
-        let target = finish(settings.opt_level)?;
-        let isa = Self { arch: arch(target.triple())?, target, unoptimised: finish(OptLevel::None)? };
+        let finish = |opt_level, regalloc| builder.finish(flags(settings, opt_level, regalloc)?).map_err(target_error);
+        let target = finish(settings.opt_level, "backtracking")?;
+        let isa = Self {
+            arch: arch(target.triple())?,
+            target,
+            unoptimised: finish(OptLevel::None, "backtracking")?,
+            quick: finish(OptLevel::None, "single_pass")?,
+        };
         isa.check_baseline()?;
         Ok(isa)
     }
@@ -97,6 +103,10 @@ impl Isa {
     pub(crate) fn unoptimised(&self) -> &dyn TargetIsa {
         &*self.unoptimised
     }
+
+    pub(crate) fn quick(&self) -> &dyn TargetIsa {
+        &*self.quick
+    }
 }
 
 impl std::fmt::Debug for Isa {
@@ -105,14 +115,15 @@ impl std::fmt::Debug for Isa {
     }
 }
 
-fn flags(settings: &Settings, opt_level: OptLevel) -> Result<settings::Flags, CompileError> {
+fn flags(settings: &Settings, opt_level: OptLevel, regalloc: &str) -> Result<settings::Flags, CompileError> {
     let opt_level = match opt_level {
         OptLevel::None => "none",
         OptLevel::Speed => "speed",
     };
     let verify = if settings.verify_ir { "true" } else { "false" };
     let mut flags = settings::builder();
-    for (name, value) in FIXED_FLAGS.into_iter().chain([("opt_level", opt_level), ("enable_verifier", verify)]) {
+    let chosen = [("opt_level", opt_level), ("enable_verifier", verify), ("regalloc_algorithm", regalloc)];
+    for (name, value) in FIXED_FLAGS.into_iter().chain(chosen) {
         let value = if name == "enable_probestack" && seeded::bug("frames-unprobed") { "false" } else { value };
         flags.set(name, value).map_err(target_error)?;
     }

@@ -1,6 +1,7 @@
 //! [`Settings`]: what an embedder may choose. How choices become Cranelift's flags is `isa`'s affair.
 
 use crate::error::CompileError;
+use crate::limits::CompileLimits;
 use epsilon_abi::MemoryPlan;
 use wasmparser::WasmFeatures;
 
@@ -25,6 +26,8 @@ pub struct Settings {
     pub inlining: bool,
     /// Whether the code generator checks its input: for tests, at a third of the speed.
     pub verify_ir: bool,
+    /// What compiling may take.
+    pub limits: CompileLimits,
 }
 
 impl Default for Settings {
@@ -40,6 +43,7 @@ impl Default for Settings {
             drop_repeated_checks: true,
             inlining: true,
             verify_ir: false,
+            limits: CompileLimits::default(),
         }
     }
 }

@@ -184,11 +184,13 @@ fn what_would_explode_takes_a_cheaper_path() {
 #[test]
 fn locals_in_memory_are_as_good() {
     // So many locals that a loop in a loop is enough to move them to memory.
+    let gets: String = (0..49_000).map(|local| format!("(drop (local.get {}))", local + 2)).collect();
     let text = format!(
         "(module (func (param $n i64) (result i64) (local $v v128) (local {}) (local $sum i64)
            (loop $a (loop $b (loop $c
              (local.set $sum (i64.add (local.get $sum) (local.tee $n (i64.sub (local.get $n) (i64.const 1)))))
              (br_if $c (i64.ne (local.get $n) (i64.const 0))))))
+           {gets}
            (local.get $sum)))",
         "f32 ".repeat(49_000)
     );

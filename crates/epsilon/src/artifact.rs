@@ -22,6 +22,7 @@ use crate::cache::entry::{self, Bytes, Contents, Entry, Secret};
 use crate::cache::{key_of, write_atomically};
 use crate::codec::{self, Reader};
 use crate::source::{ModuleSource, Stored};
+use crate::watch::{Counting, Watch};
 use crate::{Engine, Error, Module, Result};
 use epsilon_abi::{DefinedFuncIndex, seeded};
 use epsilon_runtime::ModuleBytes;
@@ -75,10 +76,24 @@ impl Engine {
     /// # Errors
     /// As [`Module::new`].
     pub fn precompile_module(&self, bytes: impl AsRef<[u8]>, key: Option<&ArtifactKey>) -> Result<Vec<u8>> {
+        self.precompile_module_watched(bytes, key, Watch::new())
+    }
+
+    /// As [`Engine::precompile_module`], watched.
+    ///
+    /// # Errors
+    /// Likewise, and if it is cancelled.
+    pub fn precompile_module_watched(
+        &self,
+        bytes: impl AsRef<[u8]>,
+        key: Option<&ArtifactKey>,
+        watch: Watch<'_>,
+    ) -> Result<Vec<u8>> {
         let wasm = crate::module::to_binary(bytes.as_ref(), None)?;
         let compiler = self.compiler();
         let parsed = compiler.parse(&wasm).map_err(Error::module)?;
-        let functions = compiler.compile_all(&parsed, &wasm).map_err(Error::module)?;
+        let watch = Counting::new(watch, parsed.info.defined_functions());
+        let functions = compiler.compile_all_watched(&parsed, &wasm, &watch).map_err(Error::module)?;
         let mut contents = Contents::default();
         for (n, function) in functions.iter().enumerate() {
             contents.fresh.insert(DefinedFuncIndex::new(n), codec::encode(function));
@@ -219,7 +234,7 @@ fn load(engine: &Engine, bytes: ModuleBytes, secret: &Secret, keyed: bool) -> Re
         asked: std::sync::Once::new(),
         stored: Stored::Artifact(entry),
     };
-    Module::from_source(engine, source)
+    Module::from_source(engine, source, Watch::new())
 }
 
 /// What the code of an artifact is for: as for entries of the cache, under the settings that it was made with.

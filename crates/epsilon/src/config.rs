@@ -2,7 +2,7 @@
 //! engine is made.
 
 #[cfg(feature = "compiler")]
-use epsilon_compiler::{Settings, Target};
+use epsilon_compiler::{CompileLimits, Settings, Target};
 #[cfg(feature = "compiler")]
 use wasmparser::WasmFeatures;
 
@@ -63,6 +63,7 @@ pub struct Config {
     pub(crate) compilation: Compilation,
     /// Another machine: its triple, and features of its processor.
     pub(crate) target: Option<(String, Vec<String>)>,
+    pub(crate) compile_limits: CompileLimits,
     #[cfg(feature = "cache")]
     pub(crate) cache: Option<crate::CacheConfig>,
 }
@@ -160,6 +161,7 @@ impl Config {
             inlining: true,
             compilation: Compilation::Lazy,
             target: None,
+            compile_limits: CompileLimits::default(),
             #[cfg(feature = "cache")]
             cache: Some(crate::CacheConfig::new()),
         }
@@ -189,6 +191,18 @@ impl Config {
     /// such as `has_avx2`.
     pub fn target(&mut self, triple: impl Into<String>, cpu_features: &[&str]) -> &mut Self {
         self.target = Some((triple.into(), cpu_features.iter().map(|feature| (*feature).to_owned()).collect()));
+        self
+    }
+
+    /// What compiling a module may take. What would take more is refused with
+    /// [`CompileError::Limit`](crate::CompileError::Limit), when the module is made or when the function is first called.
+    ///
+    /// ```
+    /// use epsilon::{CompileLimits, Config};
+    /// Config::new().compile_limits(CompileLimits { max_function_bytes: 1 << 20, ..CompileLimits::default() });
+    /// ```
+    pub fn compile_limits(&mut self, limits: CompileLimits) -> &mut Self {
+        self.compile_limits = limits;
         self
     }
 
@@ -274,6 +288,7 @@ impl Config {
             drop_repeated_checks: self.drop_repeated_checks,
             inlining: self.inlining,
             verify_ir: self.verify_ir,
+            limits: self.compile_limits,
         }
     }
 }

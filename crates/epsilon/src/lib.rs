@@ -113,6 +113,8 @@ mod module;
 #[cfg(feature = "compiler")]
 mod source;
 mod symbols;
+#[cfg(feature = "compiler")]
+mod watch;
 
 #[cfg(feature = "cache")]
 pub use artifact::{ArtifactKey, Precompiled};
@@ -127,7 +129,7 @@ pub use engine::Engine;
 pub use epsilon_abi::seeded;
 pub use epsilon_abi::{FuncType, GlobalType, HeapType, Limits, MemoryType, RefType, TableType, ValType};
 #[cfg(feature = "compiler")]
-pub use epsilon_compiler::CompileError;
+pub use epsilon_compiler::{CompileError, CompileLimit, CompileLimits};
 pub use epsilon_runtime::{
     AsContext, AsContextMut, Caller, Error, ErrorKind, Exception, ExnRef, Extern, ExternRef, Frame, Func, Global,
     HostError, HostResult, Instance, InterruptHandle, IntoHostFunc, Memory, ModuleBytes, Ref, ResourceLimiter, Result,
@@ -139,3 +141,5 @@ pub use externs::{ExportType, ExternType, ImportType};
 pub use linker::{InstancePre, Linker};
 #[cfg(feature = "compiler")]
 pub use module::{CustomSection, Module};
+#[cfg(feature = "compiler")]
+pub use watch::{CancelToken, Progress, Watch};

@@ -10,8 +10,10 @@ use crate::externs::{ExportType, ExternType, ImportType};
 use crate::source::Stored;
 use crate::source::{self, ModuleSource, SharedSource};
 use crate::symbols::Symbols;
+use crate::watch::{Progress, Watch};
 use crate::{Error, Result};
 use epsilon_abi::DefinedFuncIndex;
+use epsilon_compiler::CompileError;
 use epsilon_runtime::{Demand, LinkedModule, ModuleBytes};
 use std::borrow::Cow;
 use std::path::Path;
@@ -58,8 +60,16 @@ impl Module {
     /// # Errors
     /// If the module is malformed, invalid or unsupported, with the place; or if there is no memory for its code.
     pub fn new(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Self> {
+        Self::new_watched(engine, bytes, Watch::new())
+    }
+
+    /// As [`Module::new`], watched: with [`Compilation::Eager`] it tells how far it is, and can be ended.
+    ///
+    /// # Errors
+    /// As [`Module::new`], and if it is cancelled.
+    pub fn new_watched(engine: &Engine, bytes: impl AsRef<[u8]>, watch: Watch<'_>) -> Result<Self> {
         let wasm = to_binary(bytes.as_ref(), None)?;
-        Self::from_bytes(engine, wasm.into_owned())
+        Self::from_bytes_watched(engine, wasm.into_owned(), watch)
     }
 
     /// Compiles a module from a file in the binary or the text format.
@@ -90,14 +100,22 @@ impl Module {
     /// # Errors
     /// As [`Module::new`].
     pub fn from_bytes(engine: &Engine, wasm: impl Into<ModuleBytes>) -> Result<Self> {
-        Self::from_source(engine, open_source(engine, wasm.into())?)
+        Self::from_bytes_watched(engine, wasm, Watch::new())
+    }
+
+    /// As [`Module::from_bytes`], watched as by [`Module::new_watched`].
+    ///
+    /// # Errors
+    /// As [`Module::new_watched`].
+    pub fn from_bytes_watched(engine: &Engine, wasm: impl Into<ModuleBytes>, watch: Watch<'_>) -> Result<Self> {
+        Self::from_source(engine, open_source(engine, wasm.into())?, watch)
     }
 
     /// A module whose functions come from `source`.
-    pub(crate) fn from_source(engine: &Engine, source: ModuleSource) -> Result<Self> {
+    pub(crate) fn from_source(engine: &Engine, source: ModuleSource, watch: Watch<'_>) -> Result<Self> {
         engine.check_target()?;
         let source = Arc::new(source);
-        source.validate().map_err(Error::module)?;
+        source.validate(watch).map_err(Error::module)?;
         let bodies: usize = source.parsed.info.bodies.iter().map(|body| body.len()).sum();
         let linked = LinkedModule::new(
             engine.runtime(),
@@ -112,7 +130,7 @@ impl Module {
         let batch: Vec<_> = beginning.iter().map(|(index, function)| (*index, function)).collect();
         module.linked.link(&batch)?;
         if engine.compilation() == Compilation::Eager || !module.linked.can_link_late() {
-            module.compile_all(|_| {})?;
+            module.compile_all_watched(watch)?;
             module.linked.seal()?;
         } else {
             let ahead = (engine.workers().shared().clone(), Arc::downgrade(&module.linked));
@@ -145,6 +163,14 @@ impl Module {
     /// # Errors
     /// The first of the functions that cannot be compiled.
     pub fn compile_all(&self, progress: impl Fn(usize) + Sync) -> Result<()> {
+        self.compile_all_watched(Watch::new().progress(&|Progress { compiled, .. }| progress(compiled)))
+    }
+
+    /// As [`Module::compile_all`], watched.
+    ///
+    /// # Errors
+    /// Likewise, and if it is cancelled; functions that have code then keep it.
+    pub fn compile_all_watched(&self, watch: Watch<'_>) -> Result<()> {
         let (next, count) = (AtomicUsize::new(0), self.function_count());
         let failed: Mutex<Option<(usize, Error)>> = Mutex::new(None);
         let work = || {
@@ -153,14 +179,22 @@ impl Module {
                 if n >= count {
                     return;
                 }
-                if let Err(error) = self.linked.materialise(DefinedFuncIndex::new(n), Demand::Background) {
+                let compiled = match watch.is_cancelled() {
+                    true => Err(Error::module(CompileError::Cancelled)),
+                    false => self.linked.materialise(DefinedFuncIndex::new(n), Demand::Background),
+                };
+                if let Err(error) = compiled {
+                    let error = match error.downcast_ref::<CompileError>() {
+                        Some(error) => Error::module(error.clone()),
+                        None => error,
+                    };
                     let mut failed = failed.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
                     if failed.as_ref().is_none_or(|(first, _)| n < *first) {
                         *failed = Some((n, error));
                     }
                     return next.store(count, Ordering::Relaxed);
                 }
-                progress(self.linked.linked_functions());
+                watch.report(Progress { compiled: self.linked.linked_functions(), functions: count });
             }
         };
         let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
@@ -266,10 +300,11 @@ fn open_source(engine: &Engine, wasm: ModuleBytes) -> Result<ModuleSource> {
     let parsed = parse();
     let parsed = parsed?;
     #[cfg(feature = "cache")]
-    let cached = engine.cache().ok().filter(|_| CachedModule::is_worth_it(&parsed.info.bodies)).map(|cache| {
-        let hash = hash.unwrap_or_else(|| blake3::hash(&wasm));
-        CachedModule::open(cache, engine.compiler(), &hash, parsed.info.bodies.len())
-    });
+    let cached =
+        engine.cache().ok().filter(|cache| CachedModule::is_worth_it(cache, &parsed.info.bodies)).map(|cache| {
+            let hash = hash.unwrap_or_else(|| blake3::hash(&wasm));
+            CachedModule::open(cache, engine.compiler(), &hash, parsed.info.bodies.len())
+        });
     Ok(ModuleSource {
         compiler: engine.compiler().clone(),
         parsed,

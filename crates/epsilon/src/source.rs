@@ -6,11 +6,13 @@ use crate::background::{Likely, Shared};
 use crate::cache::CachedModule;
 #[cfg(feature = "cache")]
 use crate::cache::entry::Entry;
+use crate::watch::{Counting, Watch};
 use epsilon_abi::{CompiledFunction, DefinedFuncIndex, EntityIndex};
 use epsilon_compiler::{Compiler, ParsedModule, Scratch};
 use epsilon_runtime::{Demand, FunctionSource, LinkedModule, ModuleBytes, host_stack_left_bytes};
 use std::cell::RefCell;
 use std::sync::{Arc, Once, OnceLock, Weak};
+use std::time::{Duration, Instant};
 
 /// Host stack that compiling a function may take. Where a caller has less, another thread compiles for it.
 const COMPILER_STACK_BYTES: usize = 1 << 20;
@@ -68,7 +70,7 @@ impl Stored {
 
 impl ModuleSource {
     /// Validates all bodies, unless the cache knows that they are valid.
-    pub fn validate(&self) -> Result<(), epsilon_compiler::CompileError> {
+    pub fn validate(&self, watch: Watch<'_>) -> Result<(), epsilon_compiler::CompileError> {
         #[cfg(feature = "cache")]
         match &self.stored {
             Stored::Cache(cached) if cached.is_hit() => return Ok(()),
@@ -76,7 +78,8 @@ impl ModuleSource {
             Stored::Artifact(_) => return Ok(()),
             _ => {}
         }
-        self.compiler.validate(&self.parsed, &self.wasm)?;
+        let watch = Counting::new(watch, self.parsed.info.defined_functions());
+        self.compiler.validate_watched(&self.parsed, &self.wasm, &watch)?;
         #[cfg(feature = "cache")]
         if let Some(cached) = self.stored.cached() {
             cached.validated();
@@ -179,31 +182,48 @@ pub struct SharedSource(pub Arc<ModuleSource>);
 impl FunctionSource for SharedSource {
     fn function(&self, index: DefinedFuncIndex, demand: Demand) -> Result<CompiledFunction, HostError> {
         if let Some(function) = self.0.stored(index)? {
-            self.note(index, &function, demand, false);
+            self.note(index, &function, demand, None);
             return Ok(function);
         }
+        let started = Instant::now();
         let function = self.0.compile_somewhere(index)?;
-        self.note(index, &function, demand, true);
+        self.note(index, &function, demand, Some(started.elapsed()));
         Ok(function)
     }
 }
 
 impl SharedSource {
-    /// Tells the workers and the cache what is about to be linked.
-    fn note(&self, index: DefinedFuncIndex, function: &CompiledFunction, demand: Demand, fresh: bool) {
+    /// Tells the workers and the cache what is about to be linked, and what it took to compile it.
+    fn note(
+        &self,
+        index: DefinedFuncIndex,
+        function: &CompiledFunction,
+        demand: Demand,
+        compiled_in: Option<Duration>,
+    ) {
         let callees = function.relocations.iter().map(|relocation| relocation.target);
         match demand {
             Demand::Call => {
                 self.0.compile_ahead();
                 self.0.likely.add_soon(callees);
             }
-            Demand::Background if fresh => self.0.likely.add_later(callees),
+            Demand::Background if compiled_in.is_some() => self.0.likely.add_later(callees),
             Demand::Background => {}
         }
         #[cfg(feature = "cache")]
-        if let Some(cached) = self.0.stored.cached() {
-            cached.linked(index, function, fresh, demand);
+        if let Some(cached) = self.0.stored.cached()
+            && cached.linked(index, function, compiled_in, demand)
+        {
+            self.save_aside();
         }
-        let _ = (index, fresh);
+        let _ = (index, compiled_in);
+    }
+
+    /// Writes to the cache on a thread of its own: neither a guest nor a worker waits for the disk.
+    #[cfg(feature = "cache")]
+    fn save_aside(&self) {
+        let source = self.0.clone();
+        // Without a thread, the end of the module is soon enough.
+        drop(std::thread::Builder::new().name("epsilon-save".into()).spawn(move || source.save()));
     }
 }

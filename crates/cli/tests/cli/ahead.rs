@@ -58,5 +58,6 @@ fn the_cache_can_be_looked_at_and_emptied() {
     run("cache clear").exits(0).prints("removed 1 entries\n");
     run("cache ls").exits(0).prints("");
     run(&format!("run -O cache=n {}", prebuilt("hello-rust.wasm"))).exits(0);
+    run(&format!("run --no-cache {}", prebuilt("hello-rust.wasm"))).exits(0);
     run("cache ls").exits(0).prints("");
 }

@@ -2,6 +2,7 @@
 
 mod ahead;
 mod command;
+mod compiling;
 mod errors;
 mod guests;
 mod invoke;

@@ -7,10 +7,11 @@ mod names;
 mod types;
 
 use crate::error::CompileError;
+use crate::limits::{CompileLimit, CompileLimits};
 use const_expr::const_expr;
 use epsilon_abi::{
-    DataIndex, DataSegment, ElementItems, ElementMode, ElementSegment, EntityIndex, Export, FuncIndex, GlobalIndex,
-    Import, MemoryIndex, ModuleInfo, RefType, TableIndex, TagIndex, TypeIndex, VmLayout,
+    DataIndex, DataSegment, DefinedFuncIndex, ElementItems, ElementMode, ElementSegment, EntityIndex, Export,
+    FuncIndex, GlobalIndex, Import, MemoryIndex, ModuleInfo, RefType, TableIndex, TagIndex, TypeIndex, VmLayout,
 };
 use std::ops::Range;
 use std::sync::Arc;
@@ -40,6 +41,27 @@ pub struct ParsedModule {
 }
 
 impl ParsedModule {
+    /// Refuses what would take too long in any case.
+    pub(crate) fn check_limits(&self, limits: &CompileLimits) -> Result<(), CompileError> {
+        let too_large =
+            |what, setting, limit| CompileLimit { what, func: None, offset: None, limit, setting: Some(setting) };
+        let mut values = 0;
+        for (n, body) in self.info.bodies.iter().enumerate() {
+            let func = self.info.func_index(DefinedFuncIndex::new(n));
+            if body.len() as u64 > limits.max_function_bytes {
+                let limit = too_large("bytes of code", "max_function_bytes", limits.max_function_bytes);
+                return Err(CompileLimit { func: Some(func), offset: Some(body.start as u64), ..limit }.into());
+            }
+            let ty = self.info.func_type(func);
+            values += (ty.params.len() + ty.results.len()) as u64;
+        }
+        if values > limits.max_signature_values {
+            let what = "parameters and results of functions";
+            return Err(too_large(what, "max_signature_values", limits.max_signature_values).into());
+        }
+        Ok(())
+    }
+
     /// What validates the body of a function.
     pub(crate) fn validator(
         &self,
@@ -88,7 +110,8 @@ fn check_header(wasm: &[u8]) -> Result<(), CompileError> {
     }
     // Source positions are 32 bits wide, and so are sections.
     if u32::try_from(wasm.len()).is_err() {
-        return Err(CompileError::Limit { what: "a module of 4 GiB or more", offset: None });
+        let (what, limit) = ("bytes", u64::from(u32::MAX));
+        return Err(CompileLimit { what, func: None, offset: None, limit, setting: None }.into());
     }
     // Version and layer; layer 1 is the component model.
     if wasm.get(6..8) == Some(&[1, 0]) {

@@ -8,9 +8,10 @@ use cranelift_codegen::ir::{self, InstBuilder, Value, types};
 use cranelift_codegen::isa::TargetFrontendConfig;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use epsilon_abi::{DefinedFuncIndex, InlinedSite, ValType};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use wasmparser::{
-    BinaryReader, FrameKind, FrameStack, FuncValidator, ValidatorResources, VisitOperator, VisitSimdOperator,
+    BinaryReader, FrameKind, FrameStack, FuncValidator, Operator, OperatorsReader, ValidatorResources, VisitOperator,
+    VisitSimdOperator,
 };
 
 /// A function body and what validates it.
@@ -61,7 +62,8 @@ pub(crate) fn translate(
     builder.append_block_params_for_function_params(entry);
     let mut translator = FuncTranslator::new(builder, env, entry, locals, source.index);
     translator.declare_params(&ty.params);
-    let FunctionSource { mut reader, validator, .. } = source;
+    let FunctionSource { index, mut reader, validator } = source;
+    translator.budget.func = Some(env.info.func_index(index));
     translator.body_start = reader.original_position();
     translator.declare_locals(&mut reader, validator)?;
     translator.open_body(control::FrameKind::Body, &ty.results);
@@ -89,22 +91,42 @@ impl FuncTranslator<'_> {
         reader: &mut BinaryReader<'_>,
         validator: &mut FuncValidator<ValidatorResources>,
     ) -> Translated {
-        let mut zeros: HashMap<ir::Type, Value> = HashMap::new();
+        let mut runs: Vec<(u32, ir::Type)> = Vec::new();
         for _ in 0..reader.read_var_u32()? {
             let offset = reader.original_position();
             let (count, ty) = (reader.read_var_u32()?, reader.read()?);
             // This also bounds the number of locals.
             validator.define_locals(offset, count, ty)?;
-            let ty = clif_type(val_type(ty, self.env.info, offset)?);
-            let zero = match zeros.get(&ty) {
-                Some(zero) => *zero,
-                None => *zeros.entry(ty).or_insert(self.zero(ty)),
-            };
-            for _ in 0..count {
-                self.declare_local(ty, zero);
+            runs.push((count, clif_type(val_type(ty, self.env.info, offset)?)));
+        }
+        let params = self.locals.len() as u32;
+        let count = params + runs.iter().map(|(count, _)| *count).sum::<u32>();
+        // Declaring fifty thousand locals takes three bytes of a module.
+        let used = if count > MANY_LOCALS { used_locals(reader.clone()) } else { None };
+        self.sparse_locals = used.as_ref().map(|_| (0..params).map(|n| (n, n)).collect());
+        let mut zeros: HashMap<ir::Type, Value> = HashMap::new();
+        let mut end = params;
+        for (count, ty) in runs {
+            let start = end;
+            end += count;
+            match &used {
+                None => (start..end).for_each(|_| self.declare_zero(ty, &mut zeros)),
+                Some(used) => used.range(start..end).for_each(|local| {
+                    let place = self.locals.len() as u32;
+                    self.sparse_locals.get_or_insert_default().insert(*local, place);
+                    self.declare_zero(ty, &mut zeros);
+                }),
             }
         }
         Ok(())
+    }
+
+    fn declare_zero(&mut self, ty: ir::Type, zeros: &mut HashMap<ir::Type, Value>) {
+        let zero = match zeros.get(&ty) {
+            Some(zero) => *zero,
+            None => *zeros.entry(ty).or_insert(self.zero(ty)),
+        };
+        self.declare_local(ty, zero);
     }
 
     fn zero(&mut self, ty: ir::Type) -> Value {
@@ -138,6 +160,24 @@ impl FuncTranslator<'_> {
         debug_assert!(!self.body_is_open(), "a valid body closes its frames");
         Ok(Size::Fits)
     }
+}
+
+/// Functions with more locals are looked through for those that are used, and only these are declared.
+const MANY_LOCALS: u32 = 1000;
+
+/// The locals that a body names; `None` if it is malformed, which validation will tell in better words.
+fn used_locals(reader: BinaryReader<'_>) -> Option<BTreeSet<u32>> {
+    let mut operators = OperatorsReader::new(reader);
+    let mut used = BTreeSet::new();
+    while !operators.eof() {
+        if let Operator::LocalGet { local_index }
+        | Operator::LocalSet { local_index }
+        | Operator::LocalTee { local_index } = operators.read().ok()?
+        {
+            used.insert(local_index);
+        }
+    }
+    Some(used)
 }
 
 /// Visits an operator twice: validates it, then translates it if it can be reached.

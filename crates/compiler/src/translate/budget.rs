@@ -3,21 +3,15 @@
 //! The size of a body does not bound the CLIF that it becomes. An operator of two bytes can name a label of a thousand
 //! values; and where edges meet, each local in use may become a block parameter with an argument on every edge, so that
 //! a thousand locals in a thousand nested loops are a million values. What operators pass is refused beyond a limit.
-//! When locals are what explodes, the function is translated again with its locals in memory, where they cannot.
+//! The limits are those of [`CompileLimits`](crate::CompileLimits). When locals are what explodes, the function is translated again with its locals in memory, where they cannot.
 
 use super::body::Size;
 use super::variable::LocalsIn;
 use super::{FuncTranslator, Translated};
 use crate::error::CompileError;
+use crate::limits::CompileLimit;
+use epsilon_abi::FuncIndex;
 
-/// The most values that branches and calls of one function may pass along together.
-const MAX_PASSED_VALUES: u64 = 32 << 20;
-/// The most values of one function. The register allocator takes half as many.
-const MAX_VALUES: u64 = 4 << 20;
-/// The most basic blocks of one function.
-const MAX_BLOCKS: usize = 512 << 10;
-/// The most loops inside each other: the register allocator takes time with the square of it.
-const MAX_LOOP_DEPTH: u64 = 16 << 10;
 /// Values for each byte of a body, beyond those passed by branches and calls, that make locals suspect. Real code has
 /// about one, and with explicit checks of memory accesses five.
 const SUSPECT_VALUES_PER_BYTE: u64 = 16;
@@ -30,6 +24,10 @@ const SUSPECT_BLOCKS_TIMES_LOCALS: (u64, u64, u64) = (256, 4 << 20, 64 << 20);
 /// be found equal to that of the loop around it.
 const SUSPECT_LOOP_DEPTH_TIMES_LOCALS: u64 = 128 << 10;
 
+/// Locals times the square of the number of targets, over all jump tables, that make locals suspect: each may become a
+/// parameter of each target, and whenever one does, the builder goes through the whole table.
+const SUSPECT_TABLES_TIMES_LOCALS: u64 = 512 << 20;
+
 /// What a function has taken so far.
 #[derive(Default)]
 pub(super) struct Budget {
@@ -37,10 +35,14 @@ pub(super) struct Budget {
     passed_values: u64,
     /// Edges between blocks.
     edges: u64,
+    /// Squares of the lengths of jump tables.
+    table_squares: u64,
     /// Loops around the current operator.
     pub loop_depth: u64,
     /// Length of the body.
     pub body_bytes: u64,
+    /// The function, for errors.
+    pub func: Option<FuncIndex>,
 }
 
 impl FuncTranslator<'_> {
@@ -50,45 +52,56 @@ impl FuncTranslator<'_> {
         self.charge(values)
     }
 
+    /// Accounts for a jump table. Its edges are accounted for one by one.
+    pub(super) fn charge_table(&mut self, targets: u32) {
+        self.budget.table_squares += u64::from(targets) * u64::from(targets);
+    }
+
     /// Accounts for values passed by a branch or call.
     pub(super) fn charge(&mut self, values: usize) -> Translated {
         self.budget.passed_values += values as u64;
-        if self.budget.passed_values > MAX_PASSED_VALUES {
-            return Err(self.too_large("values passed by the branches and calls of one function"));
+        let limit = self.env.limits.max_passed_values;
+        if self.budget.passed_values > limit {
+            return Err(self.too_large("values passed by its branches and calls", limit, "max_passed_values"));
         }
         Ok(())
     }
 
     /// Whether the function still has a sensible size.
     pub(super) fn check_size(&self) -> Result<Size, CompileError> {
+        let limits = self.env.limits;
         let values = self.builder.func.dfg.num_values() as u64;
-        if self.builder.func.dfg.num_blocks() > MAX_BLOCKS {
-            return Err(self.too_large("branches in one function"));
+        if self.builder.func.dfg.num_blocks() as u64 > limits.max_function_blocks {
+            return Err(self.too_large("basic blocks", limits.max_function_blocks, "max_function_blocks"));
         }
-        if self.budget.loop_depth > MAX_LOOP_DEPTH {
-            return Err(self.too_large("loops inside each other"));
+        if self.budget.loop_depth > limits.max_loop_depth {
+            return Err(self.too_large("loops inside each other", limits.max_loop_depth, "max_loop_depth"));
         }
         match self.locals.place() {
             LocalsIn::Values if self.locals_are_suspect(values) => Ok(Size::TooManyLocalsInValues),
-            LocalsIn::Memory if values > MAX_VALUES => Err(self.too_large("values of one function")),
+            LocalsIn::Memory if values > limits.max_function_values => {
+                Err(self.too_large("values", limits.max_function_values, "max_function_values"))
+            }
             _ => Ok(Size::Fits),
         }
     }
 
     fn locals_are_suspect(&self, values: u64) -> bool {
-        let Budget { passed_values, edges, loop_depth, body_bytes } = self.budget;
+        let Budget { passed_values, edges, table_squares, loop_depth, body_bytes, func: _ } = self.budget;
         let unsuspect_values = UNSUSPECT_VALUES + SUSPECT_VALUES_PER_BYTE * body_bytes + passed_values;
         let (per_byte, always, never) = SUSPECT_BLOCKS_TIMES_LOCALS;
         let unsuspect_product = never.min(always + per_byte * body_bytes);
         let blocks = edges.max(self.builder.func.dfg.num_blocks() as u64);
         let locals = self.locals.len() as u64;
-        values > unsuspect_values.min(MAX_VALUES)
+        values > unsuspect_values.min(self.env.limits.max_function_values)
             || blocks * locals > unsuspect_product
             || loop_depth * locals > SUSPECT_LOOP_DEPTH_TIMES_LOCALS
+            || table_squares.saturating_mul(locals) > SUSPECT_TABLES_TIMES_LOCALS
     }
 
     #[cold]
-    fn too_large(&self, what: &'static str) -> CompileError {
-        CompileError::Limit { what, offset: Some(self.offset) }
+    fn too_large(&self, what: &'static str, limit: u64, setting: &'static str) -> CompileError {
+        let (func, offset) = (self.budget.func, Some(self.offset));
+        CompileLimit { what, func, offset, limit, setting: Some(setting) }.into()
     }
 }

@@ -338,6 +338,7 @@ impl<'a> FuncTranslator<'a> {
             calls.push(self.table_target(depth?, &mut passing, &mut order));
             self.charge_edge(0)?;
         }
+        self.charge_table(table.len());
         let data = JumpTableData::new(default, &calls);
         let jump_table = self.builder.create_jump_table(data);
         self.ins().br_table(selector, jump_table);

@@ -112,6 +112,7 @@ impl FuncTranslator<'_> {
         let ty = module.info.func_type(func);
         self.charge(ty.params.len() + ty.results.len())?;
         let outer_locals = std::mem::replace(&mut self.locals, Locals::Values(Vec::new()));
+        let outer_sparse = self.sparse_locals.take();
         let outer = (self.offset, self.body_start, self.env.hints, self.body_frame, self.inlining.call, self.position);
         self.inlining.call = Some(self.position);
         self.inlining.open.push(callee);
@@ -137,7 +138,7 @@ impl FuncTranslator<'_> {
         }
 
         self.inlining.open.pop();
-        self.locals = outer_locals;
+        (self.locals, self.sparse_locals) = (outer_locals, outer_sparse);
         (self.offset, self.body_start, self.env.hints, self.body_frame, self.inlining.call, self.position) = outer;
         Ok(())
     }

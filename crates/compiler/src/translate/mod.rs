@@ -42,6 +42,7 @@ mod variable;
 mod vm;
 
 use crate::error::CompileError;
+use crate::limits::CompileLimits;
 use crate::parse::ParsedModule;
 use budget::Budget;
 use control::Frame;
@@ -81,6 +82,8 @@ pub(crate) struct Env<'a> {
     pub relaxed_simd: RelaxedSimd,
     /// Which branches of the function are likely to be taken, by their offset in its body.
     pub hints: &'a [(u32, bool)],
+    /// What translating it may take.
+    pub limits: &'a CompileLimits,
     /// Whether calls may be replaced by their callee's body.
     pub inlining: bool,
 }
@@ -98,6 +101,8 @@ pub(crate) struct FuncTranslator<'a> {
     /// Which of them is the body of the function that is being translated.
     body_frame: usize,
     locals: Locals,
+    /// Places in `locals` by index, in a function that declares many locals and uses few of them; else the index is it.
+    sparse_locals: Option<HashMap<u32, u32>>,
     /// Clauses of the open `try_table`s. Those of the innermost one are last, and of each the first one is.
     catches: Vec<exception::Catch>,
     /// Whether control can reach the current operator. If not, there is no current block.
@@ -148,6 +153,7 @@ impl<'a> FuncTranslator<'a> {
             frames: Vec::new(),
             body_frame: 0,
             locals,
+            sparse_locals: None,
             catches: Vec::new(),
             reachable: true,
             offset: 0,

@@ -92,11 +92,17 @@ impl FuncTranslator<'_> {
         }
     }
 
+    /// Where in `locals` a local is.
+    fn local_place(&self, local: u32) -> usize {
+        self.sparse_locals.as_ref().map_or(local, |places| places[&local]) as usize
+    }
+
     pub(super) fn local_get(&mut self, local: u32) -> Translated {
+        let place = self.local_place(local);
         let value = match &self.locals {
-            Locals::Values(variables) => self.builder.use_var(variables[local as usize]),
+            Locals::Values(variables) => self.builder.use_var(variables[place]),
             Locals::Memory(frame) => {
-                let Place { ty, offset } = frame.places[local as usize];
+                let Place { ty, offset } = frame.places[place];
                 self.builder.ins().load(ty, MemFlagsData::trusted(), frame.address, offset)
             }
         };
@@ -105,11 +111,12 @@ impl FuncTranslator<'_> {
     }
 
     pub(super) fn local_set(&mut self, local: u32) -> Translated {
+        let place = self.local_place(local);
         let value = self.pop();
         match &self.locals {
-            Locals::Values(variables) => self.builder.def_var(variables[local as usize], value),
+            Locals::Values(variables) => self.builder.def_var(variables[place], value),
             Locals::Memory(frame) => {
-                let offset = frame.places[local as usize].offset;
+                let offset = frame.places[place].offset;
                 self.builder.ins().store(MemFlagsData::trusted(), value, frame.address, offset);
             }
         }

@@ -31,10 +31,14 @@ use std::time::{Duration, SystemTime};
 pub struct CacheConfig {
     directory: Option<PathBuf>,
     size_limit_bytes: u64,
+    min_code_bytes: usize,
 }
 
 /// The default limit.
 const SIZE_LIMIT_BYTES: u64 = 1 << 30;
+
+/// Modules with less code than this compile faster than a file is read.
+const MIN_CODE_BYTES: usize = 4 << 10;
 
 /// Temporary files older than this were left behind by a process that was killed.
 const STALE: Duration = Duration::from_secs(3600);
@@ -44,7 +48,7 @@ const TOUCH_EVERY: Duration = Duration::from_secs(600);
 
 impl Default for CacheConfig {
     fn default() -> Self {
-        Self { directory: None, size_limit_bytes: SIZE_LIMIT_BYTES }
+        Self { directory: None, size_limit_bytes: SIZE_LIMIT_BYTES, min_code_bytes: MIN_CODE_BYTES }
     }
 }
 
@@ -63,6 +67,12 @@ impl CacheConfig {
     /// At most so many bytes; entries that were used least recently go first.
     pub fn size_limit(mut self, bytes: u64) -> Self {
         self.size_limit_bytes = bytes;
+        self
+    }
+
+    /// Modules with fewer bytes of code are not kept. 4 KiB by default: they compile faster than a file is read.
+    pub fn min_code_size(mut self, bytes: usize) -> Self {
+        self.min_code_bytes = bytes;
         self
     }
 
@@ -88,6 +98,7 @@ pub struct Cache {
     directory: PathBuf,
     secret: Secret,
     size_limit_bytes: u64,
+    min_code_bytes: usize,
     warned: AtomicBool,
 }
 
@@ -112,8 +123,8 @@ impl Cache {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
         refuse_foreign(&directory)?;
         let secret = read_or_make_secret(&directory)?;
-        let size_limit_bytes = config.size_limit_bytes;
-        Ok(Self { directory, secret, size_limit_bytes, warned: AtomicBool::new(false) })
+        let CacheConfig { size_limit_bytes, min_code_bytes, .. } = *config;
+        Ok(Self { directory, secret, size_limit_bytes, min_code_bytes, warned: AtomicBool::new(false) })
     }
 
     /// The directory.
@@ -138,14 +149,14 @@ impl Cache {
         Some(entry)
     }
 
-    /// Writes an entry, together with what others have added to it meanwhile.
-    pub(crate) fn store(&self, key: &Key, contents: &Contents, function_count: usize) {
-        if let Err(error) = self.try_store(key, contents, function_count)
-            && !self.warned.swap(true, Ordering::Relaxed)
-        {
+    /// Writes an entry, together with what others have added to it meanwhile. Says whether that worked.
+    pub(crate) fn store(&self, key: &Key, contents: &Contents, function_count: usize) -> bool {
+        let Err(error) = self.try_store(key, contents, function_count) else { return true };
+        if !self.warned.swap(true, Ordering::Relaxed) {
             let directory = self.directory.display();
             eprintln!("epsilon: warning: cannot write to the code cache `{directory}`: {error}; going on without");
         }
+        false
     }
 
     fn try_store(&self, key: &Key, contents: &Contents, function_count: usize) -> io::Result<()> {
@@ -267,6 +278,11 @@ fn read_or_make_secret(directory: &Path) -> io::Result<Secret> {
 fn read_secret(path: &Path) -> io::Result<Secret> {
     let mut file = File::open(path)?;
     refuse_foreign(path)?;
+    if file.metadata()?.mode() & 0o077 != 0 {
+        // Who knows it can make code that this user runs. A new one is no loss: entries are then made anew.
+        let reason = format!("`{}` can be read by other users; remove it, and a new one is made", path.display());
+        return Err(io::Error::other(reason));
+    }
     let mut secret = [0; 32];
     io::Read::read_exact(&mut file, &mut secret)?;
     // What a file system may leave of a file that it had no time to write.

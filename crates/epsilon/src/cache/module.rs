@@ -7,9 +7,12 @@ use epsilon_abi::{CompiledFunction, DefinedFuncIndex};
 use epsilon_compiler::Compiler;
 use epsilon_runtime::Demand;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
-/// Modules with less code than this compile faster than a file is read.
-const MIN_BODY_BYTES: usize = 4 << 10;
+/// What compiling has to have taken since the last time for the entry to be written while the module runs: a run that is
+/// killed loses no more than this. Each time must also add half of all before, so that what is written stays within a
+/// multiple of what is kept.
+const SAVE_EVERY: Duration = Duration::from_millis(500);
 
 /// Whether, and why or why not, a module came from the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +50,8 @@ pub struct CachedModule {
     entry: Option<Entry>,
     function_count: usize,
     state: Mutex<State>,
+    /// Held while the entry is written: who comes second adds to what the first one wrote.
+    writing: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -55,19 +60,23 @@ struct State {
     /// Whether the entry lacks something that is known now.
     dirty: bool,
     damaged: usize,
+    /// What compiling took since the entry was last written, and before.
+    unsaved: Duration,
+    saved: Duration,
 }
 
 impl CachedModule {
     /// Whether a module with these bodies is worth an entry.
-    pub fn is_worth_it(bodies: &[std::ops::Range<usize>]) -> bool {
-        bodies.iter().map(|body| body.len()).sum::<usize>() >= MIN_BODY_BYTES
+    pub fn is_worth_it(cache: &Cache, bodies: &[std::ops::Range<usize>]) -> bool {
+        bodies.iter().map(|body| body.len()).sum::<usize>() >= cache.min_code_bytes
     }
 
     /// What the cache has of a module.
     pub fn open(cache: &Arc<Cache>, compiler: &Compiler, module: &blake3::Hash, function_count: usize) -> Self {
         let key = key_of(compiler, module);
         let entry = cache.load(&key);
-        Self { cache: cache.clone(), key, entry, function_count, state: Mutex::default() }
+        let (state, writing) = (Mutex::default(), Mutex::default());
+        Self { cache: cache.clone(), key, entry, function_count, state, writing }
     }
 
     /// Whether there is an intact entry: then the module was valid when it was written.
@@ -110,18 +119,31 @@ impl CachedModule {
         function
     }
 
-    /// Notes that a function was linked, and whether it had to be compiled for that.
-    pub fn linked(&self, index: DefinedFuncIndex, function: &CompiledFunction, fresh: bool, demand: Demand) {
-        let bytes = fresh.then(|| codec::encode(function));
+    /// Notes that a function was linked, and what it took to compile it if it was not there. Says whether it is time to
+    /// [`Self::save`].
+    pub fn linked(
+        &self,
+        index: DefinedFuncIndex,
+        function: &CompiledFunction,
+        compiled_in: Option<Duration>,
+        demand: Demand,
+    ) -> bool {
+        let fresh = compiled_in.map(|took| (codec::encode(function), took));
         let mut state = self.state();
         if demand == Demand::Call {
             state.contents.called.push(index);
             state.dirty = true;
         }
-        if let Some(bytes) = bytes {
-            state.contents.fresh.insert(index, bytes);
-            state.dirty = true;
+        let Some((bytes, took)) = fresh else { return false };
+        state.contents.fresh.insert(index, bytes);
+        state.dirty = true;
+        state.unsaved += took;
+        let due = state.unsaved >= SAVE_EVERY.max(state.saved / 2);
+        if due {
+            let unsaved = std::mem::take(&mut state.unsaved);
+            state.saved += unsaved;
         }
+        due
     }
 
     /// Notes that the module is valid, though no function of it has been called yet.
@@ -129,11 +151,23 @@ impl CachedModule {
         self.state().dirty = true;
     }
 
-    /// Writes the entry, if there is anything new.
+    /// Writes the entry, if there is anything new. Who links functions meanwhile does not wait.
     pub fn save(&self) {
-        let mut state = self.state();
-        if std::mem::take(&mut state.dirty) {
-            self.cache.store(&self.key, &state.contents, self.function_count);
+        let _writing = self.writing.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let contents = {
+            let mut state = self.state();
+            if !std::mem::take(&mut state.dirty) {
+                return;
+            }
+            // From here on, the entry on disk has them.
+            let fresh = std::mem::take(&mut state.contents.fresh);
+            Contents { called: state.contents.called.clone(), fresh }
+        };
+        if !self.cache.store(&self.key, &contents, self.function_count) {
+            let mut state = self.state();
+            for (index, bytes) in contents.fresh {
+                state.contents.fresh.entry(index).or_insert(bytes);
+            }
         }
     }
 }
