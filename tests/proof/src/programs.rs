@@ -123,7 +123,7 @@ impl Program {
 
     fn function(&mut self, n: usize, text: &mut String) {
         let exception = if self.v8() { "(local $x exnref)" } else { "" };
-        let _ = write!(text, "(func $f{n} (type $t) (local i32 i32) {exception}\n");
+        let _ = writeln!(text, "(func $f{n} (type $t) (local i32 i32) {exception}");
         if n < self.leaves {
             // Small enough to be worth inlining.
             let depth = self.rng.below(4) as u32;
