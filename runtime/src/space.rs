@@ -185,6 +185,8 @@ impl SpacePool {
     /// A pristine memory of `len_bytes` with the image in it, in a space of `capacity_bytes`.
     pub fn take(&self, capacity_bytes: usize, len_bytes: usize, image: Option<&Arc<MemoryImage>>) -> Result<Space> {
         let accessible_bytes = round_to_pages(len_bytes);
+        // A child of a fork in between would find the list locked for ever; so in all that locks it.
+        let held_off = crate::fork::hold_off();
         let mut idle = self.idle();
         let fitting = idle.iter().rposition(|space| space.accessible_bytes == accessible_bytes && space.holds(image));
         let found = match fitting {
@@ -192,11 +194,12 @@ impl SpacePool {
             None if idle.len() == MAX_IDLE => Some(idle.swap_remove(0)),
             None => None,
         };
-        drop(idle);
+        drop((idle, held_off));
         let mut space = match found {
             Some(space) => space,
             None => Space::reserve(capacity_bytes).or_else(|_| {
                 // What is idle may be what is missing.
+                let _held_off = crate::fork::hold_off();
                 self.idle().clear();
                 Space::reserve(capacity_bytes)
             })?,
@@ -210,6 +213,7 @@ impl SpacePool {
         if !space.retire() {
             return;
         }
+        let _held_off = crate::fork::hold_off();
         let mut idle = self.idle();
         if idle.len() < MAX_IDLE && !space.is_abandoned() {
             idle.push(space);
@@ -221,6 +225,7 @@ impl SpacePool {
         if images.iter().any(Option::is_some) {
             // Before the lock: who gives a space afterwards sees it.
             images.iter().flatten().for_each(|image| image.abandon());
+            let _held_off = crate::fork::hold_off();
             self.idle().retain(|space| !space.is_abandoned());
         }
     }

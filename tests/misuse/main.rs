@@ -9,4 +9,5 @@ mod surface;
 mod threads;
 mod types;
 mod wasi;
+mod watched;
 mod when;
