@@ -58,15 +58,17 @@ impl MemoryImage {
             if start.checked_add(bytes.len())? > min_bytes {
                 return None;
             }
-            segments.push((start, bytes));
+            if !bytes.is_empty() {
+                segments.push((start, bytes));
+            }
         }
         Self::from_segments(&segments)
     }
 
+    /// Of segments that are not empty: those may lie anywhere, and say nothing of where an image begins.
     fn from_segments(segments: &[(usize, &[u8])]) -> Option<Self> {
-        let filled = segments.iter().filter(|(_, bytes)| !bytes.is_empty());
-        let start = filled.clone().map(|(start, _)| *start).min().unwrap_or(0) & !(page_size() - 1);
-        let end = filled.clone().map(|(start, bytes)| start + bytes.len()).max().unwrap_or(start);
+        let start = segments.iter().map(|(start, _)| *start).min().unwrap_or(0) & !(page_size() - 1);
+        let end = segments.iter().map(|(start, bytes)| start + bytes.len()).max().unwrap_or(start);
         let len_bytes = (end - start).next_multiple_of(page_size());
         let data: usize = segments.iter().map(|(_, bytes)| bytes.len()).sum();
         if len_bytes > data.saturating_mul(MAX_SPREAD).max(1 << 20) {
@@ -77,7 +79,7 @@ impl MemoryImage {
             Some(file) => Contents::File(file),
             None => {
                 let mut bytes = vec![0; len_bytes];
-                for (at, data) in filled {
+                for (at, data) in segments {
                     bytes[at - start..][..data.len()].copy_from_slice(data);
                 }
                 Contents::Bytes(bytes)

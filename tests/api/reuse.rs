@@ -79,3 +79,20 @@ fn more_memories_than_are_kept_come_and_go() {
         }
     }
 }
+
+/// A segment without bytes may lie below all others, far away from where an image begins.
+#[test]
+fn segments_without_bytes_are_no_part_of_an_image() {
+    let data = "\\07".repeat(20_000);
+    let text =
+        format!(r#"(module (memory (export "memory") 2) (data (i32.const 65536) "{data}") (data (i32.const 3) ""))"#);
+    for (plan, engine) in engines() {
+        let module = Module::new(&engine, &text).expect(plan);
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, &module, &[]).expect(plan);
+        let memory = instance.get_memory(&mut store, "memory").expect("the export");
+        let bytes = memory.data(&store);
+        assert!(bytes[..65_536].iter().all(|byte| *byte == 0), "{plan}");
+        assert!(bytes[65_536..][..20_000].iter().all(|byte| *byte == 7), "{plan}");
+    }
+}
