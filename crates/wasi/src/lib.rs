@@ -1,7 +1,7 @@
 //! WASI preview 1 for Epsilon: all calls of `wasi_snapshot_preview1`, and of the older `wasi_unstable`.
 //!
 //! A [`WasiCtx`] is the world of one guest; [`WasiCtx::builder`] makes one. What the guest is not given, it does not
-//! have: no files but below the directories given to it, no sockets but those passed in. [`reference`] lists the calls.
+//! have: no files but below the directories given to it, no sockets but those passed in. [`reference`](mod@reference) lists the calls.
 //!
 //! Where the specification and today's practice part, this crate follows practice:
 //!
