@@ -47,7 +47,7 @@ function result(letter, calls, seed) {
   switch (letter) {
     case 'i': return n;
     case 'l': return BigInt.asIntN(64, BigInt(calls) * 0x9e3779b97f4a7c15n ^ BigInt(seed));
-    case 'f': case 'd': return (n % 1000) / 4;
+    case 'f': case 'd': return ((n % 1000) | 0) / 4; // no zero with a sign
     default: return null;
   }
 }
