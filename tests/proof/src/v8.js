@@ -87,7 +87,8 @@ function instantiate(module, imports) {
   try {
     return new WebAssembly.Instance(module, imports);
   } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
+    // A start function that has overflowed the stack has run, and must not run again.
+    if (!(error instanceof RangeError) || /call stack/.test(error.message)) throw error;
     // Address space of memories that are no longer used is only given back by a collection.
     gc();
     return new WebAssembly.Instance(module, imports);
