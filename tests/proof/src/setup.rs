@@ -1,7 +1,7 @@
 //! The configurations that modules are run in. A new switch of the compiler is one row in [`SWITCHES`].
 
 use crate::case::Rng;
-use epsilon::{CacheConfig, Compilation, Config, Engine, MemoryStrategy, Module, OptLevel};
+use epsilon::{CacheConfig, Compilation, CompileLimits, Config, Engine, MemoryStrategy, Module, OptLevel};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -72,6 +72,14 @@ pub const SWITCHES: &[Switch] = &[
         name: "relaxed vectors deterministic",
         on: false,
         set: |config, on| drop_it(config.relaxed_simd_deterministic(on)),
+    },
+    Switch {
+        name: "everything in the quickest way",
+        on: false,
+        set: |config, on| {
+            let max_optimised_bytes = if on { 0 } else { CompileLimits::default().max_optimised_bytes };
+            drop_it(config.compile_limits(CompileLimits { max_optimised_bytes, ..CompileLimits::default() }))
+        },
     },
 ];
 
