@@ -147,21 +147,17 @@ c_guest() {
 }
 
 # native_c_guest NAME: writes to `native_dir`. CC may hold a command of several words.
-native_c_guest() {
+native_c_guest() { native_guest "$1" "${CC:-cc}" "a C compiler"; }
+
+# native_cpp_guest NAME: likewise with CXX.
+native_cpp_guest() { native_guest "$1" "${CXX:-c++}" "a C++ compiler"; }
+
+# native_guest NAME COMPILER WHAT
+native_guest() {
     local compiler
-    read -ra compiler <<<"${CC:-cc}"
-    need "${compiler[0]}" "a C compiler"
+    read -ra compiler <<<"$2"
+    need "${compiler[0]}" "$3"
     sources_of "$1"
     "${compiler[@]}" -O3 -march=native -ffp-contract=off -Wall -Wextra "${flags[@]}" \
         "${sources[@]}" -lm -o "$native_dir/$1"
-}
-
-# native_cpp_guest NAME: likewise with CXX.
-native_cpp_guest() {
-    local compiler
-    read -ra compiler <<<"${CXX:-c++}"
-    need "${compiler[0]}" "a C++ compiler"
-    sources_of "$1"
-    "${compiler[@]}" -O3 -march=native -ffp-contract=off -Wall -Wextra "${flags[@]}" \
-        "${sources[@]}" -o "$native_dir/$1"
 }
