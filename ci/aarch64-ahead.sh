@@ -4,16 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-target=aarch64-unknown-linux-gnu
-missing=
-command -v aarch64-linux-gnu-gcc >/dev/null || missing="$missing gcc-aarch64-linux-gnu"
-command -v qemu-aarch64-static >/dev/null || missing="$missing qemu-user-static"
-if [ -n "$missing" ]; then
-    echo "Missing Debian packages; install them with: apt-get install$missing" >&2
-    exit 1
-fi
-export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
-export QEMU_LD_PREFIX=/usr/aarch64-linux-gnu QEMU_RESERVED_VA=512G
+# shellcheck source=ci/aarch64.env
+. ci/aarch64.env
 
 cargo build --release -p epsilon-cli
 cargo build --release -p epsilon-cli --target "$target"

@@ -11,29 +11,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-target=aarch64-unknown-linux-gnu
-
-missing=
-command -v aarch64-linux-gnu-gcc >/dev/null || missing="$missing gcc-aarch64-linux-gnu"
-command -v qemu-aarch64-static >/dev/null || missing="$missing qemu-user-static"
-if [ -n "$missing" ]; then
-    echo "Missing Debian packages; install them with: apt-get install$missing" >&2
-    exit 1
-fi
-# A toolchain that is not rustup's has its targets elsewhere, or lacks them in a way that cargo reports itself.
-if command -v rustup >/dev/null && ! rustup target list --installed | grep -qx "$target"; then
-    echo "Missing Rust target; install it with: rustup target add $target" >&2
-    exit 1
-fi
-
-export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+. ci/aarch64.env
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER=qemu-aarch64-static
-# By variables, not by arguments, so that children of a test find them too, where the system runs those by itself.
-export QEMU_LD_PREFIX=/usr/aarch64-linux-gnu
-# qemu keeps about 24 bytes for every page that was ever mapped, unmapped or not, and never gives out an address twice
-# while there is a higher one: reserving memories of 4 GiB again and again takes all memory of the machine. In an
-# address space of its own it must come back to used addresses.
-export QEMU_RESERVED_VA=512G
 
 # Tests that take more address space, or more mappings, than the emulator keeps track of in reasonable time.
 too_much="--skip more_memories_than_are_kept --skip many_modules_and_host_functions"
@@ -42,9 +21,9 @@ if [ $# -eq 0 ]; then
     set -- --test spec
 elif [ "$1" = language ]; then
     status=0
-    "$0" --test spec --test threads --test heights --test programs || status=1
+    ci/aarch64.sh --test spec --test threads --test heights --test programs || status=1
     # shellcheck disable=SC2086 # several arguments
-    "$0" --test api -- $too_much || status=1
+    ci/aarch64.sh --test api -- $too_much || status=1
     exit "$status"
 fi
 

@@ -8,19 +8,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 divisor=${1:-1}
-target=aarch64-unknown-linux-gnu
-for program in aarch64-linux-gnu-gcc qemu-aarch64-static; do
-    if ! command -v "$program" >/dev/null; then
-        echo "$program is missing; install gcc-aarch64-linux-gnu and qemu-user-static" >&2
-        exit 1
-    fi
-done
-export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc CARGO_PROFILE_RELEASE_DEBUG=0
+# shellcheck source=ci/aarch64.env
+. ci/aarch64.env
+export CARGO_PROFILE_RELEASE_DEBUG=0
 cargo build --release --target "$target" -p epsilon-proof
 cargo build --release -p epsilon-proof
 proof=target/release/epsilon-proof
-# ci/aarch64.sh says why an address space of its own.
-export QEMU_LD_PREFIX=/usr/aarch64-linux-gnu QEMU_RESERVED_VA=512G
 export EPSILON_PROOF_WORKER="qemu-aarch64-static target/$target/release/epsilon-proof"
 
 status=0
