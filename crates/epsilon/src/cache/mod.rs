@@ -32,6 +32,7 @@ pub struct CacheConfig {
     directory: Option<PathBuf>,
     size_limit_bytes: u64,
     min_code_bytes: usize,
+    save_after: Duration,
 }
 
 /// The default limit.
@@ -39,6 +40,9 @@ const SIZE_LIMIT_BYTES: u64 = 1 << 30;
 
 /// Modules with less code than this compile faster than a file is read.
 const MIN_CODE_BYTES: usize = 4 << 10;
+
+/// What compiling has to have taken since the last time for an entry to be written while its module is in use.
+const SAVE_AFTER: Duration = Duration::from_millis(500);
 
 /// Temporary files older than this were left behind by a process that was killed.
 const STALE: Duration = Duration::from_secs(3600);
@@ -48,7 +52,12 @@ const TOUCH_EVERY: Duration = Duration::from_secs(600);
 
 impl Default for CacheConfig {
     fn default() -> Self {
-        Self { directory: None, size_limit_bytes: SIZE_LIMIT_BYTES, min_code_bytes: MIN_CODE_BYTES }
+        Self {
+            directory: None,
+            size_limit_bytes: SIZE_LIMIT_BYTES,
+            min_code_bytes: MIN_CODE_BYTES,
+            save_after: SAVE_AFTER,
+        }
     }
 }
 
@@ -76,6 +85,14 @@ impl CacheConfig {
         self
     }
 
+    /// When to write an entry while its module is still in use: each time that so much more processor time has gone into
+    /// compiling, and at least half of what had before. A process that is killed loses no more than this. Half a second
+    /// by default.
+    pub fn save_after(mut self, compiled_for: Duration) -> Self {
+        self.save_after = compiled_for;
+        self
+    }
+
     fn resolve(&self) -> Option<PathBuf> {
         if let Some(directory) = &self.directory {
             return Some(directory.clone());
@@ -99,6 +116,7 @@ pub struct Cache {
     secret: Secret,
     size_limit_bytes: u64,
     min_code_bytes: usize,
+    save_after: Duration,
     warned: AtomicBool,
 }
 
@@ -123,8 +141,8 @@ impl Cache {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
         refuse_foreign(&directory)?;
         let secret = read_or_make_secret(&directory)?;
-        let CacheConfig { size_limit_bytes, min_code_bytes, .. } = *config;
-        Ok(Self { directory, secret, size_limit_bytes, min_code_bytes, warned: AtomicBool::new(false) })
+        let CacheConfig { size_limit_bytes, min_code_bytes, save_after, .. } = *config;
+        Ok(Self { directory, secret, size_limit_bytes, min_code_bytes, save_after, warned: AtomicBool::new(false) })
     }
 
     /// The directory.

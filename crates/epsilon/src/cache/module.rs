@@ -9,11 +9,6 @@ use epsilon_runtime::Demand;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-/// What compiling has to have taken since the last time for the entry to be written while the module runs: a run that is
-/// killed loses no more than this. Each time must also add half of all before, so that what is written stays within a
-/// multiple of what is kept.
-const SAVE_EVERY: Duration = Duration::from_millis(500);
-
 /// Whether, and why or why not, a module came from the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CacheStatus {
@@ -138,7 +133,7 @@ impl CachedModule {
         state.contents.fresh.insert(index, bytes);
         state.dirty = true;
         state.unsaved += took;
-        let due = state.unsaved >= SAVE_EVERY.max(state.saved / 2);
+        let due = state.unsaved >= self.cache.save_after.max(state.saved / 2);
         if due {
             let unsaved = std::mem::take(&mut state.unsaved);
             state.saved += unsaved;
