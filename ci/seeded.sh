@@ -49,8 +49,8 @@ check() {
     wasi-calls) tests crates/wasi tests/calls/main.rs ;;
     wasi-guests) tests . tests/wasi/main.rs ;;
     spec) tests . tests/spec.rs ;;
-    opcodes) proof opcodes 60 ;;
-    addresses) proof addresses 150 ;;
+    opcodes) proof opcodes 780 ;;
+    addresses) proof addresses 2000 ;;
     differential) proof differential 100 ;;
     damaged) proof cache 100 ;;
     swarm) proof concurrency 2 ;;

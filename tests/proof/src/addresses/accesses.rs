@@ -153,8 +153,11 @@ const ATOMICS: [(&str, &str, usize); 7] = [
     ("i64", "32", 4),
 ];
 
-/// Atomic updates: what they are called, and what becomes of the old value, given the operand.
-const UPDATES: [(&str, fn(u64, u64) -> u64); 7] = [
+/// What an atomic update makes of the old value and its operand.
+type Change = fn(u64, u64) -> u64;
+
+/// Atomic updates: what they are called, and what they do.
+const UPDATES: [(&str, Change); 7] = [
     ("add", u64::wrapping_add),
     ("sub", u64::wrapping_sub),
     ("and", |old, n| old & n),
@@ -178,7 +181,7 @@ pub enum Effect {
     /// Puts the operand there.
     Store,
     /// Gives the old value and puts a new one there.
-    Update(fn(u64, u64) -> u64),
+    Update(Change),
 }
 
 /// An operator that accesses memory.
@@ -221,11 +224,7 @@ impl Operator {
         Self { name: name.into(), lane, width, is_atomic: false, before, after, effect }
     }
 
-    fn atomic(
-        kind: usize,
-        (ty, bits, width): (&str, &str, usize),
-        (update, change): (&str, fn(u64, u64) -> u64),
-    ) -> Self {
+    fn atomic(kind: usize, (ty, bits, width): (&str, &str, usize), (update, change): (&str, Change)) -> Self {
         let (cut, after) = if ty == "i32" { ("i32.wrap_i64", "i64.extend_i32_u") } else { ("", "") };
         let extends = if bits.is_empty() { "" } else { "_u" };
         let operand = format!("local.get 1 {cut}");
