@@ -11,5 +11,6 @@ mod reuse;
 mod stores;
 #[path = "../support.rs"]
 mod support;
+mod tables;
 mod tail_calls;
 mod types;

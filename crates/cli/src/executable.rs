@@ -118,7 +118,9 @@ pub struct Embedded {
 impl Embedded {
     /// The module in the executable of this process; `None` in the plain command.
     pub fn of_this_process() -> Option<Self> {
-        let mut file = File::open(std::env::current_exe().ok()?).ok()?;
+        // Linux has the file itself, wherever it has been moved to since.
+        let own = File::open("/proc/self/exe").or_else(|_| File::open(std::env::current_exe()?));
+        let mut file = own.ok()?;
         let end = file.seek(SeekFrom::End(-(TRAILER_BYTES as i64))).ok()?;
         let mut trailer = [0; TRAILER_BYTES];
         file.read_exact(&mut trailer).ok()?;

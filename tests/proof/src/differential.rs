@@ -1,11 +1,12 @@
 //! Generated modules, in the baseline configuration and in one drawn at random, against wasmi: results, traps, exported
 //! globals, lengths of tables, whole memories, and calls of the host.
 
-use crate::case::{Check, Finding, Rng, Tally};
+use crate::case::{Rng, Tally};
+use crate::compared::Compared;
 use crate::outcome::{Outcome, Refusal};
 use crate::setup::{self, Setup, Setups};
 use crate::source::{Judge, Source};
-use crate::{drive, judge, shrink, subject};
+use crate::{judge, subject};
 use std::path::{Path, PathBuf};
 
 /// The check.
@@ -22,6 +23,18 @@ impl Differential {
     pub fn new(folder: &Path, source: Source) -> Self {
         let (baseline, setups) = (setup::baseline(folder), Setups::new(folder));
         Self { judge: judge::engine(), baseline, setups, source, folder: folder.to_owned() }
+    }
+}
+
+impl Compared for Differential {
+    const JUDGE: Judge = Judge::Wasmi;
+
+    fn source(&self) -> Source {
+        self.source
+    }
+
+    fn folder(&self) -> &Path {
+        &self.folder
     }
 
     fn compare(&mut self, wasm: &[u8], seed: u64, tally: &mut Tally) -> Option<String> {
@@ -60,26 +73,5 @@ fn judgement(
         }
         (Err(Refusal::Instance(what)), Ok(_)) if what.contains("stack exhausted") => None,
         (found, expected) => Some(format!("{:?}, expected {:?}", found.as_ref().err(), expected.as_ref().err())),
-    }
-}
-
-impl Check for Differential {
-    fn run(&mut self, seed: u64, tally: &mut Tally) -> Result<(), Finding> {
-        let Some(wasm) = self.source.module(seed, Judge::Wasmi, &self.folder, tally) else {
-            tally.count("not generated");
-            return Ok(());
-        };
-        drive::note_module(&self.folder, &wasm);
-        self.replay(&wasm, seed, tally)
-    }
-
-    fn replay(&mut self, wasm: &[u8], seed: u64, tally: &mut Tally) -> Result<(), Finding> {
-        let Some(what) = self.compare(wasm, seed, tally) else { return Ok(()) };
-        if drive::one_is_enough() {
-            return Err(Finding::new(what, wasm));
-        }
-        let mut ignored = Tally::default();
-        let smallest = shrink::smallest(wasm, seed, |wasm| self.compare(wasm, seed, &mut ignored).is_some());
-        Err(Finding::new(what, &smallest))
     }
 }

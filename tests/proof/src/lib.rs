@@ -6,6 +6,7 @@ mod bytes;
 mod cache;
 mod case;
 mod catalogue;
+mod compared;
 mod concurrency;
 mod count;
 mod differential;

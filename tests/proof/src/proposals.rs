@@ -2,12 +2,13 @@
 //! all permitted results are one; and the rest once more, by another opinion. Modules run wrapped (`wrap`), in the
 //! baseline configuration and in one drawn at random. Without V8, the two are compared with a third run of Epsilon's.
 
-use crate::case::{Check, Finding, Rng, Tally};
+use crate::case::{Rng, Tally};
+use crate::compared::Compared;
 use crate::count::{self, Counted};
 use crate::setup::{self, Setup, Setups};
 use crate::source::{Judge, Source};
 use crate::v8::V8;
-use crate::{drive, shrink, wrap, wrapped};
+use crate::{wrap, wrapped};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -52,6 +53,18 @@ impl Proposals {
         tally.count("modules judged by Epsilon itself");
         Some(wrapped::run(&self.baseline, &counted.wasm, seed, Some((&counted, tally))))
     }
+}
+
+impl Compared for Proposals {
+    const JUDGE: Judge = Judge::V8;
+
+    fn source(&self) -> Source {
+        self.source
+    }
+
+    fn folder(&self) -> &Path {
+        &self.folder
+    }
 
     fn compare(&mut self, wasm: &[u8], seed: u64, tally: &mut Tally) -> Option<String> {
         let Some(wrapped) = wrap::wrap(wasm, seed) else {
@@ -71,26 +84,5 @@ impl Proposals {
             tally.add("host calls", found.iter().filter(|line| line.starts_with("host")).count() as u64);
             wrapped::difference(&found, &expected).map(|what| format!("{}: {what}", setup.name))
         })
-    }
-}
-
-impl Check for Proposals {
-    fn run(&mut self, seed: u64, tally: &mut Tally) -> Result<(), Finding> {
-        let Some(wasm) = self.source.module(seed, Judge::V8, &self.folder, tally) else {
-            tally.count("not generated");
-            return Ok(());
-        };
-        drive::note_module(&self.folder, &wasm);
-        self.replay(&wasm, seed, tally)
-    }
-
-    fn replay(&mut self, wasm: &[u8], seed: u64, tally: &mut Tally) -> Result<(), Finding> {
-        let Some(what) = self.compare(wasm, seed, tally) else { return Ok(()) };
-        if drive::one_is_enough() {
-            return Err(Finding::new(what, wasm));
-        }
-        let mut ignored = Tally::default();
-        let smallest = shrink::smallest(wasm, seed, |wasm| self.compare(wasm, seed, &mut ignored).is_some());
-        Err(Finding::new(what, &smallest))
     }
 }

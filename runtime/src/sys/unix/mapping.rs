@@ -135,8 +135,8 @@ impl Mapping {
 
     /// Asks for large pages, where the system has them. An advice: nothing depends on it.
     pub fn advise_large_pages(&self) {
-        // SAFETY: the range is a whole mapping of ours; the advice changes no contents.
-        let _ = unsafe { madvise(self.base.cast(), self.len_bytes, Advice::LinuxHugepage) };
+        // SAFETY: the range is a whole mapping of ours.
+        unsafe { advise_large_pages(self.base, self.len_bytes) };
     }
 
     /// Changes the access to a part.
@@ -229,6 +229,15 @@ pub unsafe fn replace_with_zeroes(address: *mut u8, len_bytes: usize) -> io::Res
     // SAFETY: as the caller promises.
     unsafe { mmap_anonymous(address.cast(), len_bytes, Access::ReadWrite.protection(), flags)? };
     Ok(())
+}
+
+/// Asks for large pages, where the system has them. An advice: nothing depends on it, and contents stay.
+///
+/// # Safety
+/// The range must belong to a mapping of ours.
+pub unsafe fn advise_large_pages(address: *mut u8, len_bytes: usize) {
+    // SAFETY: as the caller promises.
+    let _ = unsafe { madvise(address.cast(), len_bytes, Advice::LinuxHugepage) };
 }
 
 /// Keeps a mapping out of children made by `fork`.
