@@ -2,8 +2,8 @@
 
 use crate::support::{engines, module};
 use epsilon::{
-    Engine, ErrorKind, Exception, Extern, Func, FuncType, Global, GlobalType, Instance, Limits, Linker, Memory,
-    MemoryType, ModuleBytes, Ref, RefType, SharedMemory, Store, Table, TableType, Tag, Trap, Val, ValType,
+    ErrorKind, Exception, Extern, Func, FuncType, Global, GlobalType, Instance, Limits, Linker, Memory, MemoryType,
+    ModuleBytes, Ref, RefType, SharedMemory, Store, Table, TableType, Tag, Trap, Val, ValType,
 };
 
 const NUMBERS: [Val; 5] = [Val::I32(1), Val::I64(1), Val::F32(1), Val::F64(1), Val::V128(1)];

@@ -4,7 +4,7 @@
 #![allow(unsafe_code)] // single steps are made of signals and flags
 
 use crate::support::{child_task, module, pass_in_child};
-use epsilon::{Engine, InterruptHandle, Linker, Store, Trap};
+use epsilon::{InterruptHandle, Linker, Store, Trap};
 use std::arch::asm;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
