@@ -75,7 +75,7 @@ fn an_interruption_at_any_instruction_ends_the_guest() {
     if child_task().is_none() {
         return pass_in_child("steps::an_interruption_at_any_instruction_ends_the_guest", "run");
     }
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut store = Store::new(&engine, ());
     let mut linker = Linker::new(&engine);
     linker.func_wrap("", "h", |n: i64| n + 1).expect("a new name");

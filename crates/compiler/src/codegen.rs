@@ -115,7 +115,7 @@ fn collect(
     let inlined = keep_named(&mut sources, inlined);
     Ok(CompiledFunction {
         code: buffer.data().to_vec(),
-        align_bytes: buffer.alignment.max(isa.target().function_alignment().minimum),
+        align_bytes: buffer.alignment.max(isa.target().function_alignment().preferred),
         relocations: relocations?,
         traps,
         sources,
