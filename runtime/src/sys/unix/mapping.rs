@@ -5,6 +5,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap};
 use std::io;
+use std::mem::ManuallyDrop;
 use std::ptr;
 
 /// Size of a page of the host in bytes.
@@ -121,6 +122,20 @@ impl Mapping {
         // SAFETY: a system that does not know the flag has made a fresh mapping elsewhere.
         unsafe { munmap(base, self.len_bytes)? };
         Err(io::Error::other("the address space of the code is taken"))
+    }
+
+    /// Gives the mapping up: the first address and the size in bytes.
+    pub fn into_raw(self) -> (*mut u8, usize) {
+        let this = ManuallyDrop::new(self);
+        (this.base, this.len_bytes)
+    }
+
+    /// The mapping again that was given up.
+    ///
+    /// # Safety
+    /// The values must be what [`Self::into_raw`] gave, once.
+    pub unsafe fn from_raw(base: *mut u8, len_bytes: usize) -> Self {
+        Self { base, len_bytes }
     }
 
     /// The first address.

@@ -10,6 +10,7 @@ thread_local! {
 }
 
 /// The kernel's id of this thread.
+#[inline]
 pub fn current_id() -> i32 {
     match THREAD_ID.get() {
         0 => find_id(),
