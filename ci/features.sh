@@ -5,6 +5,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 cargo check -p epsilon --no-default-features
-for features in compiler cache wat compiler,demangle compiler,addr2line; do
+for features in compiler cache wat hash-time compiler,demangle compiler,addr2line; do
     cargo check -p epsilon --no-default-features --features "$features"
 done

@@ -5,5 +5,5 @@ cd "$(dirname "$0")/.."
 
 cargo fmt --all --check
 if [ -f benches/Cargo.toml ]; then
-    cargo fmt --manifest-path benches/Cargo.toml --check
+    cargo fmt --manifest-path benches/Cargo.toml --all --check
 fi

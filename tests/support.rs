@@ -1,7 +1,7 @@
 //! What several test targets need: an engine in every memory plan, small numbers that repeat, and children.
 #![allow(dead_code)] // every target uses a part
 
-use epsilon::{CacheConfig, Compilation, Config, Engine, Instance, MemoryStrategy, Module, Store};
+use epsilon::{CacheConfig, CacheStatus, Compilation, Config, Engine, Instance, MemoryStrategy, Module, Store};
 
 /// A change of a configuration.
 pub type Change = fn(&mut Config) -> &mut Config;
@@ -13,16 +13,18 @@ pub const PLANS: [(&str, Change); 3] = [
     ("checked", |config| config.memory_strategy(MemoryStrategy::Checked)),
 ];
 
-/// The default configuration, but that modules are compiled and kept as `EPSILON_TEST_MODE` says, so that the same tests
-/// can be run in all ways: `lazy` (also if it is not set) and `eager` keep nothing; `cached` keeps every module in
-/// `EPSILON_CACHE_DIR`, where a second run finds it.
+/// Says how modules get their code, so that the same tests can be run in all ways: `lazy` (also if it is not set) and
+/// `eager` keep nothing; `stored` keeps every module in `EPSILON_CACHE_DIR`, where `loaded` has to find it.
+const MODE: &str = "EPSILON_TEST_MODE";
+
+/// The default configuration, but that modules are compiled and kept as `EPSILON_TEST_MODE` says.
 pub fn config() -> Config {
     let mut config = Config::new();
-    match std::env::var("EPSILON_TEST_MODE").as_deref() {
+    match std::env::var(MODE).as_deref() {
         Err(_) | Ok("lazy") => config.cache(None),
         Ok("eager") => config.cache(None).compilation(Compilation::Eager),
-        Ok("cached") => config.cache(Some(CacheConfig::new().min_code_size(0))),
-        Ok(other) => panic!("EPSILON_TEST_MODE is `{other}`, which is none of lazy, eager, cached"),
+        Ok("stored" | "loaded") => config.cache(Some(CacheConfig::new().min_code_size(0))),
+        Ok(other) => panic!("{MODE} is `{other}`, which is none of lazy, eager, stored, loaded"),
     };
     config
 }
@@ -50,7 +52,12 @@ pub fn engines_with(change: impl Fn(&mut Config) -> &mut Config) -> Vec<(&'stati
 
 /// A module from its text.
 pub fn module(engine: &Engine, text: &str) -> Module {
-    Module::new(engine, text).unwrap_or_else(|error| panic!("{error:?}\n{text}"))
+    let module = Module::new(engine, text).unwrap_or_else(|error| panic!("{error:?}\n{text}"));
+    if std::env::var(MODE).is_ok_and(|mode| mode == "loaded") && engine.cache().is_ok() {
+        let status = module.cache_status();
+        assert!(matches!(status, CacheStatus::Hit { damaged: 0, .. }), "{status:?} in spite of an earlier run: {text}");
+    }
+    module
 }
 
 /// A store with one instance that imports nothing.

@@ -80,7 +80,8 @@ pub fn measure(peers: &Peers, module: &Path, options: &Options) -> Result<Large>
     Ok(Large { size_bytes: std::fs::metadata(module)?.len(), samples })
 }
 
-fn command(peers: &Peers, side: usize, work: Work, module: &Path, cache: &Path) -> Result<Command> {
+/// How one side does a kind of work: 0 is Epsilon, 1 is Wasmtime.
+pub fn command(peers: &Peers, side: usize, work: Work, module: &Path, cache: &Path) -> Result<Command> {
     // Ruby's exports are those of a component; as the module calls them, they are the names with their types.
     const EXPORT: &str = "ruby-show-version: func() -> ()";
     if work == Work::Compile {

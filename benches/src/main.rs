@@ -1,9 +1,11 @@
 //! Epsilon against Wasmtime, V8 and native code, in one run.
 //!
 //! `cargo run --release --manifest-path benches/Cargo.toml` builds Epsilon, finds the peers, runs everything, and prints
-//! Markdown; README.md tells how to read it. Programs are run as whole processes. Outputs are compared: a program that
+//! Markdown; README.md tells how to read it. Whole programs are run as whole processes (`whole`, `large`); what lies
+//! inside of a process is measured by the package `inside`, which this one starts. Outputs are compared: a program that
 //! prints something else ends the benchmark.
 
+mod inside;
 mod large;
 mod peers;
 mod plot;
@@ -16,6 +18,9 @@ mod whole;
 
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
+use inside::{Inside, Micro, Phases};
+use peers::Peers;
+use report::Report;
 use std::path::{Path, PathBuf};
 
 /// What is compared, and how often.
@@ -58,7 +63,7 @@ pub struct Options {
     /// Write the tables here as well.
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
-    /// Draw a plot of the programs' times here.
+    /// Draw plots here.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 }
@@ -70,10 +75,17 @@ pub enum Section {
     Whole,
     /// A module of 16.7 MB.
     Large,
+    /// Validation, compilation, instantiation and the run of each program, inside of a process, and its code.
+    Phases,
+    /// Calls, traps, instances and the like.
+    Micro,
+    /// What hashes take of a start from the cache.
+    Hashes,
 }
 
 impl Section {
-    const ALL: [Section; 2] = [Section::Whole, Section::Large];
+    const INSIDE: [Section; 3] = [Section::Phases, Section::Micro, Section::Hashes];
+    const ALL: [Section; 5] = [Section::Whole, Section::Large, Section::Phases, Section::Micro, Section::Hashes];
 }
 
 impl std::fmt::Display for Section {
@@ -85,8 +97,8 @@ impl std::fmt::Display for Section {
 fn main() -> Result<()> {
     let options = Options::parse();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("benches lies in the checkout")?;
-    let peers = peers::Peers::find(root, &options)?;
-    let mut report = report::Report::new(&options);
+    let peers = Peers::find(root, &options)?;
+    let mut report = Report::new(&options);
     report.heading(&peers)?;
     let wants = |section| options.sections.contains(&section);
     let mut rows = Vec::new();
@@ -106,11 +118,34 @@ fn main() -> Result<()> {
     if peers.other_epsilon.is_none() && !targets.is_empty() {
         report.targets(&targets);
     }
+    let (phases, micro) = match Section::INSIDE.into_iter().any(wants) && peers.other_epsilon.is_none() {
+        true => measure_inside(&peers, &options, &mut report)?,
+        false => Default::default(),
+    };
     if let Some(path) = &options.markdown {
         std::fs::write(path, report.text())?;
     }
     if let Some(path) = &options.svg {
-        std::fs::write(path, plot::draw(&rows))?;
+        std::fs::write(path, plot::draw(&[plot::whole(&rows), plot::phases(&phases), plot::micro(&micro)]))?;
     }
     Ok(())
+}
+
+/// What lies inside of a process: Wasmtime's crate is what it is compared with.
+fn measure_inside(peers: &Peers, options: &Options, report: &mut Report) -> Result<(Vec<Phases>, Vec<Micro>)> {
+    let wants = |section| options.sections.contains(&section);
+    let inside = Inside::build(peers)?;
+    let (mut phases, mut micro) = Default::default();
+    if wants(Section::Phases) {
+        phases = inside.phases(peers, options)?;
+        report.phases(&phases);
+    }
+    if wants(Section::Micro) {
+        micro = inside.micro(options)?;
+        report.micro(&micro);
+    }
+    if wants(Section::Hashes) {
+        report.hashes(&inside.hashes(peers, options)?);
+    }
+    Ok((phases, micro))
 }

@@ -1,6 +1,7 @@
 //! Markdown tables of what was measured, printed as they are ready and kept for a file.
 
 use crate::Options;
+use crate::inside::{Hashes, Micro, Phases};
 use crate::large::Large;
 use crate::peers::Contender::{self, EpsilonCached, EpsilonCold, Native, Node, WasmtimeCached, WasmtimeCold};
 use crate::peers::Peers;
@@ -138,6 +139,52 @@ impl Report {
         let title = format!("Aims, as ratios to {}", self.peer);
         self.table(&title, &["", "aim", "measured", "", "in processor time"], targets.iter().map(line));
     }
+
+    /// Phases of programs inside of a process, and their code.
+    pub fn phases(&mut self, all: &[Phases]) {
+        let Some(first) = all.first() else { return };
+        let titles: Vec<String> = first.figures.iter().map(|phase| format!("{}, of it", phase.name)).collect();
+        let mut columns = vec!["program", "module"];
+        for (phase, title) in first.figures.iter().zip(&titles) {
+            columns.extend([phase.name.as_str(), title.as_str()]);
+        }
+        let lines = all.iter().map(|phases| {
+            let mut line = vec![phases.program.name.into(), kilobytes(phases.size_bytes as f64)];
+            for phase in &phases.figures {
+                let unit = if phase.name == "code" { kilobytes } else { short_time };
+                line.extend([phase.medians.map(unit).join(" / "), format!("{:.2}", phase.ratio)]);
+            }
+            line
+        });
+        self.table("Inside of a process: Epsilon / Wasmtime", &columns, lines);
+    }
+
+    /// Micro costs.
+    pub fn micro(&mut self, all: &[Micro]) {
+        let line = |micro: &Micro| [std::slice::from_ref(&micro.name), &micro.words].concat();
+        let columns = ["", "Epsilon", "Wasmtime", "with a pool", "with epochs", "Epsilon of Wasmtime", "aim", ""];
+        self.table("Micro costs", &columns, all.iter().map(line));
+    }
+
+    /// Shares of hashes in starts from the cache.
+    pub fn hashes(&mut self, all: &[Hashes]) {
+        const AIM: f64 = 0.05;
+        let line = |hashes: &Hashes| {
+            let [code, module] = [hashes.code_s, hashes.module_s].map(|time| time / hashes.start_s);
+            vec![
+                hashes.name.clone(),
+                short_time(hashes.start_s),
+                short_time(hashes.code_s),
+                format!("{:.1} %", code * 100.0),
+                format!("≤ {:.0} %", AIM * 100.0),
+                if code <= AIM { "met" } else { "**missed**" }.into(),
+                short_time(hashes.module_s),
+                format!("{:.1} %", module * 100.0),
+            ]
+        };
+        let columns = ["", "processor time", "checking code", "share", "aim", "", "hashing the module", "share"];
+        self.table("Hashes in a start from the cache", &columns, all.iter().map(line));
+    }
 }
 
 fn whole_line(row: &Row, ours: Contender, theirs: Contender) -> Vec<String> {
@@ -197,4 +244,17 @@ fn milliseconds(seconds: f64) -> String {
 
 fn mebibytes(mib: f64) -> String {
     format!("{mib:.0} MiB")
+}
+
+fn kilobytes(bytes: f64) -> String {
+    format!("{:.0} KB", bytes / 1e3)
+}
+
+fn short_time(seconds: f64) -> String {
+    match seconds {
+        s if s < 1e-4 => format!("{:.1} µs", s * 1e6),
+        s if s < 1e-3 => format!("{:.0} µs", s * 1e6),
+        s if s < 0.1 => format!("{:.1} ms", s * 1e3),
+        s => format!("{:.0} ms", s * 1e3),
+    }
 }

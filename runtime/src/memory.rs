@@ -160,7 +160,9 @@ impl MemoryData {
             self.move_to(len_bytes)?;
         }
         if len_bytes > self.space().accessible_bytes() {
+            let before = self.space().accessible_bytes();
             self.space_mut().set_accessible(len_bytes)?;
+            self.space().expect_use_from(before);
         }
         self.set_len(len_bytes);
         Ok(())

@@ -88,6 +88,20 @@ impl Space {
         Ok(())
     }
 
+    /// Asks for large pages where so much became accessible at once, from `before_bytes` on, that whole ones fit: what
+    /// is asked for in such pieces is filled soon, with a five-hundredth of the faults. Memories that grow by little, or
+    /// are large from the start, may stay almost empty.
+    pub fn expect_use_from(&self, before_bytes: usize) {
+        const LARGE_PAGE_BYTES: usize = 2 << 20;
+        let base = self.base() as usize;
+        let start = (base + before_bytes).next_multiple_of(LARGE_PAGE_BYTES);
+        let end = (base + self.accessible_bytes) / LARGE_PAGE_BYTES * LARGE_PAGE_BYTES;
+        if start < end {
+            // SAFETY: the range is inside of our own reservation.
+            unsafe { mapping::advise_large_pages(self.base().with_addr(start), end - start) };
+        }
+    }
+
     /// Makes the whole pages below the base accessible that hold `len_bytes`, with zeroes in those; returns the base.
     /// They are one piece with the memory above: the system allows a process few pieces.
     pub fn make_head(&mut self, len_bytes: usize) -> Result<*mut u8> {

@@ -77,7 +77,7 @@ macro_rules! panics {
 
 #[test]
 fn items_of_another_store_are_refused() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut ours = items(&engine);
     let mut theirs = items(&engine);
     let (store, t) = (&mut ours.store, &theirs);
@@ -136,7 +136,7 @@ fn items_of_another_store_are_refused() {
 
 #[test]
 fn references_of_another_store_are_refused_as_values() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut ours = items(&engine);
     let theirs = items(&engine);
     let func = Val::FuncRef(Some(theirs.func));
@@ -170,7 +170,7 @@ fn references_of_another_store_are_refused_as_values() {
 /// What a host function gives back is looked at as closely as what the embedder passes.
 #[test]
 fn host_functions_cannot_return_or_throw_what_is_foreign() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let theirs = items(&engine);
     let (their_func, their_exception) = (theirs.func, theirs.exception.clone());
     let mut store = Store::new(&engine, ());
@@ -217,7 +217,7 @@ fn host_functions_cannot_return_or_throw_what_is_foreign() {
 
 #[test]
 fn imports_of_another_store_are_refused() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let (mut ours, theirs) = (items(&engine), items(&engine));
     let importing = module(&engine, IMPORTS);
     let of =
@@ -243,7 +243,7 @@ fn imports_of_another_store_are_refused() {
 /// Engines number types, and their code, each in its own way.
 #[test]
 fn what_is_of_another_engine_is_refused() {
-    let (engine, other) = (Engine::default(), Engine::default());
+    let (engine, other) = (crate::support::engine(), crate::support::engine());
     let mut store = Store::new(&engine, ());
     let misuse = |error: Error| assert!(matches!(error.kind(), ErrorKind::Misuse(_)), "{error:?}");
     misuse(Instance::new(&mut store, &module(&other, "(module)"), &[]).expect_err("Instance::new"));
@@ -270,7 +270,7 @@ fn what_is_of_another_engine_is_refused() {
 /// References to types are numbers of an engine: with another one they mean something else, or nothing.
 #[test]
 fn types_of_another_engine_do_no_harm() {
-    let (engine, other) = (Engine::default(), Engine::default());
+    let (engine, other) = (crate::support::engine(), crate::support::engine());
     let many: String = (0..200).map(|n| format!("(type (func (param {})))", "i32 ".repeat(n % 50 + 1))).collect();
     let text = format!(
         r#"(module {many} (type $t (func (param f64) (result f64)))

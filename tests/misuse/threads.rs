@@ -50,7 +50,7 @@ fn wasm_is_not_entered_on_another_thread_while_it_runs_on_one() {
 /// What looks through stacks for exceptions looks through those of the thread that has them.
 #[test]
 fn exceptions_are_made_on_another_thread_while_wasm_runs_on_one() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     on_another_thread(&engine, &|caller| {
         let tag = Tag::new(&mut *caller, FuncType::new([ValType::I64; 60], [])).expect("a tag");
         for n in 0..2_000 {
@@ -87,7 +87,7 @@ fn guests_run_or_are_refused_while_their_thread_ends() {
     let right = [Ok(5), Err(Some(Trap::MemoryOutOfBounds)), Ok(6)];
     for uses_wasm_before in [false, true] {
         let (sender, receiver) = channel();
-        let engine = Engine::default();
+        let engine = crate::support::engine();
         let thread = std::thread::spawn(move || {
             let run = || drop(AtTheEnd(engine.clone(), sender.clone()));
             if uses_wasm_before {
@@ -106,7 +106,7 @@ fn guests_run_or_are_refused_while_their_thread_ends() {
 
 #[test]
 fn threads_with_little_stack_get_an_error() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let thread = std::thread::Builder::new().stack_size(32 << 10).spawn(move || {
         let mut store = Store::new(&engine, ());
         let f = Func::wrap(&mut store, |n: i32| n).expect("a host function");

@@ -2,8 +2,8 @@
 
 use crate::support::{engines, module};
 use epsilon::{
-    Engine, ErrorKind, Exception, Extern, Func, FuncType, Global, GlobalType, Instance, Limits, Linker, Memory,
-    MemoryType, ModuleBytes, Ref, RefType, SharedMemory, Store, Table, TableType, Tag, Trap, Val, ValType,
+    ErrorKind, Exception, Extern, Func, FuncType, Global, GlobalType, Instance, Limits, Linker, Memory, MemoryType,
+    ModuleBytes, Ref, RefType, SharedMemory, Store, Table, TableType, Tag, Trap, Val, ValType,
 };
 
 const NUMBERS: [Val; 5] = [Val::I32(1), Val::I64(1), Val::F32(1), Val::F64(1), Val::V128(1)];
@@ -18,7 +18,7 @@ fn memory_type(min: u64, max: Option<u64>) -> MemoryType {
 /// Every value with every type: accepted where they are the same, else an error; for all ways into a store.
 #[test]
 fn values_of_another_type_are_refused() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut store = Store::new(&engine, ());
     let values = NUMBERS.iter().chain(&NULLS).copied().zip(TYPES.iter().chain(&REFS).copied());
     for (value, of) in values {
@@ -50,7 +50,7 @@ fn values_of_another_type_are_refused() {
 
 #[test]
 fn counts_and_rust_types_that_differ_are_refused() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut store = Store::new(&engine, ());
     let f = Func::wrap(&mut store, |a: i32, b: i64| (b, a)).expect("a function");
     let one = &mut [Val::I32(0)][..];
@@ -69,7 +69,7 @@ fn counts_and_rust_types_that_differ_are_refused() {
 
 #[test]
 fn items_of_the_wrong_kind_or_type_are_refused_as_imports() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut store = Store::new(&engine, ());
     let memory = Memory::new(&mut store, memory_type(1, Some(2))).expect("a memory");
     let functions = TableType { element: RefType::FUNCREF, limits: Limits { min: 1, max: Some(2) }, is_64: false };
@@ -184,7 +184,7 @@ fn growth_and_accesses_out_of_bounds_are_refused() {
 /// A host function may have more parameters than any module's.
 #[test]
 fn host_functions_with_very_many_parameters_work_or_are_refused() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut store = Store::new(&engine, ());
     for count in [1_000, 100_000, 4_000_000] {
         let ty = FuncType::new(vec![ValType::I64; count], [ValType::I64]);

@@ -92,7 +92,7 @@ fn guest(engine: &Engine, nasty: &Nasty) -> (Store<WasiCtx>, Vec<TypedFunc<(), i
 /// Panics of streams, clocks and sources come out of the call, and the context goes on.
 #[test]
 fn panics_of_what_the_embedder_gave_come_out() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let nasty = Nasty::default();
     let (mut store, calls) = guest(&engine, &nasty);
     for round in 0..4 {
@@ -114,7 +114,7 @@ fn panics_of_what_the_embedder_gave_come_out() {
 /// A panic that unwinds through the owner of the store must not meet a second one of the same stream.
 #[test]
 fn a_panic_of_a_stream_does_not_end_the_process() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     for name in ["out", "much", "err"] {
         let at = CALLS.iter().position(|call| *call == name).expect("there");
         let unwound = catch_unwind(AssertUnwindSafe(|| {
@@ -134,7 +134,7 @@ fn a_panic_of_a_stream_does_not_end_the_process() {
 /// Streams that say that they moved more than there was.
 #[test]
 fn lies_of_streams_stay_with_the_guest() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let nasty = Nasty { lies: true, ..Nasty::default() };
     let (mut store, calls) = guest(&engine, &nasty);
     for _ in 0..4 {
@@ -146,7 +146,7 @@ fn lies_of_streams_stay_with_the_guest() {
 
 #[test]
 fn contexts_move_between_stores_and_outlive_their_guests() {
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let (mut store, calls) = guest(&engine, &Nasty { lies: true, ..Nasty::default() });
     assert_eq!(calls[0].call(&mut store, ()).expect("no trap"), 0);
     let mut context = store.into_data();

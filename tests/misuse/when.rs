@@ -68,10 +68,10 @@ fn a_reset_that_fails_can_be_done_again() {
 #[test]
 fn what_is_dropped_early_stays_as_long_as_it_is_needed() {
     let mut store = {
-        let engine = Engine::default();
+        let engine = crate::support::engine();
         Store::new(&engine, 5)
     };
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let (mut other, f, handle) = {
         let module = module(
             &engine,
@@ -134,7 +134,7 @@ trait ModuleOf {
 impl ModuleOf for Instance {
     /// Another module, made while wasm runs.
     fn linked_module_of(&self, caller: &mut Caller<'_, Data>) -> Module {
-        let engine = epsilon::Engine::default();
+        let engine = crate::support::engine();
         Instance::new(&mut *caller, &module(&engine, STATE), &[]).expect_err("a module of another engine");
         let store_engine = ENGINE.with(|engine| engine.borrow().clone().expect("set"));
         module(

@@ -4,7 +4,7 @@
 #![allow(unsafe_code)] // single steps are made of signals and flags
 
 use crate::support::{child_task, module, pass_in_child};
-use epsilon::{Engine, InterruptHandle, Linker, Store, Trap};
+use epsilon::{InterruptHandle, Linker, Store, Trap};
 use std::arch::asm;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -75,7 +75,7 @@ fn an_interruption_at_any_instruction_ends_the_guest() {
     if child_task().is_none() {
         return pass_in_child("steps::an_interruption_at_any_instruction_ends_the_guest", "run");
     }
-    let engine = Engine::default();
+    let engine = crate::support::engine();
     let mut store = Store::new(&engine, ());
     let mut linker = Linker::new(&engine);
     linker.func_wrap("", "h", |n: i64| n + 1).expect("a new name");

@@ -18,7 +18,7 @@ use crate::run::RunCommand;
 use crate::stop::Stop;
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser};
-use epsilon::{ArtifactKey, Config, Engine};
+use epsilon::{ArtifactKey, Engine};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -52,8 +52,8 @@ struct GuestLine {
 }
 
 fn guest_line(options: &[OsString], words: impl IntoIterator<Item = OsString>) -> Result<RunCommand, clap::Error> {
-    let first = OsString::from("epsilon");
-    let line = std::iter::once(first).chain(options.iter().cloned()).chain(words);
+    // The first of the words is whatever the executable was called by.
+    let line = ["epsilon".into()].into_iter().chain(options.iter().cloned()).chain(["--".into()]).chain(words);
     GuestLine::try_parse_from(line).map(|line| line.run)
 }
 
@@ -61,12 +61,12 @@ impl BuildExeCommand {
     /// Compiles the module, and writes the executable.
     pub fn execute(self) -> Result<i32> {
         let stop = Stop::begin()?;
-        guest_line(&self.options, ["guest".into()])
+        let line = guest_line(&self.options, ["guest".into()])
             .map_err(|error| Advice::error(error.to_string(), "after `--` stand options of `epsilon run`"))?;
         let input = Input::read(&self.file)?;
-        let mut config = Config::default();
-        config.cache(None);
-        let engine = Engine::new(&config)?;
+        // As the engine that will run it.
+        let mut options = line.engine_options()?;
+        let engine = Engine::new(options.config.cache(None))?;
         let mut key = [0; KEY_BYTES];
         File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut key)).context("cannot make a key")?;
         stop.watch_compilation(&input.name, None)?;
@@ -87,7 +87,8 @@ impl BuildExeCommand {
 }
 
 fn default_output(input: &Path) -> PathBuf {
-    PathBuf::from(input.file_stem().unwrap_or_else(|| "guest".as_ref()))
+    let stem = if input.as_os_str() == "-" { None } else { input.file_stem() };
+    PathBuf::from(stem.unwrap_or_else(|| "guest".as_ref()))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
@@ -117,7 +118,9 @@ pub struct Embedded {
 impl Embedded {
     /// The module in the executable of this process; `None` in the plain command.
     pub fn of_this_process() -> Option<Self> {
-        let mut file = File::open(std::env::current_exe().ok()?).ok()?;
+        // Linux has the file itself, wherever it has been moved to since.
+        let own = File::open("/proc/self/exe").or_else(|_| File::open(std::env::current_exe()?));
+        let mut file = own.ok()?;
         let end = file.seek(SeekFrom::End(-(TRAILER_BYTES as i64))).ok()?;
         let mut trailer = [0; TRAILER_BYTES];
         file.read_exact(&mut trailer).ok()?;

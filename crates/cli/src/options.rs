@@ -292,7 +292,7 @@ pub struct OptimizeOptions {
     optimize: Vec<Setting>,
     /// Neither use nor keep compiled code of other runs; the same as `-O cache=n`
     #[arg(long)]
-    no_cache: bool,
+    pub no_cache: bool,
 }
 
 impl EngineOptions {

@@ -82,13 +82,22 @@ impl RunCommand {
     }
 
     /// Runs a module that is part of this executable, as `self` says; the first word is the executable's name.
-    pub fn execute_embedded(self, artifact: Vec<u8>, key: &ArtifactKey) -> Result<i32> {
+    pub fn execute_embedded(mut self, artifact: Vec<u8>, key: &ArtifactKey) -> Result<i32> {
         let stop = Stop::begin()?;
+        // The artifact has all of its code; only what is loaded besides could come from the cache.
+        self.optimize.no_cache |= self.preloads.is_empty();
         let name = self.words.first().map_or_else(Default::default, |word| word.to_string_lossy().into_owned());
         self.execute_input(stop, Input::artifact(name, artifact), |input, engine, _| {
             Module::deserialize_with_key(engine, std::mem::take(&mut input.wasm), key)
                 .map_err(|error| input.refused(error))
         })
+    }
+
+    /// What the flags about the engine set.
+    pub fn engine_options(&self) -> Result<Options> {
+        let mut options = self.engine.options(&self.optimize)?;
+        options.unknown_imports_trap |= self.unknown_imports_trap;
+        Ok(options)
     }
 
     fn execute_input(
@@ -97,8 +106,7 @@ impl RunCommand {
         mut input: Input,
         load: impl FnOnce(&mut Input, &Engine, &KeyOption) -> Result<Module>,
     ) -> Result<i32> {
-        let mut options = self.engine.options(&self.optimize)?;
-        options.unknown_imports_trap |= self.unknown_imports_trap;
+        let options = self.engine_options()?;
         let engine = Engine::new(&options.config)?;
         let (file, args) = self.words.split_first().context("no module is named")?;
         let path = Path::new(file);

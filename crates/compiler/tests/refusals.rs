@@ -252,7 +252,8 @@ fn tables_beside_the_code_are_sorted_and_true() {
             let inside = outermost.is_none_or(|offset| body.contains(&(offset as usize)));
             assert!(inside, "{site:?} is outside of {body:?}");
         }
-        assert!(function.align_bytes.is_power_of_two());
+        // As the processor likes it: short functions that lie in one line of its cache are called slowly.
+        assert!(function.align_bytes.is_power_of_two() && function.align_bytes >= 32);
     }
     assert!(functions[0].relocations.is_empty());
     let calls = &functions[1].relocations;

@@ -21,6 +21,7 @@ use crate::background::Likely;
 use crate::cache::entry::{self, Bytes, Contents, Entry, Secret};
 use crate::cache::{key_of, write_atomically};
 use crate::codec::{self, Reader};
+use crate::hash;
 use crate::source::{ModuleSource, Stored};
 use crate::watch::{Counting, Watch};
 use crate::{Engine, Error, Module, Result};
@@ -99,7 +100,7 @@ impl Engine {
             contents.fresh.insert(DefinedFuncIndex::new(n), codec::encode(function));
         }
         let secret = key.map_or(NO_KEY, |key| key.0);
-        let code = entry::to_bytes(&contents, None, functions.len(), &key_of(compiler, &blake3::hash(&wasm)), &secret);
+        let code = entry::to_bytes(&contents, None, functions.len(), &key_of(compiler, &hash::module(&wasm)), &secret);
         let settings: String =
             compiler.fingerprint().iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
         let mut file = header(&settings, &wasm, &secret, key.is_some());
@@ -127,9 +128,9 @@ fn header(settings: &str, wasm: &[u8], secret: &Secret, keyed: bool) -> Vec<u8> 
         header.extend_from_slice(&number.to_le_bytes());
     }
     header.extend_from_slice(&(wasm.len() as u64).to_le_bytes());
-    header.extend_from_slice(blake3::keyed_hash(secret, settings.as_bytes()).as_bytes());
-    header.extend_from_slice(blake3::keyed_hash(secret, wasm).as_bytes());
-    let hash = blake3::keyed_hash(secret, &header);
+    header.extend_from_slice(hash::keyed(secret, settings.as_bytes()).as_bytes());
+    header.extend_from_slice(hash::keyed(secret, wasm).as_bytes());
+    let hash = hash::keyed(secret, &header);
     header.extend_from_slice(hash.as_bytes());
     header
 }
@@ -240,7 +241,7 @@ fn load(engine: &Engine, bytes: ModuleBytes, secret: &Secret, keyed: bool) -> Re
 /// What the code of an artifact is for: as for entries of the cache, under the settings that it was made with.
 fn artifact_key(settings: &str, wasm: &[u8]) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(blake3::hash(wasm).as_bytes());
+    hasher.update(hash::module(wasm).as_bytes());
     hasher.update(settings.as_bytes());
     *hasher.finalize().as_bytes()
 }
@@ -271,7 +272,7 @@ impl<'a> Sections<'a> {
         let wasm_len = reader.u64().ok_or_else(truncated)?;
         let (settings_hash, wasm_hash) = (reader.hash().ok_or_else(truncated)?, reader.hash().ok_or_else(truncated)?);
         let hash = reader.hash().ok_or_else(truncated)?;
-        if blake3::keyed_hash(secret, &bytes[..HEADER_BYTES - 32]) != hash {
+        if hash::keyed(secret, &bytes[..HEADER_BYTES - 32]) != hash {
             return Err(if keyed {
                 refuse("the artifact is damaged, or was made with another key")
             } else {
@@ -280,10 +281,10 @@ impl<'a> Sections<'a> {
         }
         let settings = reader.take(settings_len as usize).ok_or_else(truncated)?;
         let wasm = usize::try_from(wasm_len).ok().and_then(|len| reader.take(len)).ok_or_else(truncated)?;
-        if blake3::keyed_hash(secret, settings) != settings_hash {
+        if hash::keyed(secret, settings) != settings_hash {
             return Err(damaged("settings"));
         }
-        if blake3::keyed_hash(secret, wasm) != wasm_hash {
+        if hash::keyed(secret, wasm) != wasm_hash {
             return Err(damaged("module"));
         }
         let settings = std::str::from_utf8(settings).map_err(|_| damaged("settings"))?;

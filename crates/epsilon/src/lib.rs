@@ -106,6 +106,8 @@ mod config;
 #[cfg(feature = "compiler")]
 mod engine;
 mod externs;
+#[cfg(feature = "cache")]
+mod hash;
 #[cfg(feature = "compiler")]
 mod linker;
 #[cfg(feature = "compiler")]
@@ -137,6 +139,8 @@ pub use epsilon_runtime::{
     TypedFunc, Val, WaitResult, WasmBacktrace, WasmParams, WasmResults, WasmTy,
 };
 pub use externs::{ExportType, ExternType, ImportType};
+#[cfg(feature = "hash-time")]
+pub use hash::{HashTime, hash_time};
 #[cfg(feature = "compiler")]
 pub use linker::{InstancePre, Linker};
 #[cfg(feature = "compiler")]

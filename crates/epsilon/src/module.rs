@@ -7,6 +7,8 @@ use crate::config::Compilation;
 use crate::engine::Engine;
 use crate::externs::{ExportType, ExternType, ImportType};
 #[cfg(feature = "cache")]
+use crate::hash;
+#[cfg(feature = "cache")]
 use crate::source::Stored;
 use crate::source::{self, ModuleSource, SharedSource};
 use crate::symbols::Symbols;
@@ -291,7 +293,7 @@ fn open_source(engine: &Engine, wasm: ModuleBytes) -> Result<ModuleSource> {
     #[cfg(feature = "cache")]
     let (parsed, hash) = match wasm.len() >= PARALLEL_HASH_BYTES && engine.cache().is_ok() {
         true => std::thread::scope(|scope| {
-            let hash = std::thread::Builder::new().spawn_scoped(scope, || blake3::hash(&wasm));
+            let hash = std::thread::Builder::new().spawn_scoped(scope, || hash::module(&wasm));
             (parse(), hash.ok().and_then(|hash| hash.join().ok()))
         }),
         false => (parse(), None),
@@ -302,7 +304,7 @@ fn open_source(engine: &Engine, wasm: ModuleBytes) -> Result<ModuleSource> {
     #[cfg(feature = "cache")]
     let cached =
         engine.cache().ok().filter(|cache| CachedModule::is_worth_it(cache, &parsed.info.bodies)).map(|cache| {
-            let hash = hash.unwrap_or_else(|| blake3::hash(&wasm));
+            let hash = hash.unwrap_or_else(|| hash::module(&wasm));
             CachedModule::open(cache, engine.compiler(), &hash, parsed.info.bodies.len())
         });
     Ok(ModuleSource {

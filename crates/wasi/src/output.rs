@@ -1,7 +1,8 @@
 //! Where a guest's standard output and error go, and the buffer in between.
 //!
-//! A guest that prints line by line makes one call per line; the buffer turns many calls into one write. What is
-//! held back must not be noticed: it is written before the guest waits for anything, before anything is written to
+//! A guest that prints line by line makes one call per line; the buffer turns many calls into one write. The first few
+//! writes go through at once: a guest that prints little needs no buffer and no thread behind it. What is held back
+//! must not be noticed: it is written before the guest waits for anything, before anything is written to
 //! the error stream, after a moment even if the guest does nothing (a thread sees to that), and at the end. Terminals
 //! and captured streams are written at once.
 
@@ -18,6 +19,8 @@ use crate::terminal::Filter;
 
 /// Writes of at least this size go past the buffer if it is empty.
 const DIRECT_BYTES: usize = 16 * 1024;
+/// So many writes of a guest go past the buffer before it is used.
+const PROMPT_WRITES: u32 = 8;
 /// How long output may be held back while the guest computes.
 const DELAY: Duration = Duration::from_millis(20);
 /// How often a guest may write to a reader that has gone before it counts as not listening.
@@ -122,6 +125,8 @@ struct State {
     held: Vec<u8>,
     /// How much is held back before it is written; nothing where output is to be seen at once.
     buffer_bytes: usize,
+    /// Writes that may still go past the empty buffer whatever their size.
+    prompt_writes: u32,
     /// The thread that writes after a moment could be started, or was never needed.
     flusher: Flusher,
     /// A write after the fact has failed; the next call of the guest learns of it.
@@ -159,6 +164,7 @@ impl Output {
             sink,
             held: Vec::new(),
             buffer_bytes,
+            prompt_writes: PROMPT_WRITES,
             flusher: Flusher::NotYet,
             late_error: None,
             broken: false,
@@ -185,7 +191,8 @@ impl Output {
             return Ok(0);
         }
         let is_direct = size_bytes >= DIRECT_BYTES.min(state.buffer_bytes);
-        if state.held.is_empty() && is_direct {
+        if state.held.is_empty() && (is_direct || state.prompt_writes > 0) {
+            state.prompt_writes = state.prompt_writes.saturating_sub(1);
             return state.write_through(buffers, nonblocking, &self.shared.interrupt);
         }
         let mut taken_bytes = size_bytes;

@@ -41,6 +41,30 @@ fn an_executable_needs_nothing_else() {
     epsilon(&format!("build-exe {csv} -o {} -- --nonsense", executable.display())).exits(1).says(&["--nonsense"]);
 }
 
+/// Whatever it is called by and wherever it lies, it runs as it was built to, and leaves nothing behind.
+#[test]
+fn an_executable_is_compiled_with_its_options_and_leaves_nothing_behind() {
+    use std::os::unix::process::CommandExt as _;
+    let directory = tempfile::tempdir().expect("a directory");
+    let (built, moved) = (directory.path().join("add"), directory.path().join("moved"));
+    let module = directory.path().join("wide.wat");
+    let text = r#"(module (memory 1) (func (export "_start")
+        (drop (i64.add128 (i64.const 1) (i64.const 2) (i64.const 3) (i64.const 4)))
+        (drop)
+        (i32.store (i32.const 65536) (i32.const 1))))"#;
+    std::fs::write(&module, text).expect("written");
+    let options = "-W wide-arithmetic=y -O memory=checked,opt-level=0";
+    epsilon(&format!("build-exe {} -o {} -- {options}", module.display(), built.display())).exits(0);
+    std::fs::create_dir(&moved).expect("made");
+    std::fs::rename(&built, moved.join("add")).expect("moved");
+    let home = directory.path().join("home");
+    std::fs::create_dir(&home).expect("made");
+    let mut command = Command::new(moved.join("add"));
+    command.arg0("-add").env_clear().env("HOME", &home).stdout(Stdio::piped()).stderr(Stdio::piped());
+    finish(&mut command).exits(134).says(&["out of bounds memory access"]);
+    assert_eq!(std::fs::read_dir(&home).expect("a directory").count(), 0);
+}
+
 #[test]
 fn the_cache_can_be_looked_at_and_emptied() {
     let directory = tempfile::tempdir().expect("a directory");

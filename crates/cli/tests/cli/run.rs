@@ -145,10 +145,11 @@ fn a_guest_may_end_by_a_broken_pipe_in_its_own_way() {
     assert_eq!(output.stdout, b"y\n");
 }
 
+/// The guest could not be told: it had ended.
 #[test]
-fn output_that_cannot_be_written_is_an_error() {
+fn held_output_that_cannot_be_written_is_an_error() {
     let Ok(full) = std::fs::File::options().write(true).open("/dev/full") else { return };
-    finish(command().arg("hello.wat").stdout(full)).exits(1).says(&["cannot write the output of `hello.wat`"]);
+    finish(command().arg("lines.wat").stdout(full)).exits(1).says(&["cannot write the output of `lines.wat`"]);
 }
 
 #[test]

@@ -16,6 +16,7 @@
 //! hashes are keyed with the user's secret, so that no one else can make an entry.
 
 use crate::codec::{self, Reader};
+use crate::hash;
 use epsilon_abi::{CompiledFunction, DefinedFuncIndex, seeded};
 use epsilon_runtime::ModuleBytes;
 use std::borrow::Cow;
@@ -141,7 +142,7 @@ impl Entry {
         header.resize(HEADER_BYTES + table_bytes + HASH_BYTES, 0);
         bytes.read_exact_at(&mut header[HEADER_BYTES..], HEADER_BYTES as u64).ok_or(Damaged)?;
         let (checked, hash) = header.split_at(HEADER_BYTES + table_bytes);
-        if blake3::keyed_hash(secret, checked) != <[u8; 32]>::try_from(hash).map_err(|_| Damaged)? {
+        if hash::keyed(secret, checked) != <[u8; 32]>::try_from(hash).map_err(|_| Damaged)? {
             return Err(Damaged);
         }
         let records: Vec<Record> = checked[HEADER_BYTES..].chunks_exact(RECORD_BYTES).filter_map(read_record).collect();
@@ -218,7 +219,7 @@ impl Entry {
     }
 
     fn check(&self, record: &Record, bytes: &[u8]) -> Option<CompiledFunction> {
-        if blake3::keyed_hash(&self.secret, bytes) != record.hash && !seeded::bug("entry-unchecked") {
+        if hash::keyed(&self.secret, bytes) != record.hash && !seeded::bug("entry-unchecked") {
             return None;
         }
         codec::decode(bytes, self.function_count)
@@ -227,7 +228,7 @@ impl Entry {
     /// The bytes of a function as they are in the file, if they are intact.
     fn raw(&self, record: &Record) -> Option<Vec<u8>> {
         let bytes = self.read_together(std::slice::from_ref(record))?;
-        (blake3::keyed_hash(&self.secret, &bytes) == record.hash).then_some(bytes)
+        (hash::keyed(&self.secret, &bytes) == record.hash).then_some(bytes)
     }
 
     /// Number of records whose bytes are not intact.
@@ -290,7 +291,7 @@ pub fn to_bytes(
         file.extend_from_slice(&body.hash);
         offset += body.bytes.len() as u64;
     }
-    let hash = blake3::keyed_hash(secret, &file);
+    let hash = hash::keyed(secret, &file);
     file.extend_from_slice(hash.as_bytes());
     for body in &bodies {
         file.extend_from_slice(&body.bytes);
@@ -313,7 +314,7 @@ fn body_of<'a>(
     secret: &Secret,
 ) -> Option<Body<'a>> {
     if let Some(bytes) = contents.fresh.get(&function) {
-        let hash = *blake3::keyed_hash(secret, bytes).as_bytes();
+        let hash = *hash::keyed(secret, bytes).as_bytes();
         return Some(Body { function, bytes: bytes.into(), hash });
     }
     let old = old?;

@@ -3,6 +3,7 @@
 use super::Cache;
 use super::entry::{Contents, Entry, Key};
 use crate::codec;
+use crate::hash;
 use epsilon_abi::{CompiledFunction, DefinedFuncIndex};
 use epsilon_compiler::Compiler;
 use epsilon_runtime::Demand;
@@ -30,12 +31,14 @@ pub enum CacheStatus {
 
 /// What an entry for the module of this hash is for.
 pub fn key_of(compiler: &Compiler, module: &blake3::Hash) -> Key {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(module.as_bytes());
-    for (name, value) in compiler.fingerprint() {
-        hasher.update(format!("{name}: {value}\n").as_bytes());
-    }
-    *hasher.finalize().as_bytes()
+    hash::counted(hash::Of::Module, || {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(module.as_bytes());
+        for (name, value) in compiler.fingerprint() {
+            hasher.update(format!("{name}: {value}\n").as_bytes());
+        }
+        *hasher.finalize().as_bytes()
+    })
 }
 
 /// One module's share of the cache.

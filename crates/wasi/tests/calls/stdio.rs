@@ -80,6 +80,27 @@ impl Write for Counting {
     }
 }
 
+/// Writes until what comes next is held back: the first few writes go through at once.
+fn use_up_prompt_writes(guest: &mut Guest) {
+    for _ in 0..PROMPT_WRITES {
+        guest.write(1, b".").unwrap();
+    }
+}
+
+const PROMPT_WRITES: usize = 8;
+
+#[test]
+fn the_first_writes_go_through_at_once() {
+    let (writes, seen) = mpsc::channel();
+    let mut guest = Guest::with(|builder| {
+        builder.stdout(OutputStream::stream(Counting { writes }));
+    });
+    for _ in 0..PROMPT_WRITES {
+        guest.write(1, b"hello\n").unwrap();
+        assert_eq!(seen.try_recv(), Ok(6));
+    }
+}
+
 #[test]
 fn short_lines_become_long_writes() {
     let (writes, seen) = mpsc::channel();
@@ -101,6 +122,8 @@ fn output_appears_without_further_calls() {
     let mut guest = Guest::with(|builder| {
         builder.stdout(OutputStream::stream(Counting { writes }));
     });
+    use_up_prompt_writes(&mut guest);
+    assert_eq!(seen.iter().take(PROMPT_WRITES).sum::<usize>(), PROMPT_WRITES);
     guest.write(1, b"held back").unwrap();
     assert_eq!(seen.recv_timeout(Duration::from_secs(10)), Ok(9));
 }
@@ -113,6 +136,8 @@ fn output_appears_when_asked_for() {
         let mut guest = Guest::with(|builder| {
             builder.stdout(OutputStream::stream(Counting { writes }));
         });
+        use_up_prompt_writes(&mut guest);
+        assert_eq!(seen.try_iter().count(), PROMPT_WRITES);
         guest.write(1, b"x").unwrap();
         guest.call(call, args).unwrap();
         assert_eq!(seen.try_recv(), Ok(1), "{call}");
@@ -121,6 +146,8 @@ fn output_appears_when_asked_for() {
     let mut guest = Guest::with(|builder| {
         builder.stdout(OutputStream::stream(Counting { writes }));
     });
+    use_up_prompt_writes(&mut guest);
+    assert_eq!(seen.try_iter().count(), PROMPT_WRITES);
     guest.write(1, b"x").unwrap();
     guest.ctx.flush().unwrap();
     assert_eq!(seen.try_recv(), Ok(1));
@@ -180,18 +207,20 @@ fn a_guest_that_does_not_listen_is_ended() {
 
 #[test]
 fn an_error_of_the_stream_arrives_late_but_arrives() {
-    struct Full;
+    struct Full(usize);
     impl Write for Full {
-        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
-            Err(std::io::ErrorKind::StorageFull.into())
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 = self.0.checked_sub(bytes.len()).ok_or(std::io::ErrorKind::StorageFull)?;
+            Ok(bytes.len())
         }
         fn flush(&mut self) -> std::io::Result<()> {
             Ok(())
         }
     }
     let mut guest = Guest::with(|builder| {
-        builder.stdout(OutputStream::stream(Full));
+        builder.stdout(OutputStream::stream(Full(PROMPT_WRITES)));
     });
+    use_up_prompt_writes(&mut guest);
     assert_eq!(guest.write(1, b"x"), Ok(1));
     assert_eq!(guest.close(1), Err(Errno::Nospc));
 }
@@ -241,6 +270,7 @@ fn in_a_process_of_its_own() {
     let mut guest = Guest::with(|builder| {
         builder.inherit_stdio();
     });
+    use_up_prompt_writes(&mut guest);
     guest.write(1, b"GUEST:").unwrap();
     let code = perform(&task, &mut guest);
     drop(guest);

@@ -5,6 +5,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap};
 use std::io;
+use std::mem::ManuallyDrop;
 use std::ptr;
 
 /// Size of a page of the host in bytes.
@@ -123,6 +124,20 @@ impl Mapping {
         Err(io::Error::other("the address space of the code is taken"))
     }
 
+    /// Gives the mapping up: the first address and the size in bytes.
+    pub fn into_raw(self) -> (*mut u8, usize) {
+        let this = ManuallyDrop::new(self);
+        (this.base, this.len_bytes)
+    }
+
+    /// The mapping again that was given up.
+    ///
+    /// # Safety
+    /// The values must be what [`Self::into_raw`] gave, once.
+    pub unsafe fn from_raw(base: *mut u8, len_bytes: usize) -> Self {
+        Self { base, len_bytes }
+    }
+
     /// The first address.
     pub fn base(&self) -> *mut u8 {
         self.base
@@ -135,8 +150,8 @@ impl Mapping {
 
     /// Asks for large pages, where the system has them. An advice: nothing depends on it.
     pub fn advise_large_pages(&self) {
-        // SAFETY: the range is a whole mapping of ours; the advice changes no contents.
-        let _ = unsafe { madvise(self.base.cast(), self.len_bytes, Advice::LinuxHugepage) };
+        // SAFETY: the range is a whole mapping of ours.
+        unsafe { advise_large_pages(self.base, self.len_bytes) };
     }
 
     /// Changes the access to a part.
@@ -229,6 +244,15 @@ pub unsafe fn replace_with_zeroes(address: *mut u8, len_bytes: usize) -> io::Res
     // SAFETY: as the caller promises.
     unsafe { mmap_anonymous(address.cast(), len_bytes, Access::ReadWrite.protection(), flags)? };
     Ok(())
+}
+
+/// Asks for large pages, where the system has them. An advice: nothing depends on it, and contents stay.
+///
+/// # Safety
+/// The range must belong to a mapping of ours.
+pub unsafe fn advise_large_pages(address: *mut u8, len_bytes: usize) {
+    // SAFETY: as the caller promises.
+    let _ = unsafe { madvise(address.cast(), len_bytes, Advice::LinuxHugepage) };
 }
 
 /// Keeps a mapping out of children made by `fork`.

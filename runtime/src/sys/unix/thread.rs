@@ -10,6 +10,7 @@ thread_local! {
 }
 
 /// The kernel's id of this thread.
+#[inline]
 pub fn current_id() -> i32 {
     match THREAD_ID.get() {
         0 => find_id(),
@@ -58,8 +59,41 @@ pub fn host_stack_left_bytes() -> usize {
 
 #[cold]
 fn find_stack_low() -> usize {
+    let low = main_stack_low().unwrap_or_else(thread_stack_low);
+    debug_assert!(low >= thread_stack_low(), "the C library knows of less stack");
+    STACK_LOW.set(low);
+    low
+}
+
+/// The same for the main thread, whose stack grows down from the name of the program to its limit. The C library would
+/// read the list of all mappings to know.
+#[cfg(target_os = "linux")]
+fn main_stack_low() -> Option<usize> {
+    // The end of the stack is left alone, as a guard page would leave it.
+    const GUARD_BYTES: usize = 64 << 10;
+    // So much lies free below, whatever the limit was when the process began and has been raised to since.
+    const MOST_BYTES: usize = 64 << 20;
+    if rustix::thread::gettid() != rustix::process::getpid() {
+        return None;
+    }
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Stack).current?;
+    let limit_bytes = usize::try_from(limit).ok()?.min(MOST_BYTES);
+    // SAFETY: getauxval takes a number and answers with one, 0 where it knows nothing.
+    let name = unsafe { libc::getauxval(libc::AT_EXECFN) } as usize;
+    let here = 0u8;
+    // A stack that somebody has switched to is not the one that the system made.
+    let used_bytes = name.checked_sub(&raw const here as usize)?;
+    (used_bytes < limit_bytes).then(|| name - limit_bytes + GUARD_BYTES)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main_stack_low() -> Option<usize> {
+    None
+}
+
+fn thread_stack_low() -> usize {
     // SAFETY: plain libc calls on an attribute object of our own, initialised by the first and destroyed by the last.
-    let low = unsafe {
+    unsafe {
         let mut attributes = std::mem::zeroed::<libc::pthread_attr_t>();
         let (mut low, mut size, mut guard) = (std::ptr::null_mut(), 0, 0);
         if libc::pthread_getattr_np(libc::pthread_self(), &mut attributes) != 0 {
@@ -69,9 +103,7 @@ fn find_stack_low() -> usize {
         libc::pthread_attr_getguardsize(&attributes, &mut guard);
         libc::pthread_attr_destroy(&mut attributes);
         low as usize + guard
-    };
-    STACK_LOW.set(low);
-    low
+    }
 }
 
 /// Sends a signal to a thread of this process.
@@ -98,4 +130,19 @@ pub fn fence_all_threads() -> bool {
         (unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) }) == 0
     };
     *REGISTERED.get_or_init(|| membarrier(REGISTER_PRIVATE_EXPEDITED)) && membarrier(PRIVATE_EXPEDITED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_is_told_of_its_own_stack() {
+        const STACK_BYTES: usize = 256 << 10;
+        let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
+        let ask = || (main_stack_low(), host_stack_left_bytes());
+        let (main, left_bytes) = thread.spawn(ask).expect("a thread").join().expect("an answer");
+        assert_eq!(main, None, "only the main thread has the main stack");
+        assert!(left_bytes > STACK_BYTES / 2 && left_bytes <= STACK_BYTES, "{left_bytes} bytes");
+    }
 }
