@@ -1,5 +1,6 @@
 //! `epsilon compile`: compiles a module ahead of time; and the keys that artifacts are made and loaded with.
 
+use crate::executable::refuse_to_replace;
 use crate::input::Input;
 use crate::options::{EngineOptions, OptimizeOptions};
 use crate::report::Advice;
@@ -67,12 +68,13 @@ impl CompileCommand {
             let features: Vec<&str> = self.cpu.iter().map(String::as_str).collect();
             options.config.target(target, &features);
         }
+        let output = self.output.unwrap_or_else(|| default_output(&self.file));
+        refuse_to_replace(&self.file, &output)?;
         let engine = Engine::new(&options.config)?;
         let input = Input::read(&self.file)?;
         let key = self.key.key()?;
         stop.watch_compilation(&input.name, options.timeout)?;
         let artifact = input.precompile(&engine, &key)?;
-        let output = self.output.unwrap_or_else(|| default_output(&self.file));
         Module::write_artifact(&output, &artifact)?;
         Ok(0)
     }

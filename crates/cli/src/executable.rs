@@ -63,6 +63,8 @@ impl BuildExeCommand {
         let stop = Stop::begin()?;
         let line = guest_line(&self.options, ["guest".into()])
             .map_err(|error| Advice::error(error.to_string(), "after `--` stand options of `epsilon run`"))?;
+        let output = self.output.unwrap_or_else(|| default_output(&self.file));
+        refuse_to_replace(&self.file, &output)?;
         let input = Input::read(&self.file)?;
         // As the engine that will run it.
         let mut options = line.engine_options()?;
@@ -81,7 +83,7 @@ impl BuildExeCommand {
         bytes.extend_from_slice(&(artifact.len() as u64).to_le_bytes());
         bytes.extend_from_slice(&(options.len() as u64).to_le_bytes());
         bytes.extend_from_slice(MAGIC);
-        write(&self.output.unwrap_or_else(|| default_output(&self.file)), &bytes)?;
+        write(&output, &bytes)?;
         Ok(0)
     }
 }
@@ -89,6 +91,17 @@ impl BuildExeCommand {
 fn default_output(input: &Path) -> PathBuf {
     let stem = if input.as_os_str() == "-" { None } else { input.file_stem() };
     PathBuf::from(stem.unwrap_or_else(|| "guest".as_ref()))
+}
+
+/// A module without an extension has the name that its executable would get.
+pub fn refuse_to_replace(input: &Path, output: &Path) -> Result<()> {
+    match (input.canonicalize(), output.canonicalize()) {
+        (Ok(input), Ok(output)) if input == output => Err(Advice::error(
+            format!("`{}` is the module itself, and would be replaced", output.display()),
+            "name another file with `-o FILE`",
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {

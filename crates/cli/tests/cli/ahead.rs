@@ -66,6 +66,22 @@ fn an_executable_is_compiled_with_its_options_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_module_is_not_replaced_by_what_is_made_of_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let module = directory.path().join("app");
+    std::fs::copy(prebuilt("hello-rust.wasm"), &module).expect("copied");
+    let build = |what: &str, options: &str| {
+        let words = what.split(' ').chain(["app"]).chain(options.split_whitespace());
+        finish(command().current_dir(directory.path()).args(words))
+    };
+    build("build-exe", "").exits(1).says(&["`", "would be replaced", "-o FILE"]);
+    build("compile", "-o ./app").exits(1).says(&["would be replaced", "-o FILE"]);
+    epsilon(&format!("run {}", module.display())).exits(0).prints("hello, world\n");
+    build("compile", "").exits(0);
+    assert!(directory.path().join("app.epsilon").exists());
+}
+
+#[test]
 fn the_cache_can_be_looked_at_and_emptied() {
     let directory = tempfile::tempdir().expect("a directory");
     let run = |arguments: &str| {

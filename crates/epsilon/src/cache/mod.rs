@@ -23,6 +23,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -118,6 +119,25 @@ pub struct Cache {
     min_code_bytes: usize,
     save_after: Duration,
     warned: AtomicBool,
+    used: Mutex<Used>,
+}
+
+/// What is known of how full the cache is, so that not every entry that is written has the directory looked through.
+#[derive(Debug, Default)]
+struct Used {
+    /// What there was when the directory was last looked through; `None` before the first time.
+    seen_bytes: Option<u64>,
+    /// What has been written since.
+    written_bytes: u64,
+}
+
+impl Used {
+    /// Notes what was written; whether it is time to look: there may be too much, or others may have written as well.
+    fn is_due(&mut self, bytes: u64, limit_bytes: u64) -> bool {
+        self.written_bytes = self.written_bytes.saturating_add(bytes);
+        let Some(seen_bytes) = self.seen_bytes else { return true };
+        self.written_bytes > limit_bytes / 64 || seen_bytes.saturating_add(self.written_bytes) > limit_bytes
+    }
 }
 
 /// An entry as `epsilon cache ls` shows it.
@@ -142,7 +162,15 @@ impl Cache {
         refuse_foreign(&directory)?;
         let secret = read_or_make_secret(&directory)?;
         let CacheConfig { size_limit_bytes, min_code_bytes, save_after, .. } = *config;
-        Ok(Self { directory, secret, size_limit_bytes, min_code_bytes, save_after, warned: AtomicBool::new(false) })
+        Ok(Self {
+            directory,
+            secret,
+            size_limit_bytes,
+            min_code_bytes,
+            save_after,
+            warned: AtomicBool::new(false),
+            used: Mutex::default(),
+        })
     }
 
     /// The directory.
@@ -185,7 +213,10 @@ impl Cache {
             return Ok(());
         }
         replace(&path, &bytes, 0o600, Flush::Later)?;
-        self.evict();
+        let mut used = self.used.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if used.is_due(bytes.len() as u64, self.size_limit_bytes) {
+            *used = Used { seen_bytes: Some(self.evict()), written_bytes: 0 };
+        }
         Ok(())
     }
 
@@ -237,23 +268,26 @@ impl Cache {
         Ok(entries.len())
     }
 
-    /// Removes what was used least recently while there is too much, and what killed processes left behind.
-    fn evict(&self) {
-        let Ok(entries) = self.entries() else { return };
-        let mut total: u64 = 0;
-        for entry in entries {
+    /// Removes what was used least recently while there is too much, and what killed processes left behind. Returns the
+    /// size of what is kept.
+    fn evict(&self) -> u64 {
+        let (mut total, mut kept): (u64, u64) = (0, 0);
+        for entry in self.entries().unwrap_or_default() {
             total = total.saturating_add(entry.size_bytes);
             if total > self.size_limit_bytes {
                 let _ = fs::remove_file(&entry.path);
+            } else {
+                kept = total;
             }
         }
-        let Ok(files) = fs::read_dir(&self.directory) else { return };
+        let Ok(files) = fs::read_dir(&self.directory) else { return kept };
         for file in files.flatten() {
             let stale = |file: &fs::DirEntry| Some(file.metadata().ok()?.modified().ok()?.elapsed().ok()? > STALE);
             if file.file_name().to_string_lossy().contains(".tmp-") && stale(&file) == Some(true) {
                 let _ = fs::remove_file(file.path());
             }
         }
+        kept
     }
 }
 
@@ -347,4 +381,19 @@ fn replace(path: &Path, bytes: &[u8], mode: u32, flush: Flush) -> io::Result<()>
         let _ = fs::remove_file(&temporary);
     }
     written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_directory_is_looked_through_when_it_may_be_full() {
+        let mut used = Used::default();
+        assert!(used.is_due(10, 6400), "the first time");
+        let mut used = Used { seen_bytes: Some(1000), written_bytes: 0 };
+        assert!((0..10).all(|_| !used.is_due(10, 6400)) && used.is_due(10, 6400), "others may have written too");
+        let mut used = Used { seen_bytes: Some(6350), written_bytes: 0 };
+        assert!((0..5).all(|_| !used.is_due(10, 6400)) && used.is_due(10, 6400), "it is full");
+    }
 }
