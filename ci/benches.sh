@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../benches"
 
 cargo fmt --all --check
 cargo clippy --workspace --all-targets -- -D warnings
-cargo test --workspace
+cargo test --release --workspace
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 cargo run --release -- --pairs 1 --markdown "$out/tables.md" --svg "$out/plot.svg" "$@"
