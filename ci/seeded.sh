@@ -27,9 +27,9 @@ build epsilon-models
 cargo build -p epsilon-proof
 
 limited() { timeout --kill-after 5 "$limit_s" "$@"; }
-tests() { # a package's folder, and a target in it
+tests() { # a package's folder, a target in it, further arguments
     local source=${1#.}/$2
-    (cd "$1" && limited "${executables[${source#/}]}" -q)
+    (cd "$1" && limited "${executables[${source#/}]}" -q "${@:3}")
 }
 proof() { limited "$CARGO_TARGET_DIR/debug/epsilon-proof" "$1" --seed 1 --count "$2"; }
 
@@ -48,6 +48,7 @@ check() {
     wasi-units) tests crates/wasi src/lib.rs ;;
     wasi-calls) tests crates/wasi tests/calls/main.rs ;;
     wasi-guests) tests . tests/wasi/main.rs ;;
+    spec-once) tests . tests/spec.rs 'spec 2.0 (anchored, lazy)' ;;
     spec) tests . tests/spec.rs ;;
     opcodes) proof opcodes 780 ;;
     addresses) proof addresses 2000 ;;
@@ -62,9 +63,9 @@ checks_for() { # the file that a bug is in; the checks, in the order of their co
     crates/wasi/*) echo wasi-units wasi-calls wasi-guests ;;
     crates/epsilon/*) echo units artifact cache damaged ;;
     crates/compiler/src/compiler.rs) echo units cache artifact clif ;;
-    crates/compiler/*) echo clif results addresses differential api opcodes traps spec ;;
+    crates/compiler/*) echo clif results addresses differential api spec-once opcodes spec traps ;;
     runtime/src/waiting.rs) echo units models threads ;;
-    *) echo units results api differential swarm misuse threads traps spec ;;
+    *) echo units results api misuse threads differential spec-once swarm traps spec ;;
     esac
 }
 

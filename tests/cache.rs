@@ -127,6 +127,32 @@ fn eager_and_lazy_engines_share_entries() {
     assert_eq!(run_in(directory.path(), &text).0, expected);
 }
 
+/// Whatever workers still had to do.
+#[test]
+fn engines_that_are_gone_have_let_go_of_entries() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let text = module_text(4);
+    run_in(directory.path(), &text);
+    let path = entry_file(directory.path());
+    let intact = fs::read(&path).expect("the entry");
+    for _ in 0..60 {
+        // A function that has to be compiled gets the workers going.
+        let mut damaged = intact.clone();
+        let len = damaged.len();
+        damaged[len - 2000..].fill(0);
+        damaged[len / 2..len / 2 + 2000].fill(0);
+        fs::write(&path, &damaged).expect("written");
+        run_in(directory.path(), &text);
+    }
+    let is_open = |fd: &fs::DirEntry| fs::read_link(fd.path()).is_ok_and(|to| to.starts_with(directory.path()));
+    let open = || fs::read_dir("/proc/self/fd").expect("descriptors").flatten().filter(is_open).count();
+    let started = Instant::now();
+    while open() > 0 {
+        assert!(started.elapsed() < Duration::from_secs(20), "{} entries are open", open());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 #[test]
 fn every_fault_is_passed_over_and_repaired() {
     let directory = tempfile::tempdir().expect("a directory");

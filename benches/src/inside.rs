@@ -114,7 +114,8 @@ impl Inside {
         eprintln!("{name}, its hashes");
         let cache = tempfile::tempdir()?;
         let run = || -> Result<Sample> { Ok(process::run(&mut start(cache.path())?)?.0) };
-        (run()?, run()?);
+        run()?;
+        run()?;
         let mut samples: Vec<[f64; 3]> = Vec::new();
         for _ in 0..rounds {
             let started = run()?;

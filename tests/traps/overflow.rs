@@ -78,6 +78,36 @@ fn large_frames() {
     ));
 }
 
+/// Frames of more than 100 KiB of which the recursion itself writes nothing: without probes a call would step over the
+/// guard. Where the guard lies between two frames depends on what is on the stack before: all distances are tried.
+#[test]
+fn large_frames_that_nothing_is_written_to() {
+    const LOCALS: usize = 6_600;
+    let sets: String = (1..=LOCALS).map(|n| format!("(local.set {n} (v128.load offset={n} (i32.const 0)))")).collect();
+    let sums: String =
+        (1..=LOCALS).map(|n| format!("(local.set $sum (i64x2.add (local.get $sum) (local.get {n})))")).collect();
+    let text = format!(
+        r#"(module (memory 1) (func $leaf) (func $run (param i32) (result i32) (local {}) (local $sum v128)
+            (if (local.get 0) (then (return (i32.add (i32.const 1) (call $run (i32.sub (local.get 0) (i32.const 1)))))))
+            {sets} (call $leaf) {sums} (v128.store (i32.const 65000) (local.get $sum)) (i32.const 0))
+        (func $small (export "small") (param $frames i32) (param $n i32) (result i32)
+            (if (result i32) (local.get $frames)
+                (then (i32.add (i32.const 0) (call $small (i32.sub (local.get $frames) (i32.const 1)) (local.get $n))))
+                (else (i32.add (i32.const 0) (call $run (local.get $n)))))))"#,
+        "v128 ".repeat(LOCALS)
+    );
+    let engine = crate::support::engine();
+    let mut store = Store::new(&engine, ());
+    let instance = Instance::new(&mut store, &module(&engine, &text), &[]).expect("an instance");
+    let small = instance.get_typed_func::<(i32, i32), i32>(&mut store, "small").expect("exported");
+    // A small frame is 16 to 64 bytes large.
+    for frames in (0..8_000).step_by(200) {
+        assert_eq!(small.call(&mut store, (frames, 1)).expect("a short recursion"), 1);
+        let error = small.call(&mut store, (frames, -1)).expect_err("endless recursion");
+        assert_eq!(error.trap(), Some(Trap::StackOverflow), "{frames}: {error}");
+    }
+}
+
 /// Stack arguments and results that travel through memory, at each step.
 #[test]
 fn many_arguments_and_results() {

@@ -4,7 +4,7 @@
 #![allow(unsafe_code)] // single steps are made of signals and flags
 
 use crate::support::{child_task, module, pass_in_child};
-use epsilon::{InterruptHandle, Linker, Store, Trap};
+use epsilon::{InterruptHandle, Linker, Store, Trap, TypedFunc};
 use std::arch::asm;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,7 +16,8 @@ const SPINNING_STEPS: usize = 60;
 /// How far from compiled code the fixed code around it reaches, in steps.
 const NEAR_STEPS: usize = 24;
 const TRAP_FLAG: i64 = 1 << 8;
-const TIME_LIMIT_S: u32 = 600;
+/// Processor time of one run.
+const TIME_LIMIT_S: i64 = 5;
 
 static HANDLE: OnceLock<InterruptHandle> = OnceLock::new();
 static TEXT: (AtomicUsize, AtomicUsize) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -64,11 +65,33 @@ fn text() -> (usize, usize) {
     (address(start), address(end))
 }
 
+/// Behind the last step between host and guest of each kind, nothing looks at the pending flag again.
 const GUEST: &str = r#"(module (import "" "h" (func $h (param i64) (result i64))) (memory 1)
-    (func (export "f") (param i32)
-        (drop (call $h (i64.const 5)))
-        (drop (memory.grow (i32.const 0)))
-        (loop (br_if 0 (local.get 0)))))"#;
+    (func (export "enter") (param i32) (loop (br_if 0 (local.get 0))))
+    (func (export "host") (param i32) (drop (call $h (i64.const 5))) (loop (br_if 0 (local.get 0))))
+    (func (export "libcall") (param i32) (drop (memory.grow (i32.const 0))) (loop (br_if 0 (local.get 0)))))"#;
+
+/// A guest that is not interrupted would spin for ever: then the process ends.
+fn limit_time() {
+    let limit = libc::timeval { tv_sec: TIME_LIMIT_S, tv_usec: 0 };
+    let timer = libc::itimerval { it_interval: libc::timeval { tv_sec: 0, tv_usec: 0 }, it_value: limit };
+    // SAFETY: the timer is a valid one.
+    assert_eq!(unsafe { libc::setitimer(libc::ITIMER_PROF, &timer, std::ptr::null_mut()) }, 0);
+}
+
+/// Calls a function, stopped behind each step, and interrupts it behind one of them, or when it spins; returns the number
+/// of steps.
+fn run(f: &TypedFunc<i32, ()>, store: &mut Store<()>, comes_at: usize) -> usize {
+    STEPS.store(0, Ordering::Relaxed);
+    STEPS_IN_TEXT.store(0, Ordering::Relaxed);
+    COMES_AT.store(comes_at, Ordering::Relaxed);
+    limit_time();
+    // SAFETY: from here on every instruction is followed by the handler above, until that takes the flag back.
+    unsafe { asm!("pushfq", "or qword ptr [rsp], 0x100", "popfq") };
+    let ended = f.call(store, 1);
+    assert_eq!(ended.expect_err("interrupted").trap(), Some(Trap::Interrupt), "at step {comes_at}");
+    STEPS.load(Ordering::Relaxed)
+}
 
 #[test]
 fn an_interruption_at_any_instruction_ends_the_guest() {
@@ -80,35 +103,28 @@ fn an_interruption_at_any_instruction_ends_the_guest() {
     let mut linker = Linker::new(&engine);
     linker.func_wrap("", "h", |n: i64| n + 1).expect("a new name");
     let instance = linker.instantiate(&mut store, &module(&engine, GUEST)).expect("an instance");
-    let f = instance.get_typed_func::<i32, ()>(&mut store, "f").expect("exported");
-    f.call(&mut store, 0).expect("no trap");
+    let functions = ["enter", "host", "libcall"].map(|name| {
+        let f = instance.get_typed_func::<i32, ()>(&mut store, name).expect("exported");
+        f.call(&mut store, 0).expect("no trap");
+        (name, f)
+    });
     let (start, end) = text();
     TEXT.0.store(start, Ordering::Relaxed);
     TEXT.1.store(end, Ordering::Relaxed);
     HANDLE.set(store.interrupt_handle()).expect("set once");
     install();
-    // SAFETY: a guest that is not interrupted would spin for ever: then the process ends.
-    unsafe { libc::alarm(TIME_LIMIT_S) };
-    let mut run = |comes_at: usize| {
-        STEPS.store(0, Ordering::Relaxed);
-        STEPS_IN_TEXT.store(0, Ordering::Relaxed);
-        COMES_AT.store(comes_at, Ordering::Relaxed);
-        // SAFETY: from here on every instruction is followed by the handler above, until that takes the flag back.
-        unsafe { asm!("pushfq", "or qword ptr [rsp], 0x100", "popfq") };
-        let ended = f.call(&mut store, 1);
-        assert_eq!(ended.expect_err("interrupted").trap(), Some(Trap::Interrupt), "at step {comes_at}");
-        STEPS.load(Ordering::Relaxed)
-    };
-    // Twice: what is done once only is done in the first run.
-    run(usize::MAX);
-    let steps = run(usize::MAX);
-    let in_text: Vec<bool> = IN_TEXT[..steps].iter().map(|flag| flag.load(Ordering::Relaxed)).collect();
-    let is_near = |step: usize| {
-        in_text[step.saturating_sub(NEAR_STEPS)..(step + NEAR_STEPS).min(steps)].iter().any(|in_text| *in_text)
-    };
-    let wanted: Vec<usize> = (0..steps).filter(|step| is_near(*step)).collect();
-    assert!(steps < MOST_STEPS && wanted.len() > 100, "{} of {steps} steps", wanted.len());
-    for step in wanted {
-        run(step);
+    for (name, f) in &functions {
+        // Twice: what is done once only is done in the first run.
+        run(f, &mut store, usize::MAX);
+        let steps = run(f, &mut store, usize::MAX);
+        let in_text: Vec<bool> = IN_TEXT[..steps].iter().map(|flag| flag.load(Ordering::Relaxed)).collect();
+        let is_near = |step: usize| {
+            in_text[step.saturating_sub(NEAR_STEPS)..(step + NEAR_STEPS).min(steps)].iter().any(|in_text| *in_text)
+        };
+        let wanted: Vec<usize> = (0..steps).filter(|step| is_near(*step)).collect();
+        assert!(steps < MOST_STEPS && wanted.len() > SPINNING_STEPS, "{name}: {} of {steps} steps", wanted.len());
+        for step in wanted {
+            run(f, &mut store, step);
+        }
     }
 }

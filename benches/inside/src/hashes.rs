@@ -10,7 +10,10 @@ pub fn print(cache: &Path, module: &Path) -> Result<()> {
     let engine = Engine::new(Config::new().cache(Some(CacheConfig::new().directory(cache))))?;
     let module = Module::from_file(&engine, module)?;
     let status = module.cache_status();
-    ensure!(matches!(status, CacheStatus::Hit { damaged: 0, .. }), "not from the cache, which the command of this checkout has filled: {status:?}");
+    ensure!(
+        matches!(status, CacheStatus::Hit { damaged: 0, .. }),
+        "not from the cache, which the command of this checkout has filled: {status:?}"
+    );
     let time = epsilon::hash_time();
     println!("{}\t{}", time.code.as_secs_f64(), time.module.as_secs_f64());
     Ok(())

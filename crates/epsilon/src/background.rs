@@ -49,17 +49,19 @@ impl Likely {
     }
 }
 
-/// A module that still has functions without code.
+/// A module that still has functions without code. Holds nothing of it: the source, which the module owns, leads back to
+/// those who have the job.
 struct Job {
     module: Weak<LinkedModule>,
-    source: Arc<ModuleSource>,
+    source: Weak<ModuleSource>,
     next: AtomicUsize,
 }
 
 impl Job {
     /// The next function to compile; `None` when all have code.
     fn next(&self, module: &LinkedModule) -> Option<DefinedFuncIndex> {
-        while let Some(index) = self.source.likely.take() {
+        let source = self.source.upgrade()?;
+        while let Some(index) = source.likely.take() {
             if !module.is_linked(index) {
                 return Some(index);
             }
@@ -136,12 +138,12 @@ impl Workers {
 
 impl Shared {
     /// Lets the workers compile a module's functions.
-    pub fn add(self: &Arc<Self>, module: &Arc<LinkedModule>, source: Arc<ModuleSource>) {
+    pub fn add(self: &Arc<Self>, module: &Arc<LinkedModule>, source: &Arc<ModuleSource>) {
         if module.info().defined_functions() < MIN_FUNCTIONS {
             return;
         }
         self.started.get_or_init(|| self.start());
-        let job = Job { module: Arc::downgrade(module), source, next: AtomicUsize::new(0) };
+        let job = Job { module: Arc::downgrade(module), source: Arc::downgrade(source), next: AtomicUsize::new(0) };
         self.jobs().push_back(Arc::new(job));
         self.wake.notify_all();
     }

@@ -101,7 +101,7 @@ impl ModuleSource {
         self.asked.call_once(|| {
             let Some((workers, module)) = self.ahead.get() else { return };
             if let Some(module) = module.upgrade() {
-                workers.add(&module, self.clone());
+                workers.add(&module, self);
             }
         });
     }

@@ -174,10 +174,11 @@ fn look(store: &mut Store<Host>, module: &Module, instance: Instance) -> Outcome
     outcome
 }
 
-/// What goes before operators that wasmi 2.0.0 confuses: a `select` right behind a comparison of a local with 0 reads a
-/// wrong register there (`tests/peers.rs` has the case). The meaning stays.
+/// What goes before operators that wasmi 2.0.0 confuses: a `select` right behind a comparison of a local with 0 or null
+/// reads a wrong register there (`tests/peers.rs` has the case of an integer,
+/// `regressions/differential-266901.wasm` that of a reference). The meaning stays.
 fn sidestep(before: Option<&Operator<'_>>, operator: &Operator<'_>) -> &'static [u8] {
-    let compares = matches!(before, Some(Operator::I32Eqz | Operator::I32Eq | Operator::I32Ne));
+    let compares = matches!(before, Some(Operator::I32Eqz | Operator::I32Eq | Operator::I32Ne | Operator::RefIsNull));
     if compares && matches!(operator, Operator::Select | Operator::TypedSelect { .. }) {
         // i32.const 1, i32.and
         return &[0x41, 0x01, 0x71];
