@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # The tests of the interface, of its misuse, of traps, of threads, of the compiler's cases and of WASI in the other ways
-# in which modules get their code: compiled eagerly, stored in a cache, and loaded from it. `cargo test` runs them lazily;
-# tests/spec.rs and tests/programs.rs run in all ways by themselves.
+# in which modules get their code: compiled eagerly, stored in a cache, and loaded from it. `cargo test` runs them lazily.
+# tests/programs.rs runs in all ways by itself, tests/spec.rs in all but the last two.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 export EPSILON_CACHE_DIR
 EPSILON_CACHE_DIR=$(mktemp -d)
 stored=$(mktemp -d)
-trap 'rm -rf "$EPSILON_CACHE_DIR" "$stored"' EXIT
+specification=$(mktemp -d)
+trap 'rm -rf "$EPSILON_CACHE_DIR" "$stored" "$specification"' EXIT
 for mode in eager stored loaded; do
     echo "mode: $mode"
     EPSILON_TEST_MODE=$mode cargo test --test api --test misuse --test traps --test threads --test heights --test wasi
@@ -25,5 +26,16 @@ done
 echo "modes: $unchanged of $entries modules came from the cache as they had been stored"
 if [ "$entries" -lt 400 ] || [ $((unchanged * 10)) -lt $((entries * 9)) ]; then
     echo "the tests do not use the cache as they should" >&2
+    exit 1
+fi
+
+for mode in stored loaded; do
+    echo "mode of the specification's tests: $mode"
+    EPSILON_CACHE_DIR=$specification EPSILON_TEST_MODE=$mode cargo test --test spec
+done
+entries=$(find "$specification" -name '*.code' | wc -l)
+echo "modes: $entries modules of the specification's tests were kept"
+if [ "$entries" -lt 10000 ]; then
+    echo "the specification's tests do not use the cache" >&2
     exit 1
 fi

@@ -3,7 +3,7 @@
 //! Each suite runs under the feature set that it was written for. The number of assertions that passed must equal the
 //! number that an independent parse of the directives counts; what is not run is listed, with the reason, in `SKIPPED`.
 
-use epsilon::{Compilation, Config, Engine, MemoryStrategy};
+use epsilon::{CacheConfig, Compilation, Config, Engine, MemoryStrategy};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -143,6 +143,10 @@ fn configurations() -> Vec<(&'static str, Config)> {
     let make = |set: fn(&mut Config) -> &mut Config| {
         let mut config = Config::new();
         set(&mut config);
+        // As in the other tests: every module is kept, and found again in the next run.
+        if std::env::var("EPSILON_TEST_MODE").is_ok_and(|mode| mode == "stored" || mode == "loaded") {
+            config.cache(Some(CacheConfig::new().min_code_size(0)));
+        }
         config
     };
     vec![
