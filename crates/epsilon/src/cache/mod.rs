@@ -86,8 +86,8 @@ impl CacheConfig {
         self
     }
 
-    /// When to write an entry while its module is still in use: each time that so much more processor time has gone into
-    /// compiling, and at least half of what had before. A process that is killed loses no more than this. Half a second
+    /// When to write an entry while its module is still in use: each time that compiling has taken so much longer, by the
+    /// clock and summed over threads, and at least half as long again as before. A process that is killed loses no more than this. Half a second
     /// by default.
     pub fn save_after(mut self, compiled_for: Duration) -> Self {
         self.save_after = compiled_for;
