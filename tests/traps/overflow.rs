@@ -59,13 +59,18 @@ fn mutual_recursion_through_a_table() {
     );
 }
 
+/// Text for a frame of more than 100 KiB: locals 1 to 6,600, what sets them, and what adds them up in `$sum`.
+fn many_vectors() -> (String, String, String) {
+    const LOCALS: usize = 6_600;
+    let sets = (1..=LOCALS).map(|n| format!("(local.set {n} (v128.load offset={n} (i32.const 0)))")).collect();
+    let sums = (1..=LOCALS).map(|n| format!("(local.set $sum (i64x2.add (local.get $sum) (local.get {n})))")).collect();
+    ("v128 ".repeat(LOCALS), sets, sums)
+}
+
 /// Frames of more than 100 KiB, larger than the guard: the values of 6,600 vectors live across the call.
 #[test]
 fn large_frames() {
-    const LOCALS: usize = 6_600;
-    let sets: String = (1..=LOCALS).map(|n| format!("(local.set {n} (v128.load offset={n} (i32.const 0)))")).collect();
-    let sums: String =
-        (1..=LOCALS).map(|n| format!("(local.set $sum (i64x2.add (local.get $sum) (local.get {n})))")).collect();
+    let (locals, sets, sums) = many_vectors();
     expect_overflow(&format!(
         r#"(module (memory 1) (func $run (export "run") (param i32) (result i32) (local {}) (local $sum v128)
             {sets}
@@ -74,7 +79,7 @@ fn large_frames() {
                 (else (i32.const 0)))
             {sums}
             (v128.store (i32.const 65000) (local.get $sum))))"#,
-        "v128 ".repeat(LOCALS)
+        locals
     ));
 }
 
@@ -82,10 +87,7 @@ fn large_frames() {
 /// guard. Where the guard lies between two frames depends on what is on the stack before: all distances are tried.
 #[test]
 fn large_frames_that_nothing_is_written_to() {
-    const LOCALS: usize = 6_600;
-    let sets: String = (1..=LOCALS).map(|n| format!("(local.set {n} (v128.load offset={n} (i32.const 0)))")).collect();
-    let sums: String =
-        (1..=LOCALS).map(|n| format!("(local.set $sum (i64x2.add (local.get $sum) (local.get {n})))")).collect();
+    let (locals, sets, sums) = many_vectors();
     let text = format!(
         r#"(module (memory 1) (func $leaf) (func $run (param i32) (result i32) (local {}) (local $sum v128)
             (if (local.get 0) (then (return (i32.add (i32.const 1) (call $run (i32.sub (local.get 0) (i32.const 1)))))))
@@ -94,7 +96,7 @@ fn large_frames_that_nothing_is_written_to() {
             (if (result i32) (local.get $frames)
                 (then (i32.add (i32.const 0) (call $small (i32.sub (local.get $frames) (i32.const 1)) (local.get $n))))
                 (else (i32.add (i32.const 0) (call $run (local.get $n)))))))"#,
-        "v128 ".repeat(LOCALS)
+        locals
     );
     let engine = crate::support::engine();
     let mut store = Store::new(&engine, ());
