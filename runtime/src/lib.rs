@@ -8,6 +8,7 @@
 //! | `registry` | which addresses are ours, for the signal handler |
 //! | `fork` | what children of this process need for it |
 //! | `sync`, `claims` | locks and atomics where tests/models checks them; who is at work on what |
+//! | `budget`, `limits` | how much memory guests may take |
 //! | `memory`, `space`, `image`, `table`, `global` | what guests store in |
 //! | `shared`, `waiting` | memories that threads share, and threads that wait on them |
 //! | `bytes`, `module`, `instance`, `store` | modules' binaries, linked modules, their instances, and who owns those |
@@ -21,6 +22,7 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod backtrace;
+mod budget;
 mod bytes;
 mod call;
 mod claims;
@@ -57,6 +59,7 @@ mod value;
 mod waiting;
 
 pub use backtrace::{Frame, Symbol, Symbolicate, WasmBacktrace};
+pub use budget::{Budget, Charge, Refused, UNLIMITED};
 pub use bytes::ModuleBytes;
 pub use error::{Error, ErrorKind, HostError, Result};
 pub use exception::{Exception, ExnRef, Tag};

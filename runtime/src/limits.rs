@@ -16,6 +16,12 @@ pub trait ResourceLimiter {
     /// As for memories.
     fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool>;
 
+    /// How many bytes all that the store holds may take: memories, tables, instances, functions, references and
+    /// exceptions. No limit unless the limiter gives one.
+    fn total_memory(&self) -> usize {
+        usize::MAX
+    }
+
     /// How many instances a store may hold.
     fn instances(&self) -> usize {
         10_000
@@ -35,6 +41,7 @@ pub trait ResourceLimiter {
 /// A [`ResourceLimiter`] of fixed limits.
 #[derive(Clone, Debug)]
 pub struct StoreLimits {
+    total_bytes: usize,
     memory_bytes: usize,
     table_elements: usize,
     instances: usize,
@@ -62,12 +69,20 @@ impl StoreLimitsBuilder {
     /// Without limits on sizes.
     pub fn new() -> Self {
         Self(StoreLimits {
+            total_bytes: usize::MAX,
             memory_bytes: usize::MAX,
             table_elements: usize::MAX,
             instances: 10_000,
             memories: 10_000,
             tables: 10_000,
         })
+    }
+
+    /// What all that the store holds may take together, in bytes: memories, tables, instances, functions, references
+    /// and exceptions. What exceeds it is refused with an error; growing a memory or table gives -1.
+    pub fn total_memory(mut self, bytes: usize) -> Self {
+        self.0.total_bytes = bytes;
+        self
     }
 
     /// The largest size of each memory, in bytes.
@@ -113,6 +128,10 @@ impl ResourceLimiter for StoreLimits {
 
     fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
         Ok(desired <= self.table_elements)
+    }
+
+    fn total_memory(&self) -> usize {
+        self.total_bytes
     }
 
     fn instances(&self) -> usize {

@@ -1,6 +1,7 @@
 //! A linked module: everything that its instances share. And the runtime's part of an engine.
 
 use crate::backtrace::Symbolicate;
+use crate::budget::Budget;
 use crate::bytes::ModuleBytes;
 use crate::claims::Claims;
 use crate::error::{Error, HostError, Result};
@@ -26,6 +27,8 @@ pub struct RuntimeSettings {
     pub max_wasm_stack_bytes: usize,
     /// Whether errors carry the guest's frames.
     pub backtraces: bool,
+    /// How much memory all that belongs to the engine may take; [`UNLIMITED`](crate::UNLIMITED) if there is no limit.
+    pub max_memory_bytes: usize,
 }
 
 /// What machine code calls: libcalls, then the routines that move bytes.
@@ -39,6 +42,7 @@ pub struct Runtime {
     signatures: Signatures,
     libcalls: Box<[usize]>,
     memory_spaces: Arc<SpacePool>,
+    budget: Budget,
 }
 
 impl Runtime {
@@ -51,7 +55,13 @@ impl Runtime {
     /// With these settings.
     pub fn new(mut settings: RuntimeSettings) -> Self {
         settings.max_wasm_stack_bytes = round_to_pages(settings.max_wasm_stack_bytes.min(crate::stack::MAX_BYTES));
-        Self { settings, signatures: Signatures::default(), libcalls: libcall_table(), memory_spaces: Arc::default() }
+        Self {
+            budget: Budget::of_engine(settings.max_memory_bytes),
+            settings,
+            signatures: Signatures::default(),
+            libcalls: libcall_table(),
+            memory_spaces: Arc::default(),
+        }
     }
 
     /// Whether this process can reserve the address space that guarded memories take: a few of them at least.
@@ -63,6 +73,11 @@ impl Runtime {
     /// The settings.
     pub fn settings(&self) -> &RuntimeSettings {
         &self.settings
+    }
+
+    /// What counts against [`RuntimeSettings::max_memory_bytes`].
+    pub fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     pub(crate) fn signatures(&self) -> &Signatures {

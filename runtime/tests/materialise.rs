@@ -4,7 +4,9 @@
 use epsilon_abi::{
     CompiledFunction, CompositeType, DefinedFuncIndex, FuncType, MemoryPlan, ModuleInfo, TypeDef, TypeIndex,
 };
-use epsilon_runtime::{Demand, FunctionSource, HostError, LinkedModule, Runtime, RuntimeSettings, Symbol, Symbolicate};
+use epsilon_runtime::{
+    Demand, FunctionSource, HostError, LinkedModule, Runtime, RuntimeSettings, Symbol, Symbolicate, UNLIMITED,
+};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::Duration;
@@ -62,7 +64,12 @@ impl Symbolicate for NoSymbols {
 }
 
 fn module(slow: &Arc<Slow>) -> Arc<LinkedModule> {
-    let settings = RuntimeSettings { plan: MemoryPlan::CHECKED, max_wasm_stack_bytes: 1 << 20, backtraces: true };
+    let settings = RuntimeSettings {
+        plan: MemoryPlan::CHECKED,
+        max_wasm_stack_bytes: 1 << 20,
+        backtraces: true,
+        max_memory_bytes: UNLIMITED,
+    };
     let info = ModuleInfo {
         types: vec![TypeDef {
             is_final: true,

@@ -60,6 +60,15 @@ const WASM: &[Row] = &[
         o.max_memory_size_bytes = Some(size_bytes(v)?);
         Ok(())
     }),
+    row(
+        "max-total-memory",
+        "SIZE",
+        "What the guest may make the host hold, threads and compilation included",
+        |o, v| {
+            o.config.max_memory(size_bytes(v)?);
+            Ok(())
+        },
+    ),
     row("max-table-elements", "N", "How many elements each table may grow to", |o, v| {
         o.max_table_elements = Some(v.parse().map_err(|_| format!("`{v}` is not a number of elements"))?);
         Ok(())

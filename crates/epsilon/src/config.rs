@@ -55,6 +55,7 @@ pub struct Config {
     pub(crate) memory_at_anchor: Option<bool>,
     pub(crate) max_wasm_stack_bytes: usize,
     pub(crate) backtraces: bool,
+    pub(crate) max_memory_bytes: usize,
     pub(crate) verify_ir: bool,
     pub(crate) relaxed_simd_deterministic: bool,
     pub(crate) branch_hinting: bool,
@@ -154,6 +155,7 @@ impl Config {
             memory_at_anchor: None,
             max_wasm_stack_bytes: DEFAULT_WASM_STACK_BYTES,
             backtraces: true,
+            max_memory_bytes: epsilon_runtime::UNLIMITED,
             verify_ir: false,
             relaxed_simd_deterministic: false,
             branch_hinting: true,
@@ -228,6 +230,17 @@ impl Config {
     /// Stack for wasm code, in bytes, per thread that runs any. 8 MiB by default; only what is used takes memory.
     pub fn max_wasm_stack(&mut self, bytes: usize) -> &mut Self {
         self.max_wasm_stack_bytes = bytes;
+        self
+    }
+
+    /// How much memory all that belongs to the engine may take, in bytes: what guests hold in all of its stores, shared
+    /// memories, compiled code, and compilations while they are in work. No limit by default.
+    ///
+    /// What would exceed it is refused with an error that says so; growing a memory or table gives -1. A compilation
+    /// waits for others to end first. Stores can have limits of their own:
+    /// [`StoreLimitsBuilder::total_memory`](crate::StoreLimitsBuilder::total_memory).
+    pub fn max_memory(&mut self, bytes: usize) -> &mut Self {
+        self.max_memory_bytes = bytes;
         self
     }
 

@@ -44,8 +44,12 @@ impl Engine {
     pub fn new(config: &Config) -> Result<Self> {
         let plan = memory_plan(config)?;
         let compiler = Compiler::new(config.compiler_settings(plan)).map_err(Error::module)?;
-        let settings =
-            RuntimeSettings { plan, max_wasm_stack_bytes: config.max_wasm_stack_bytes, backtraces: config.backtraces };
+        let settings = RuntimeSettings {
+            plan,
+            max_wasm_stack_bytes: config.max_wasm_stack_bytes,
+            backtraces: config.backtraces,
+            max_memory_bytes: config.max_memory_bytes,
+        };
         Ok(Self(Arc::new(Inner {
             compiler: Arc::new(compiler),
             runtime: Arc::new(Runtime::new(settings)),
@@ -55,6 +59,11 @@ impl Engine {
             #[cfg(feature = "cache")]
             cache: open_cache(config),
         })))
+    }
+
+    /// How much of [`Config::max_memory`] is in use now, in bytes.
+    pub fn memory_in_use(&self) -> usize {
+        self.runtime().budget().used_bytes()
     }
 
     /// Whether two handles are of the same engine.
