@@ -4,6 +4,8 @@
 //! Each rule is a function from the tree to findings, and a test of its own. A finding names a file and a line, and
 //! says what to do. `cargo test --test tidy` takes a second; the report of sizes is printed even if all is well.
 
+#[path = "tidy/generics.rs"]
+mod generics;
 #[path = "tidy/lexer.rs"]
 mod lexer;
 #[path = "tidy/manifests.rs"]
@@ -55,6 +57,7 @@ rules! {
     links_lead_somewhere = names::links;
     invariants_have_the_numbers_that_are_cited = names::invariants;
     sizes_have_limits = sizes::limits;
+    types_with_parameters_have_cases = generics::cases;
 }
 
 /// Not through `print!`, which is kept from the terminal while tests succeed.
@@ -132,6 +135,18 @@ mod seeded {
         assert_eq!(found(names::invariants, &cites), ["a.rs:2"]);
         let folder = ["let a = \"/wo", "rk/b\";"].concat();
         assert_eq!(found(names::workplaces, &[("a.sh", "\n"), ("b.sh", &folder)]), ["b.sh:1"]);
+    }
+
+    #[test]
+    fn types_with_parameters() {
+        let types =
+            "//! A.\npub struct OfThis<T>(T);\npub enum OfThat<'a> {}\npub struct Plain;\npub struct Inner<T>(T);\n";
+        let files = [
+            ("crates/epsilon/src/lib.rs", "//! A.\npub use a::{OfThat, OfThis, Plain};\npub struct Root<T>(T);\n"),
+            ("crates/epsilon/src/a.rs", types),
+            ("tests/compile_fail/of_that.rs", "//! B.\n"),
+        ];
+        assert_eq!(found(generics::cases, &files), ["crates/epsilon/src/lib.rs:3", "crates/epsilon/src/a.rs:2"]);
     }
 
     #[test]

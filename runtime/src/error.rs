@@ -118,16 +118,13 @@ impl Error {
     }
 
     /// An error that a host function returned. An `Error` inside is taken out, so that what passes through several
-    /// host functions stays one error.
+    /// host functions stays one error; so are an exception and a trap.
     #[cold]
     pub fn host(source: HostError) -> Self {
-        match source.downcast::<Error>() {
-            Ok(error) => *error,
-            Err(source) => match source.downcast::<Exception>() {
-                Ok(exception) => (*exception).into(),
-                Err(source) => Self::new(ErrorKind::Host(source)),
-            },
-        }
+        let taken_out = source.downcast::<Error>().map(|error| *error);
+        let taken_out = taken_out.or_else(|source| source.downcast::<Exception>().map(|exception| (*exception).into()));
+        let taken_out = taken_out.or_else(|source| source.downcast::<TrapCode>().map(|code| (*code).into()));
+        taken_out.unwrap_or_else(|source| Self::new(ErrorKind::Host(source)))
     }
 
     /// With the guest's frames, unless it has them from an activation further in: walking the same frames once more
@@ -143,10 +140,14 @@ impl Error {
         &self.0.kind
     }
 
-    /// The trap, if the guest trapped.
+    /// The trap, if the guest trapped; also one that a host function has wrapped in an error of its own.
     pub fn trap(&self) -> Option<TrapCode> {
-        match self.0.kind {
-            ErrorKind::Trap(code) => Some(code),
+        match &self.0.kind {
+            ErrorKind::Trap(code) => Some(*code),
+            ErrorKind::Host(source) => match inner_error(&**source) {
+                Some(error) => error.trap(),
+                None => TrapCode::of_error(&**source),
+            },
             _ => None,
         }
     }
@@ -164,25 +165,36 @@ impl Error {
         self.0.backtrace.as_ref()
     }
 
-    /// The first error of type `E` in the chain of sources, such as the one that a host function returned.
+    /// The first error of type `E` in what happened and its chain of sources: the one that a host function returned,
+    /// a [`Trap`](TrapCode), an [`Exception`].
     pub fn downcast_ref<E: std::error::Error + 'static>(&self) -> Option<&E> {
-        let mut next: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(self);
-        while let Some(error) = next {
-            if let Some(found) = error.downcast_ref::<E>() {
-                return Some(found);
-            }
-            next = error.source();
-        }
-        None
+        let first: Option<&(dyn std::error::Error + 'static)> = match &self.0.kind {
+            ErrorKind::Trap(code) => Some(code),
+            ErrorKind::Exception(exception) => Some(exception),
+            ErrorKind::Module(source) => Some(&**source),
+            _ => std::error::Error::source(self),
+        };
+        chain(first).find_map(|error| error.downcast_ref::<E>())
     }
+}
+
+/// An error and its sources.
+fn chain<'a>(
+    first: Option<&'a (dyn std::error::Error + 'static)>,
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(first, |error| error.source())
+}
+
+/// The error of an activation further in, which a host function has wrapped.
+fn inner_error<'a>(source: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
+    chain(Some(source)).find_map(|error| error.downcast_ref())
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0.kind {
-            ErrorKind::Trap(code) => write!(f, "wasm trap: {code}"),
+            ErrorKind::Trap(code) => write!(f, "{}{code}", TrapCode::PREFIX),
             ErrorKind::Exception(exception) => exception.fmt(f),
-            ErrorKind::Host(_) => f.write_str("a host function failed"),
             ErrorKind::WrongStore { item } => {
                 write!(f, "this {item} belongs to another store; use it with the store that it came from")
             }
@@ -190,7 +202,7 @@ impl fmt::Display for Error {
             ErrorKind::Import { module, name, problem } => write!(f, "import `{module}`.`{name}`: {problem}"),
             ErrorKind::Missing { what, hint } => write!(f, "{what} does not exist; {hint}"),
             ErrorKind::Limit(message) | ErrorKind::Misuse(message) => f.write_str(message),
-            ErrorKind::Module(source) => source.fmt(f),
+            ErrorKind::Host(source) | ErrorKind::Module(source) => source.fmt(f),
             ErrorKind::System { attempt, .. } => write!(f, "cannot {attempt}"),
         }
     }
@@ -199,11 +211,12 @@ impl fmt::Display for Error {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")?;
-        let mut source = std::error::Error::source(self);
-        while let Some(error) = source {
-            write!(f, "\ncaused by: {error}")?;
-            source = error.source();
-        }
+        // The host's error is what was just said.
+        let causes = match &self.0.kind {
+            ErrorKind::Host(source) => source.source(),
+            _ => std::error::Error::source(self),
+        };
+        chain(causes).try_for_each(|error| write!(f, "\ncaused by: {error}"))?;
         match &self.0.backtrace {
             Some(backtrace) => write!(f, "\n{backtrace}"),
             None => Ok(()),

@@ -34,7 +34,9 @@ pub struct HostFuncData {
 /// A host function for stores with data `T`, usable in any number of them.
 pub struct HostFunc<T: 'static> {
     data: Arc<HostFuncData>,
-    store_data: PhantomData<fn(T)>,
+    /// The function gets a `&mut T`: with any other variance than none, it could be given a store of another type, and
+    /// write what does not live long enough there.
+    store_data: PhantomData<fn(T) -> T>,
 }
 
 impl<T: 'static> Clone for HostFunc<T> {

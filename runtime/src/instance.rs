@@ -4,6 +4,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::exception::{Tag, TagData};
 use crate::func::Func;
 use crate::global::{Global, GlobalKey};
+use crate::handle::AsModule;
 use crate::libcalls::memory_range;
 use crate::memory::Memory;
 use crate::module::LinkedModule;
@@ -237,12 +238,8 @@ impl Instance {
     /// If an import is missing, of another store, or of another type; if limits are reached; or if a segment does not
     /// fit or the start function traps, in which case what was already written to imported items stays written
     /// (specification section 4.5.4).
-    pub fn new(
-        mut store: impl AsContextMut,
-        module: &impl AsRef<Arc<LinkedModule>>,
-        imports: &[Extern],
-    ) -> Result<Self> {
-        let module = module.as_ref();
+    pub fn new(mut store: impl AsContextMut, module: &impl AsModule, imports: &[Extern]) -> Result<Self> {
+        let module = module.as_module().module();
         let mut context = store.as_context_mut();
         let inner = context.inner();
         if !Arc::ptr_eq(&inner.runtime, module.runtime()) {
@@ -254,19 +251,6 @@ impl Instance {
         let index = inner.allocate_instance(module, imports)?;
         inner.initialize(index)?;
         Ok(Self { store: inner.id, index })
-    }
-
-    /// The module.
-    ///
-    /// # Panics
-    /// If the instance is of another store.
-    pub fn linked_module<'a, T: 'static>(
-        &self,
-        store: impl Into<crate::store::StoreContext<'a, T>>,
-    ) -> &'a Arc<LinkedModule> {
-        let inner = store.into().inner();
-        inner.assert_owns(self.store, "instance");
-        &inner.instances[self.index as usize].module
     }
 
     /// Whether the instance is of this store.

@@ -12,6 +12,7 @@
 //! | `memory`, `space`, `image`, `table`, `global` | what guests store in |
 //! | `shared`, `waiting` | memories that threads share, and threads that wait on them |
 //! | `bytes`, `module`, `instance`, `store` | modules' binaries, linked modules, their instances, and who owns those |
+//! | `handle` | what the API outside holds of an engine and of a module |
 //! | `stack`, `call`, `hostcall`, `libcalls` | into wasm, out of it, and the stacks for that |
 //! | `exception`, `throw` | tags, exceptions, and the way to their handlers |
 //! | `trap`, `backtrace`, `interrupt` | ends of activations that are not returns |
@@ -33,6 +34,7 @@ mod exception;
 mod fork;
 mod func;
 mod global;
+mod handle;
 mod hostcall;
 mod image;
 mod instance;
@@ -65,6 +67,7 @@ pub use error::{Error, ErrorKind, HostError, Result};
 pub use exception::{Exception, ExnRef, Tag};
 pub use func::{Func, TypedFunc};
 pub use global::Global;
+pub use handle::{AsEngine, AsModule, EngineHandle, ModuleHandle};
 pub use hostcall::{Caller, HostFunc, HostResult, IntoHostFunc};
 pub use instance::{Extern, Instance};
 pub use interrupt::InterruptHandle;

@@ -10,6 +10,7 @@
 //! ```
 
 use crate::error::{Error, Result};
+use crate::handle::AsEngine;
 use crate::image::MemoryImage;
 use crate::memory::MemoryData;
 use crate::module::Runtime;
@@ -51,15 +52,14 @@ impl SharedMemory {
     ///
     /// # Errors
     /// If the type is not that of a shared memory with a maximum, or the system refuses.
-    pub fn new(engine: &impl AsRef<Arc<Runtime>>, ty: MemoryType) -> Result<Self> {
+    pub fn new(engine: &impl AsEngine, ty: MemoryType) -> Result<Self> {
         if !ty.shared || ty.limits.max.is_none_or(|max| max < ty.limits.min) {
             return Err(Error::misuse(format!(
                 "{ty} is no type of a shared memory: it must be shared, with a maximum"
             )));
         }
         crate::memory::check_type(&ty)?;
-        let runtime = engine.as_ref();
-        Self::with_image(runtime, ty, None)
+        Self::with_image(engine.as_engine().runtime(), ty, None)
     }
 
     pub(crate) fn with_image(runtime: &Arc<Runtime>, ty: MemoryType, image: Option<&Arc<MemoryImage>>) -> Result<Self> {

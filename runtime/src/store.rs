@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::exception::{Exceptions, TagData};
 use crate::func::Functions;
 use crate::global::HostGlobal;
+use crate::handle::AsEngine;
 use crate::instance::InstanceData;
 use crate::limits::ResourceLimiter;
 use crate::link::LinkedCode;
@@ -151,8 +152,9 @@ pub struct Store<T: 'static>(Box<StoreBox<T>>);
 
 impl<T: 'static> Store<T> {
     /// An empty store of an engine.
-    pub fn new(engine: &impl AsRef<Arc<Runtime>>, data: T) -> Self {
-        Self(Box::new(StoreBox { inner: StoreInner::new(engine.as_ref(), limiter_of::<T>), data, limiter: None }))
+    pub fn new(engine: &impl AsEngine, data: T) -> Self {
+        let runtime = engine.as_engine().runtime();
+        Self(Box::new(StoreBox { inner: StoreInner::new(runtime, limiter_of::<T>), data, limiter: None }))
     }
 
     /// The embedder's data.
@@ -178,11 +180,6 @@ impl<T: 'static> Store<T> {
     /// A handle with which any thread can end what runs in this store.
     pub fn interrupt_handle(&self) -> crate::interrupt::InterruptHandle {
         crate::interrupt::InterruptHandle::new(&self.0.inner.vm)
-    }
-
-    /// The engine's part that this store belongs to.
-    pub fn runtime(&self) -> &Arc<Runtime> {
-        &self.0.inner.runtime
     }
 }
 

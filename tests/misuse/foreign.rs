@@ -115,7 +115,6 @@ fn items_of_another_store_are_refused() {
     panics!("ExnRef::exception", t.exnref.exception(&mut *store));
     refused!("ExternRef::data", t.externref.data(&*store));
 
-    panics!("Instance::linked_module", t.instance.linked_module(&*store).code_bytes());
     panics!("Instance::get_export", t.instance.get_export(&mut *store, "memory"));
     panics!("Instance::get_func", t.instance.get_func(&mut *store, "func"));
     panics!("Instance::get_memory", t.instance.get_memory(&mut *store, "memory"));

@@ -7,7 +7,7 @@ use crate::config::{Compilation, Config, MemoryStrategy};
 use crate::{Error, Result};
 use epsilon_abi::MemoryPlan;
 use epsilon_compiler::Compiler;
-use epsilon_runtime::{Runtime, RuntimeSettings};
+use epsilon_runtime::{AsEngine, EngineHandle, Runtime, RuntimeSettings};
 use std::sync::Arc;
 
 /// What modules are compiled with and stores are made in. Cloning is cheap and gives the same engine.
@@ -18,6 +18,8 @@ pub struct Engine(Arc<Inner>);
 struct Inner {
     compiler: Arc<Compiler>,
     runtime: Arc<Runtime>,
+    /// The runtime as other crates see it.
+    handle: EngineHandle,
     compilation: Compilation,
     /// The machine that code is made for, if it is not this one.
     target: Option<String>,
@@ -50,9 +52,11 @@ impl Engine {
             backtraces: config.backtraces,
             max_memory_bytes: config.max_memory_bytes,
         };
+        let runtime = Arc::new(Runtime::new(settings));
         Ok(Self(Arc::new(Inner {
             compiler: Arc::new(compiler),
-            runtime: Arc::new(Runtime::new(settings)),
+            handle: EngineHandle::new(&runtime),
+            runtime,
             compilation: config.compilation,
             target: config.target.as_ref().map(|(triple, _)| triple.clone()),
             workers: Workers::default(),
@@ -104,9 +108,9 @@ impl Engine {
     }
 }
 
-impl AsRef<Arc<Runtime>> for Engine {
-    fn as_ref(&self) -> &Arc<Runtime> {
-        &self.0.runtime
+impl AsEngine for Engine {
+    fn as_engine(&self) -> &EngineHandle {
+        &self.0.handle
     }
 }
 

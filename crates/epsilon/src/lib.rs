@@ -133,10 +133,10 @@ pub use epsilon_abi::{FuncType, GlobalType, HeapType, Limits, MemoryType, RefTyp
 #[cfg(feature = "compiler")]
 pub use epsilon_compiler::{CompileError, CompileLimit, CompileLimits};
 pub use epsilon_runtime::{
-    AsContext, AsContextMut, Caller, Error, ErrorKind, Exception, ExnRef, Extern, ExternRef, Frame, Func, Global,
-    HostError, HostResult, Instance, InterruptHandle, IntoHostFunc, Memory, ModuleBytes, Ref, ResourceLimiter, Result,
-    SharedMemory, Store, StoreContext, StoreContextMut, StoreLimits, StoreLimitsBuilder, Symbol, Table, Tag, Trap,
-    TypedFunc, Val, WaitResult, WasmBacktrace, WasmParams, WasmResults, WasmTy,
+    AsContext, AsContextMut, AsEngine, AsModule, Caller, Error, ErrorKind, Exception, ExnRef, Extern, ExternRef, Frame,
+    Func, Global, HostError, HostResult, Instance, InterruptHandle, IntoHostFunc, Memory, ModuleBytes, Ref,
+    ResourceLimiter, Result, SharedMemory, Store, StoreContext, StoreContextMut, StoreLimits, StoreLimitsBuilder,
+    Symbol, Table, Tag, Trap, TypedFunc, Val, WaitResult, WasmBacktrace, WasmParams, WasmResults, WasmTy,
 };
 pub use externs::{ExportType, ExternType, ImportType};
 #[cfg(feature = "hash-time")]

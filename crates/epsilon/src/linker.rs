@@ -183,7 +183,7 @@ impl<T: 'static> Linker<T> {
     /// If an import is not defined, or is a host function of another type.
     pub fn instantiate_pre(&self, module: &Module) -> Result<InstancePre<T>> {
         let definitions = self.definitions_for(module)?;
-        let linked: &Arc<epsilon_runtime::LinkedModule> = module.as_ref();
+        let linked = module.linked();
         for (import, definition) in linked.info().imports.iter().zip(&definitions) {
             let (EntityIndex::Func(index), Definition::Host(func)) = (import.entity, definition) else { continue };
             let want = linked.info().functions[index.index()];

@@ -16,7 +16,7 @@ use crate::watch::{Progress, Watch};
 use crate::{Error, Result};
 use epsilon_abi::DefinedFuncIndex;
 use epsilon_compiler::CompileError;
-use epsilon_runtime::{Demand, LinkedModule, ModuleBytes};
+use epsilon_runtime::{AsModule, Demand, LinkedModule, ModuleBytes, ModuleHandle};
 use std::borrow::Cow;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,6 +27,8 @@ use std::sync::{Arc, Mutex, Once, OnceLock};
 pub struct Module {
     engine: Engine,
     linked: Arc<LinkedModule>,
+    /// The linked module as other crates see it.
+    handle: ModuleHandle,
     source: Arc<SourceHandle>,
 }
 
@@ -127,7 +129,8 @@ impl Module {
             Box::new(SharedSource(source.clone())),
             Box::new(Symbols::default()),
         )?;
-        let module = Self { engine: engine.clone(), linked, source: Arc::new(SourceHandle(source)) };
+        let handle = ModuleHandle::new(&linked);
+        let module = Self { engine: engine.clone(), linked, handle, source: Arc::new(SourceHandle(source)) };
         let beginning = module.source.beginning();
         let batch: Vec<_> = beginning.iter().map(|(index, function)| (*index, function)).collect();
         module.linked.link(&batch)?;
@@ -222,6 +225,10 @@ impl Module {
         &self.engine
     }
 
+    pub(crate) fn linked(&self) -> &LinkedModule {
+        &self.linked
+    }
+
     /// The module's binary.
     pub fn wasm(&self) -> &[u8] {
         self.linked.wasm()
@@ -278,9 +285,9 @@ impl std::fmt::Debug for Module {
     }
 }
 
-impl AsRef<Arc<LinkedModule>> for Module {
-    fn as_ref(&self) -> &Arc<LinkedModule> {
-        &self.linked
+impl AsModule for Module {
+    fn as_module(&self) -> &ModuleHandle {
+        &self.handle
     }
 }
 
@@ -332,16 +339,21 @@ pub(crate) fn to_binary<'a>(bytes: &'a [u8], path: Option<&Path>) -> Result<Cow<
     Ok(Cow::Borrowed(bytes))
 }
 
-/// Whether the first thing that is neither space nor comment opens a form of the text format.
+/// Whether the first thing that is neither a byte order mark nor space opens a form or a comment of the text format.
 #[cfg(feature = "wat")]
 fn looks_like_text(bytes: &[u8]) -> bool {
-    let first = bytes.trim_ascii_start();
+    let first = without_byte_order_mark(bytes).trim_ascii_start();
     first.starts_with(b"(") || first.starts_with(b";;")
 }
 
 #[cfg(feature = "wat")]
+fn without_byte_order_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
+}
+
+#[cfg(feature = "wat")]
 fn text_to_binary(bytes: &[u8], path: Option<&Path>) -> Result<Vec<u8>> {
-    let text = std::str::from_utf8(bytes).map_err(Error::module)?;
+    let text = std::str::from_utf8(without_byte_order_mark(bytes)).map_err(Error::module)?;
     wat::parse_str(text).map_err(|mut error| {
         if let Some(path) = path {
             error.set_path(path);
