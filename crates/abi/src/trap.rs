@@ -1,5 +1,7 @@
 //! The one list of trap codes. The numbers are part of compiled artifacts: append, never renumber.
 
+use std::cell::Cell;
+use std::error::Error;
 use std::fmt;
 
 macro_rules! traps {
@@ -71,8 +73,42 @@ traps! {
 
 impl fmt::Display for TrapCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        SHOWN.set(Some(*self));
         f.write_str(self.message())
     }
+}
+
+impl Error for TrapCode {}
+
+thread_local! {
+    /// The trap that this thread has formatted last.
+    static SHOWN: Cell<Option<TrapCode>> = const { Cell::new(None) };
+}
+
+impl TrapCode {
+    /// The trap that an error is, in its chain of sources or behind a wrapper.
+    ///
+    /// Some wrappers hide the type of what is inside: an `anyhow::Error` that became a boxed error, or `thiserror`'s
+    /// `transparent`. What shows itself as a trap, in the trap's own words and through its own `Display`, is taken for
+    /// one; text that merely reads the same is not.
+    pub fn of_error(error: &(dyn Error + 'static)) -> Option<Self> {
+        let mut last = error;
+        loop {
+            if let Some(code) = last.downcast_ref() {
+                return Some(*code);
+            }
+            match last.source() {
+                Some(source) => last = source,
+                None => break,
+            }
+        }
+        SHOWN.set(None);
+        let text = last.to_string();
+        SHOWN.take().filter(|code| text.strip_prefix(Self::PREFIX).unwrap_or(&text) == code.message())
+    }
+
+    /// What an error says before a trap's message.
+    pub const PREFIX: &'static str = "wasm trap: ";
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! `epsilon cache`: what the code cache holds, whether it is intact, and emptying it.
 
+use crate::output;
 use crate::report::Advice;
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use epsilon::{Cache, CacheConfig};
-use std::io::{self, Write as _};
 use std::time::SystemTime;
 
 /// Show or clear the cache of compiled code
@@ -34,50 +34,50 @@ impl CacheCommand {
         let cache = Cache::open(&CacheConfig::new()).map_err(|error| {
             Advice::error(format!("cannot open the code cache: {error}"), "name another directory in EPSILON_CACHE_DIR")
         })?;
-        let mut out = io::stdout().lock();
         match self.action {
-            Action::Ls => list(&cache, &mut out),
+            Action::Ls => list(&cache),
             Action::Stat => {
                 let entries = cache.entries().context("cannot read the code cache")?;
                 let bytes: u64 = entries.iter().map(|entry| entry.size_bytes).sum();
-                writeln!(out, "{} entries, {} in {}", entries.len(), size(bytes), cache.path().display())?;
+                output::line(format_args!("{} entries, {} in {}", entries.len(), size(bytes), cache.path().display()))?;
                 Ok(0)
             }
-            Action::Verify => verify(&cache, &mut out),
+            Action::Verify => verify(&cache),
             Action::Clear => {
-                writeln!(out, "removed {} entries", cache.clear().context("cannot clear the code cache")?)?;
+                let count = cache.clear().context("cannot clear the code cache")?;
+                output::line(format_args!("removed {count} entries"))?;
                 Ok(0)
             }
             Action::Path => {
-                writeln!(out, "{}", cache.path().display())?;
+                output::line(cache.path().display())?;
                 Ok(0)
             }
         }
     }
 }
 
-fn list(cache: &Cache, out: &mut impl io::Write) -> Result<i32> {
+fn list(cache: &Cache) -> Result<i32> {
     for entry in cache.entries().context("cannot read the code cache")? {
         let age = SystemTime::now().duration_since(entry.last_used).unwrap_or_default().as_secs();
         let name = entry.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        writeln!(out, "{name}  {:>9}  used {} ago", size(entry.size_bytes), duration(age))?;
+        output::line(format_args!("{name}  {:>9}  used {} ago", size(entry.size_bytes), duration(age)))?;
     }
     Ok(0)
 }
 
-fn verify(cache: &Cache, out: &mut impl io::Write) -> Result<i32> {
+fn verify(cache: &Cache) -> Result<i32> {
     let mut all_intact = true;
     for entry in cache.entries().context("cannot read the code cache")? {
         let name = entry.path.display();
         match cache.verify(&entry) {
-            Ok((functions, 0)) => writeln!(out, "{name}: {functions} functions, intact")?,
+            Ok((functions, 0)) => output::line(format_args!("{name}: {functions} functions, intact"))?,
             Ok((functions, damaged)) => {
                 all_intact = false;
-                writeln!(out, "{name}: {damaged} of {functions} functions damaged")?;
+                output::line(format_args!("{name}: {damaged} of {functions} functions damaged"))?;
             }
             Err(_) => {
                 all_intact = false;
-                writeln!(out, "{name}: damaged, or made by another user or version")?;
+                output::line(format_args!("{name}: damaged, or made by another user or version"))?;
             }
         }
     }

@@ -13,7 +13,9 @@ pub struct CompletionsCommand {
 impl CompletionsCommand {
     /// Prints the script.
     pub fn execute(self) -> Result<i32> {
-        clap_complete::generate(self.shell, &mut crate::Cli::command(), "epsilon", &mut std::io::stdout());
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut crate::Cli::command(), "epsilon", &mut script);
+        crate::output::print(String::from_utf8_lossy(&script))?;
         Ok(0)
     }
 }

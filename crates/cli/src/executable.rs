@@ -21,7 +21,7 @@ use clap::{Args, Parser};
 use epsilon::{ArtifactKey, Engine};
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -104,21 +104,19 @@ pub fn refuse_to_replace(input: &Path, output: &Path) -> Result<()> {
     }
 }
 
+/// Renamed when it is whole; and an executable that runs can be replaced, but not written. What stands at the temporary
+/// name already, a link to somewhere else perhaps, is neither followed nor removed: another name is taken.
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".tmp-{}", std::process::id()));
-    let temporary = path.with_file_name(name);
-    // Renamed when it is whole; and an executable that runs can be replaced, but not written.
+    name.push(".tmp-");
+    let executable = std::fs::Permissions::from_mode(0o755);
     let write = || {
-        std::fs::write(&temporary, bytes)?;
-        std::fs::set_permissions(&temporary, std::fs::Permissions::from_mode(0o755))?;
-        std::fs::rename(&temporary, path)
+        let mut file = tempfile::Builder::new().prefix(&name).permissions(executable).tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        file.persist(path).map(drop).map_err(|error| error.error)
     };
-    let written = write();
-    if written.is_err() {
-        let _ = std::fs::remove_file(&temporary);
-    }
-    written.with_context(|| format!("cannot write `{}`", path.display()))
+    write().with_context(|| format!("cannot write `{}`", path.display()))
 }
 
 /// What stands behind the command in an executable that `build-exe` made.

@@ -146,12 +146,16 @@ fn cannot_read(name: &str, path: &Path, error: &io::Error) -> anyhow::Error {
     }
 }
 
-/// Whether the first thing that is neither space nor comment opens a form of the text format.
+/// Whether the first thing that is neither a byte order mark nor space opens a form or a comment of the text format.
 fn looks_like_text(bytes: &[u8]) -> bool {
-    let start = bytes.trim_ascii_start();
+    let start = without_byte_order_mark(bytes).trim_ascii_start();
     start.starts_with(b"(") || start.starts_with(b";;")
 }
 
+fn without_byte_order_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
+}
+
 fn to_binary(text: &[u8], path: Option<&Path>) -> Result<Vec<u8>, wat::Error> {
-    wat::Parser::new().parse_bytes(path, text).map(Cow::into_owned)
+    wat::Parser::new().parse_bytes(path, without_byte_order_mark(text)).map(Cow::into_owned)
 }

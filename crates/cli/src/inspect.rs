@@ -31,7 +31,7 @@ impl InspectCommand {
             true => serde_json::to_string_pretty(&contents).context("cannot write JSON")? + "\n",
             false => show::text(&contents),
         };
-        print!("{text}");
+        crate::output::print(text)?;
         Ok(0)
     }
 }

@@ -57,8 +57,14 @@ impl Call {
             let _ = match value {
                 Val::I32(n) => writeln!(text, "{n}"),
                 Val::I64(n) => writeln!(text, "{n}"),
-                Val::F32(bits) => writeln!(text, "{}", f32::from_bits(*bits)),
-                Val::F64(bits) => writeln!(text, "{}", f64::from_bits(*bits)),
+                Val::F32(bits) => match F32.show_nan((*bits).into()) {
+                    Some(nan) => writeln!(text, "{nan}"),
+                    None => writeln!(text, "{}", f32::from_bits(*bits)),
+                },
+                Val::F64(bits) => match F64.show_nan(*bits) {
+                    Some(nan) => writeln!(text, "{nan}"),
+                    None => writeln!(text, "{}", f64::from_bits(*bits)),
+                },
                 Val::V128(bits) => writeln!(text, "{bits:#034x}"),
                 Val::FuncRef(None) | Val::ExternRef(None) | Val::ExnRef(None) => writeln!(text, "null"),
                 Val::FuncRef(Some(_)) => writeln!(text, "<funcref>"),
@@ -97,8 +103,14 @@ fn parse(word: &str, ty: ValType) -> Option<Val> {
     match ty {
         ValType::I32 => integer(word, i32::MIN.into()..=u32::MAX.into()).map(|n| Val::I32(n as i32)),
         ValType::I64 => integer(word, i64::MIN.into()..=u64::MAX.into()).map(|n| Val::I64(n as i64)),
-        ValType::F32 => word.parse().ok().map(|n: f32| Val::F32(n.to_bits())),
-        ValType::F64 => word.parse().ok().map(|n: f64| Val::F64(n.to_bits())),
+        ValType::F32 => match F32.parse_nan(word) {
+            Some(bits) => Some(Val::F32(bits? as u32)),
+            None => word.parse().ok().map(|n: f32| Val::F32(n.to_bits())),
+        },
+        ValType::F64 => match F64.parse_nan(word) {
+            Some(bits) => Some(Val::F64(bits?)),
+            None => word.parse().ok().map(|n: f64| Val::F64(n.to_bits())),
+        },
         ValType::V128 => vector(word).map(Val::V128),
         ValType::Ref(_) if word == "null" => Val::default_for(ty),
         ValType::Ref(_) => None,
@@ -109,12 +121,59 @@ fn parse(word: &str, ty: ValType) -> Option<Val> {
 fn how_to_write(ty: ValType) -> String {
     match ty {
         ValType::I32 | ValType::I64 => "write an integer in its range, such as 42, -1 or 0xff".into(),
-        ValType::F32 | ValType::F64 => "write a number, such as 1.5, -2e9, inf or nan".into(),
+        ValType::F32 | ValType::F64 => "write a number, such as 1.5, -2e9, inf, -nan or nan:0x200001".into(),
         ValType::V128 => "write all 128 bits as one number, such as 0x000102030405060708090a0b0c0d0e0f".into(),
         ValType::Ref(ty) if ty.nullable && !matches!(ty.heap, HeapType::Any) => {
             "the only reference that can be written is null".into()
         }
         ValType::Ref(_) => "no reference of this type can be written".into(),
+    }
+}
+
+/// A floating-point format, for what is not a number: a sign, all bits of the exponent, and a payload that is not zero.
+struct Float {
+    sign: u64,
+    exponent: u64,
+}
+
+const F32: Float = Float { sign: 1 << 31, exponent: 0xff << 23 };
+const F64: Float = Float { sign: 1 << 63, exponent: 0x7ff << 52 };
+
+impl Float {
+    /// The payload's bits.
+    const fn payload(&self) -> u64 {
+        self.sign - 1 - self.exponent
+    }
+
+    /// The payload of a NaN that names none: its highest bit, which makes it quiet.
+    const fn canonical(&self) -> u64 {
+        self.payload().wrapping_add(1) >> 1
+    }
+
+    /// The bits of a NaN in the notation of the text format: `nan`, `-nan`, `nan:0x200001`. Nothing if the word begins
+    /// like none; nothing inside if the payload is not one.
+    fn parse_nan(&self, word: &str) -> Option<Option<u64>> {
+        let (sign, name) = match word.strip_prefix('-') {
+            Some(name) => (self.sign, name),
+            None => (0, word.strip_prefix('+').unwrap_or(word)),
+        };
+        let payload = match (name.get(..3)?.eq_ignore_ascii_case("nan"), &name[3..]) {
+            (false, _) => return None,
+            (true, "") => Some(u128::from(self.canonical())),
+            (true, rest) => rest.strip_prefix(':').filter(|digits| digits.starts_with("0x")).and_then(vector),
+        };
+        let payload = payload.and_then(|n| u64::try_from(n).ok()).filter(|n| (1..=self.payload()).contains(n));
+        Some(payload.map(|payload| sign | self.exponent | payload))
+    }
+
+    /// A NaN in the same notation; nothing for other numbers.
+    fn show_nan(&self, bits: u64) -> Option<String> {
+        let payload = bits & self.payload();
+        if bits & self.exponent != self.exponent || payload == 0 {
+            return None;
+        }
+        let sign = if bits & self.sign == 0 { "" } else { "-" };
+        Some(if payload == self.canonical() { format!("{sign}nan") } else { format!("{sign}nan:{payload:#x}") })
     }
 }
 
@@ -190,6 +249,33 @@ mod tests {
         assert_eq!(bits("-1", ValType::V128), None);
         assert_eq!(bits("null", ValType::EXTERNREF), Some(0));
         assert_eq!(bits("0", ValType::FUNCREF), None);
+    }
+
+    #[test]
+    fn a_nan_keeps_its_sign_and_payload() {
+        let f32s = [
+            ("nan", 0x7fc0_0000),
+            ("+nan", 0x7fc0_0000),
+            ("-nan", 0xffc0_0000),
+            ("nan:0x123456", 0x7f92_3456),
+            ("-nan:0x1", 0xff80_0001),
+            ("nan:0x7f_ffff", 0x7fff_ffff),
+        ];
+        for (word, value) in f32s {
+            assert_eq!(bits(word, ValType::F32), Some(value), "{word}");
+            let call = Call { name: "f".into(), arguments: Vec::new(), results: vec![Val::F32(value as u32)] };
+            let notation = word.trim_start_matches('+').replace('_', "");
+            assert_eq!(call.results_text(), format!("{notation}\n"));
+        }
+        for (word, value) in [("-nan", 0xfff8 << 48), ("nan:0x8000000000001", (0x7ff8 << 48) + 1)] {
+            assert_eq!(bits(word, ValType::F64), Some(value), "{word}");
+            let call = Call { name: "f".into(), arguments: Vec::new(), results: vec![Val::F64(value as u64)] };
+            assert_eq!(call.results_text(), format!("{word}\n"));
+        }
+        for word in ["nan:", "nan:0x0", "nan:0x800000", "nan:123", "nan0x1", "nan:0x-1", "--nan", "nänä", "n"] {
+            assert_eq!(bits(word, ValType::F32), None, "{word}");
+        }
+        assert_eq!(bits("nan:0x10000000000000", ValType::F64), None);
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod input;
 mod inspect;
 mod invoke;
 mod options;
+mod output;
 mod progress;
 mod report;
 mod run;
@@ -71,19 +72,25 @@ fn main() {
     if let Some(embedded) = executable::Embedded::of_this_process() {
         end(report::end_quietly_on_broken_pipe().and_then(|()| embedded.execute()));
     }
-    let cli = Cli::parse();
-    let result =
-        report::end_quietly_on_broken_pipe().and_then(|()| match cli.command.unwrap_or(Command::Run(cli.run)) {
-            Command::Run(command) => command.execute(),
-            Command::Compile(command) => command.execute(),
-            Command::BuildExe(command) => command.execute(),
-            Command::Wast(command) => command.execute(),
-            Command::Validate(command) => command.execute(),
-            Command::Inspect(command) => command.execute(),
-            Command::Cache(command) => command.execute(),
-            Command::Completions(command) => command.execute(),
-        });
-    end(result);
+    end(report::end_quietly_on_broken_pipe().and_then(|()| match Cli::try_parse() {
+        Ok(cli) => execute(cli.command.unwrap_or(Command::Run(cli.run))),
+        // `--help` and `--version` are output like any other.
+        Err(answer) if !answer.use_stderr() => output::print_styled(&answer.render()).map(|()| answer.exit_code()),
+        Err(mistake) => mistake.exit(),
+    }));
+}
+
+fn execute(command: Command) -> anyhow::Result<i32> {
+    match command {
+        Command::Run(command) => command.execute(),
+        Command::Compile(command) => command.execute(),
+        Command::BuildExe(command) => command.execute(),
+        Command::Wast(command) => command.execute(),
+        Command::Validate(command) => command.execute(),
+        Command::Inspect(command) => command.execute(),
+        Command::Cache(command) => command.execute(),
+        Command::Completions(command) => command.execute(),
+    }
 }
 
 /// Ends the process, without running destructors: the system takes back memory faster than we give it.

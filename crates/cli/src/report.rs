@@ -41,8 +41,13 @@ impl std::error::Error for Advice {}
 /// Prints an error, its causes, and what to do.
 pub fn error(error: &anyhow::Error) {
     let mut text = error.to_string();
-    for cause in error.chain().skip(1) {
-        let _ = write!(text, "\n  caused by: {}", indented(cause));
+    let mut last = text.clone();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        // Some errors speak for the one inside.
+        if cause != last {
+            let _ = write!(text, "\n  caused by: {}", indented(&cause));
+        }
+        last = cause;
     }
     let advice = error.chain().find_map(|cause| cause.downcast_ref::<Advice>());
     print(&text, advice.map(|advice| advice.help.as_str()));

@@ -5,6 +5,7 @@ use crate::host::{GuestOptions, Host};
 use crate::input::Input;
 use crate::invoke::{self, Call};
 use crate::options::{EngineOptions, OptimizeOptions, Options};
+use crate::output;
 use crate::report::{self, Advice};
 use crate::stop::{Cause, Stop};
 use anyhow::{Context as _, Result};
@@ -15,7 +16,7 @@ use epsilon::{
 };
 use epsilon_wasi::Exit;
 use std::ffi::OsString;
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
@@ -166,7 +167,7 @@ impl Session {
         });
         flushed.with_context(|| format!("cannot write the output of `{}`", self.name))?;
         if let Some(call) = call.filter(|_| code == 0) {
-            io::stdout().write_all(call.results_text().as_bytes()).context("cannot write the results")?;
+            output::print(call.results_text())?;
         }
         Ok(code)
     }

@@ -2,7 +2,7 @@
 
 use crate::input::Input;
 use crate::options::{EngineOptions, OptimizeOptions};
-use crate::report;
+use crate::{output, report};
 use anyhow::Result;
 use clap::Args;
 use epsilon::Engine;
@@ -26,7 +26,7 @@ impl ValidateCommand {
         let mut code = 0;
         for path in &self.files {
             match Input::read(path).and_then(|input| input.validate(&engine).map(|()| input.name)) {
-                Ok(name) => println!("{name}: valid"),
+                Ok(name) => output::line(format_args!("{name}: valid"))?,
                 Err(error) => {
                     report::error(&error);
                     code = report::EXIT_ERROR;

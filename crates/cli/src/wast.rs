@@ -1,7 +1,7 @@
 //! `epsilon wast`: scripts of the specification's test suite.
 
 use crate::options::{EngineOptions, OptimizeOptions};
-use crate::report;
+use crate::{output, report};
 use anyhow::Result;
 use clap::Args;
 use epsilon::Engine;
@@ -29,8 +29,10 @@ impl WastCommand {
             match epsilon_wast::run_file(&engine, path) {
                 Ok(summary) => {
                     let (name, passed, failed) = (path.display(), summary.passed, summary.failures.len());
-                    summary.failures.iter().for_each(|failure| println!("{name}:{failure}"));
-                    println!("{name}: assertions passed: {passed}, directives failed: {failed}");
+                    for failure in &summary.failures {
+                        output::line(format_args!("{name}:{failure}"))?;
+                    }
+                    output::line(format_args!("{name}: assertions passed: {passed}, directives failed: {failed}"))?;
                     code = code.max(if failed == 0 { 0 } else { report::EXIT_ERROR });
                 }
                 Err(error) => {

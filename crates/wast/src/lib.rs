@@ -46,7 +46,8 @@ impl std::fmt::Display for Failure {
 pub fn run_file(engine: &Engine, path: impl AsRef<Path>) -> Result<Summary, Box<dyn std::error::Error + Send + Sync>> {
     let path = path.as_ref();
     let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
-    run(engine, &text).map_err(|error| format!("{}: {error}", path.display()).into())
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    run(engine, text).map_err(|error| format!("{}: {error}", path.display()).into())
 }
 
 /// Runs a script. A directive that fails does not keep later ones from running.

@@ -81,6 +81,34 @@ fn a_module_is_not_replaced_by_what_is_made_of_it() {
     assert!(directory.path().join("app.epsilon").exists());
 }
 
+/// Somebody who can write to the directory knows the process's number, and lays a link.
+#[test]
+fn a_link_at_a_temporary_name_is_not_followed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let victim = directory.path().join("victim");
+    for (what, output) in [("build-exe", "app"), ("compile", "app.epsilon")] {
+        std::fs::write(&victim, "precious").expect("written");
+        let script =
+            format!("ln -s victim {output}.tmp-$$ && exec \"$0\" {what} -o {output} {}", prebuilt("hello-rust.wasm"));
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_epsilon")]).current_dir(directory.path());
+        shell.env("EPSILON_CACHE_DIR", directory.path().join("cache"));
+        shell.stdout(Stdio::piped()).stderr(Stdio::piped());
+        finish(&mut shell).exits(0);
+        assert_eq!(std::fs::read_to_string(&victim).expect("there"), "precious", "{what}");
+        assert!(directory.path().join(output).is_file());
+    }
+    let mut app = std::process::Command::new(directory.path().join("app"));
+    finish(app.stdout(Stdio::piped()).stderr(Stdio::piped())).exits(0).prints("hello, world\n");
+    let left = std::fs::read_dir(directory.path()).expect("a directory").flatten();
+    let left: Vec<_> = left.filter(|entry| entry.file_name().to_string_lossy().contains(".tmp-")).collect();
+    assert!(left.iter().all(|entry| entry.file_type().expect("a type").is_symlink()), "{left:?}");
+    // What cannot be written is an error, and leaves nothing behind.
+    let target = directory.path().join("not-there/app");
+    let build = format!("build-exe -o {} {}", target.display(), prebuilt("hello-rust.wasm"));
+    epsilon(&build).exits(1).says(&["cannot write", "not-there/app", "No such file"]);
+}
+
 #[test]
 fn the_cache_can_be_looked_at_and_emptied() {
     let directory = tempfile::tempdir().expect("a directory");

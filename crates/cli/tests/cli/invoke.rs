@@ -16,11 +16,28 @@ fn values_of_every_type() {
     check("f32 library.wat 1", "0.33333334\n");
     check("f32 library.wat -inf", "-inf\n");
     check("f64 library.wat 2", "1.4142135623730951\n");
-    check("f64 library.wat -1e0", "NaN\n");
     check("v128 library.wat 0xfffefdfcfbfaf9f8f7f6f5f4f3f2f1f0", "0x000102030405060708090a0b0c0d0e0f\n");
     check("references library.wat null null", "null\nnull\n");
     check("many library.wat 1 2 0.5 -0.25", "-0.25\n0.5\n2\n1\n");
     check("nothing library.wat", "");
+}
+
+#[test]
+fn a_nan_has_a_sign_and_a_payload() {
+    // Which NaN the root of -1 is, the specification leaves open.
+    let root = epsilon("--invoke f64 library.wat -1e0");
+    assert_eq!(root.exits(0).stdout.trim_start_matches('-'), "nan\n");
+    for nan in ["nan", "-nan", "nan:0x123456", "-nan:0x1", "nan:0x7fffff"] {
+        check(&format!("same32 library.wat {nan}"), &format!("{nan}\n"));
+    }
+    for nan in ["nan", "-nan", "nan:0x123456", "-nan:0x8000000000001", "nan:0xfffffffffffff"] {
+        check(&format!("same64 library.wat {nan}"), &format!("{nan}\n"));
+    }
+    check("same32 library.wat nan:0x400000", "nan\n");
+    check("same32 library.wat NaN", "nan\n");
+    for nan in ["nan:0x800000", "nan:0x0", "nan:", "nan:1", "nann"] {
+        epsilon(&format!("--invoke same32 library.wat {nan}")).exits(1).says(&["is no f32", "nan:0x200001"]);
+    }
 }
 
 #[test]

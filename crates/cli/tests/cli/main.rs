@@ -3,10 +3,12 @@
 mod ahead;
 mod command;
 mod compiling;
+mod context;
 mod errors;
 mod guests;
 mod invoke;
 mod limits;
+mod output;
 mod run;
 mod stop;
 mod threads;

@@ -159,7 +159,7 @@ impl Cache {
     pub fn open(config: &CacheConfig) -> io::Result<Self> {
         let directory = config.resolve().ok_or_else(|| io::Error::other("no home directory to keep a cache in"))?;
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
-        refuse_foreign(&directory)?;
+        refuse_foreign(&directory, &fs::metadata(&directory)?)?;
         let secret = read_or_make_secret(&directory)?;
         let CacheConfig { size_limit_bytes, min_code_bytes, save_after, .. } = *config;
         Ok(Self {
@@ -292,8 +292,7 @@ impl Cache {
 }
 
 /// Refuses what others could have written.
-fn refuse_foreign(path: &Path) -> io::Result<()> {
-    let metadata = fs::metadata(path)?;
+fn refuse_foreign(path: &Path, metadata: &fs::Metadata) -> io::Result<()> {
     let owner = rustix::process::geteuid().as_raw();
     if metadata.uid() != owner {
         return Err(io::Error::other(format!("`{}` belongs to another user", path.display())));
@@ -328,9 +327,14 @@ fn read_or_make_secret(directory: &Path) -> io::Result<Secret> {
 }
 
 fn read_secret(path: &Path) -> io::Result<Secret> {
-    let mut file = File::open(path)?;
-    refuse_foreign(path)?;
-    if file.metadata()?.mode() & 0o077 != 0 {
+    read_opened_secret(File::open(path)?, path)
+}
+
+fn read_opened_secret(mut file: File, path: &Path) -> io::Result<Secret> {
+    // Of what was opened: what has the name now may be something else.
+    let metadata = file.metadata()?;
+    refuse_foreign(path, &metadata)?;
+    if metadata.mode() & 0o077 != 0 {
         // Who knows it can make code that this user runs. A new one is no loss: entries are then made anew.
         let reason = format!("`{}` can be read by other users; remove it, and a new one is made", path.display());
         return Err(io::Error::other(reason));
@@ -377,7 +381,8 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> io::Resu
 fn replace(path: &Path, bytes: &[u8], mode: u32, flush: Flush) -> io::Result<()> {
     let temporary = temporary_name(path);
     let written = write_new(&temporary, bytes, mode, flush).and_then(|()| fs::rename(&temporary, path));
-    if written.is_err() {
+    // A file that was there already is somebody else's.
+    if written.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::AlreadyExists) {
         let _ = fs::remove_file(&temporary);
     }
     written
@@ -386,6 +391,21 @@ fn replace(path: &Path, bytes: &[u8], mode: u32, flush: Flush) -> io::Result<()>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_checked_is_what_was_opened() {
+        let directory = std::env::temp_dir().join(format!("epsilon-secret-{}", std::process::id()));
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory).expect("a directory");
+        let path = directory.join("secret");
+        write_new(&path, &[1; 32], 0o666, Flush::Later).expect("written");
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o644)).expect("permissions");
+        let opened = File::open(&path).expect("opened");
+        fs::remove_file(&path).expect("removed");
+        write_new(&path, &[2; 32], 0o600, Flush::Later).expect("written");
+        read_opened_secret(opened, &path).expect_err("others can read what was opened");
+        assert_eq!(read_secret(&path).expect("the next one is good"), [2; 32]);
+        fs::remove_dir_all(&directory).expect("removed");
+    }
 
     #[test]
     fn the_directory_is_looked_through_when_it_may_be_full() {
