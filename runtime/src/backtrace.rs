@@ -88,6 +88,8 @@ impl Frame {
 
     /// Source places, where the module has debug information; inlined ones first.
     pub fn symbols(&self) -> Vec<Symbol> {
+        // Debug information is read under locks.
+        let _held_off = crate::fork::hold_off();
         self.wasm_offset.map_or_else(Vec::new, |offset| self.module.symbols().symbols(&self.module, offset))
     }
 }
@@ -122,7 +124,7 @@ impl WasmBacktrace {
     pub(crate) fn of_fault(store: &StoreInner, fault: &FaultRecord) -> Self {
         let mut walk = Walk::new(store);
         walk.push_exact(fault.pc);
-        let in_function = store.code_at(fault.pc).and_then(|(_, code)| code.find(fault.pc));
+        let in_function = store.code_at(fault.pc).and_then(|(_, code)| code.placed().find(fault.pc));
         let in_thunk = || crate::code::is_thunk(fault.pc).then_some(0);
         let pc_offset = in_function.map(|(_, pc_offset)| pc_offset);
         if let Some(pc_offset) = pc_offset.or_else(|| arch::fixed_code_offset(fault.pc)).or_else(in_thunk) {
@@ -157,9 +159,9 @@ impl<'a> Walk<'a> {
     /// Adds the frame stopped at `pc`, behind those of functions that were inlined into it.
     fn push_exact(&mut self, pc: usize) {
         let Some((instance, code)) = self.store.code_at(pc) else { return };
-        let Some((defined, _)) = code.find(pc) else { return };
+        let Some((defined, _)) = code.placed().find(pc) else { return };
         let module = &instance.module;
-        let offsets = code.sources_at(pc);
+        let offsets = code.placed().sources_at(pc);
         let (outermost, inlined) = offsets.split_last().map_or((None, &[][..]), |(last, rest)| (Some(*last), rest));
         for offset in inlined {
             let Some(func) = module.info().function_at(*offset) else { continue };

@@ -4,7 +4,8 @@ use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::collections::HashSet;
 use std::hash::Hash;
 
-/// Things that some thread is at work on.
+/// Things that some thread is at work on. Each change is one call of the set, which no panic leaves half-done: the lock is
+/// taken whether poisoned or not.
 pub struct Claims<T> {
     in_work: Mutex<HashSet<T>>,
     work_done: Condvar,

@@ -7,58 +7,49 @@
 //! ```
 //! No page is ever writable and executable at one address (invariant 2).
 
-use crate::registry::{Range, any_contains, append};
+use crate::fault::Faults;
+use crate::fork::Mutex;
+use crate::registry::{GRANULE_BYTES, Ranges};
 use crate::sys::machcode;
-use crate::sys::mapping::{Access, Mapping, MemoryFile, keep_from_children};
+use crate::sys::mapping::{self, Access, Mapping, SharedPages, keep_from_children};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Mutex, MutexGuard};
 
-/// Sizes to try for a region, the largest first: a limit on address space may refuse the first ones.
-const REGION_BYTES: [usize; 4] = [4 << 30, 1 << 30, 256 << 20, 64 << 20];
-
-/// Arenas start and end at multiples of this.
-const GRANULE_BYTES: usize = 64 << 10;
+/// Sizes to try for a region, the largest first. Where the process has a limit on its address space, regions are as large
+/// as they have to be and no larger: what they take, memories lack.
+const REGION_BYTES: [usize; 3] = [4 << 30, 1 << 30, 256 << 20];
 
 /// `bl` reaches 128 MiB on aarch64, and slots and veneers need room too.
 const MAX_ARENA_BYTES: usize = 120 << 20;
 
-const fn empty() -> Range {
-    Range { start: AtomicUsize::new(0), end: AtomicUsize::new(0) }
-}
-
-/// Ranges are only ever appended: regions and thunk blocks live as long as the process.
-static TEXT: [Range; 64] = [const { empty() }; 64];
-static THUNKS: [Range; 256] = [const { empty() }; 256];
+static TEXT: Ranges<64> = Ranges::new([const { AtomicUsize::new(0) }; 64]);
+static THUNKS: Ranges<64> = Ranges::new([const { AtomicUsize::new(0) }; 64]);
 
 /// Whether `pc` is in compiled wasm. Safe to ask in a signal handler.
 pub fn is_wasm_text(pc: usize) -> bool {
-    any_contains(&TEXT, pc)
+    TEXT.contains(pc)
 }
 
 /// Whether `pc` is in a thunk slot. Safe to ask in a signal handler.
 pub fn is_thunk(pc: usize) -> bool {
-    any_contains(&THUNKS, pc)
+    THUNKS.contains(pc)
 }
 
-/// Makes a block of thunk slots known. Called under the thunk allocator's lock, so that appends do not race.
-pub fn register_thunks(start: usize, len_bytes: usize) -> io::Result<()> {
-    append(&THUNKS, start, len_bytes)
+/// Makes a block of thunk slots known. Called under the thunk allocator's lock, so that changes do not race.
+pub fn register_thunks(start: usize, len_bytes: usize) {
+    THUNKS.insert(start, len_bytes);
 }
 
 #[derive(Default)]
 struct Regions {
-    mappings: Vec<Mapping>,
+    /// Each with its range of whole granules: start and end.
+    mappings: Vec<(Mapping, usize, usize)>,
     /// Free ranges: start to length in bytes.
     free: BTreeMap<usize, usize>,
 }
 
 static REGIONS: Mutex<Option<Regions>> = Mutex::new(None);
-
-fn regions() -> MutexGuard<'static, Option<Regions>> {
-    REGIONS.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-}
 
 impl Regions {
     fn take(&mut self, len_bytes: usize) -> io::Result<usize> {
@@ -79,38 +70,48 @@ impl Regions {
     }
 
     fn add_region(&mut self, at_least_bytes: usize) -> io::Result<()> {
-        let mut last_error = None;
-        for bytes in REGION_BYTES.into_iter().chain([at_least_bytes + GRANULE_BYTES]) {
-            if bytes < at_least_bytes + GRANULE_BYTES {
-                continue;
-            }
-            match Mapping::reserve(bytes) {
-                Ok(mapping) => {
-                    let start = (mapping.base() as usize).next_multiple_of(GRANULE_BYTES);
-                    let end = (mapping.base() as usize + bytes) & !(GRANULE_BYTES - 1);
-                    append(&TEXT, start, end - start)?;
-                    self.free.insert(start, end - start);
-                    self.mappings.push(mapping);
-                    return Ok(());
-                }
-                Err(error) => last_error = Some(error),
-            }
-        }
-        Err(last_error.unwrap_or_else(|| io::Error::other("no size of region was tried")))
+        let needed_bytes = at_least_bytes + GRANULE_BYTES;
+        let generous = REGION_BYTES.into_iter().filter(|bytes| *bytes > needed_bytes);
+        let generous = generous.filter(|_| !mapping::address_space_is_limited());
+        let mapping = generous.map(Mapping::reserve).find_map(Result::ok);
+        let mapping = mapping.map_or_else(|| Mapping::reserve(needed_bytes), Ok)?;
+        let base = mapping.base() as usize;
+        let start = base.next_multiple_of(GRANULE_BYTES);
+        let end = (base + mapping.len_bytes()) & !(GRANULE_BYTES - 1);
+        TEXT.insert(start, end - start);
+        self.free.insert(start, end - start);
+        self.mappings.push((mapping, start, end));
+        Ok(())
     }
 
     fn give_back(&mut self, mut start: usize, mut len_bytes: usize) {
-        if let Some((&before, &len)) = self.free.range(..start).next_back()
+        let within = self.mappings.iter().position(|(_, first, end)| (*first..*end).contains(&start));
+        let within = within.expect("an arena lies in a region");
+        let (_, first, end) = self.mappings[within];
+        if let Some((&before, &len)) = self.free.range(first..start).next_back()
             && before + len == start
         {
             self.free.remove(&before);
             (start, len_bytes) = (before, len + len_bytes);
         }
-        if let Some(after) = self.free.remove(&(start + len_bytes)) {
+        if start + len_bytes < end
+            && let Some(after) = self.free.remove(&(start + len_bytes))
+        {
             len_bytes += after;
+        }
+        if (start, start + len_bytes) == (first, end) && mapping::address_space_is_limited() {
+            // Others may need the addresses; no code is left there (invariant 7).
+            TEXT.remove(first, end - first);
+            drop(self.mappings.swap_remove(within));
+            return;
         }
         self.free.insert(start, len_bytes);
     }
+}
+
+fn with_regions<R>(f: impl FnOnce(&mut Regions) -> R) -> io::Result<R> {
+    let poisoned = |_| io::Error::other("a panic has broken the list of this process's code; restart the process");
+    Ok(f(REGIONS.lock().map_err(poisoned)?.get_or_insert_default()))
 }
 
 /// A module's code: one contiguous executable view, and a writable one elsewhere.
@@ -137,7 +138,7 @@ impl Arena {
     ///
     /// # Errors
     /// If that exceeds what calls can reach (120 MiB), or the system has no memory.
-    pub fn new(len_bytes: usize) -> io::Result<Self> {
+    pub fn new(len_bytes: usize, faults: &Faults) -> io::Result<Self> {
         let len_bytes = len_bytes.max(1).next_multiple_of(GRANULE_BYTES);
         if len_bytes > MAX_ARENA_BYTES {
             let mib = len_bytes >> 20;
@@ -146,41 +147,39 @@ impl Arena {
                 "{mib} MiB of machine code exceed the {limit} MiB that calls can reach"
             )));
         }
-        let executable = regions().get_or_insert_default().take(len_bytes)?;
+        faults.link_step()?;
+        let executable = with_regions(|regions| regions.take(len_bytes))??;
         let process = std::process::id();
         let mut arena = Self { executable, len_bytes, writable: Writable::Unsealed, process };
-        if let Ok(alias) = arena.new_alias() {
-            arena.writable = Writable::Alias(alias);
-        } else {
-            arena.protect(Access::ReadWrite)?;
+        match faults.link_step().and_then(|()| SharedPages::new(len_bytes)).and_then(|pages| arena.show(pages)) {
+            Ok(alias) => arena.writable = Writable::Alias(alias),
+            Err(_) => {
+                faults.link_step()?;
+                arena.clear()?;
+                arena.protect(Access::ReadWrite)?;
+            }
         }
         Ok(arena)
     }
 
-    /// Maps fresh pages at both views, and returns the writable one.
-    fn new_alias(&self) -> io::Result<Mapping> {
-        let file = MemoryFile::new("epsilon-code")?;
-        file.set_len(self.len_bytes)?;
-        let alias = Mapping::reserve(self.len_bytes)?;
-        self.map_twice(&file, &alias)?;
+    /// Maps pages at the executable view as well, and returns the writable one.
+    fn show(&self, pages: SharedPages) -> io::Result<Mapping> {
+        // SAFETY: the range is ours, and nobody refers into it: it is fresh, or the same code replaces it.
+        unsafe { pages.map_executable(self.executable as *mut u8)? };
+        let alias = pages.into_view();
+        keep_from_children(&alias);
         Ok(alias)
     }
 
-    fn map_twice(&self, file: &MemoryFile, alias: &Mapping) -> io::Result<()> {
-        // SAFETY: both ranges are ours, and nobody refers into them: they are fresh, or the same code replaces them.
-        unsafe {
-            alias.map_shared(0, file, 0, self.len_bytes, Access::ReadWrite)?;
-            with_region(self.executable, |region, offset| {
-                region.map_shared(offset, file, 0, self.len_bytes, Access::ReadExecute)
-            })?;
-        }
-        keep_from_children(alias);
-        Ok(())
+    /// Makes the executable view a reservation again.
+    fn clear(&self) -> io::Result<()> {
+        // SAFETY: the range is ours, and nothing is in it that can still run (invariant 7).
+        unsafe { mapping::replace_with_reservation(self.executable as *mut u8, self.len_bytes) }
     }
 
     fn protect(&self, access: Access) -> io::Result<()> {
         // SAFETY: nothing refers into the range but the arena's owner, who asks for this.
-        unsafe { with_region(self.executable, |region, offset| region.protect(offset, self.len_bytes, access)) }
+        unsafe { mapping::protect(self.executable as *mut u8, self.len_bytes, access) }
     }
 
     /// The address at which code runs.
@@ -229,28 +228,18 @@ impl Arena {
         if self.process == process {
             return Ok(false);
         }
-        // Where it was: the linker knows linked functions by their addresses there.
-        alias.reclaim()?;
-        let file = MemoryFile::new("epsilon-code")?;
-        file.set_len(self.len_bytes)?;
-        // SAFETY: the executable view was inherited and is readable. Nothing is allocated until the views are there, so
-        // that nothing else comes to lie where they were.
-        file.write_at(unsafe { std::slice::from_raw_parts(self.executable as *const u8, used_bytes) }, 0)?;
-        self.map_twice(&file, alias)?;
+        // Where it was: the linker knows linked functions by their addresses there. If anything fails, the view is as it
+        // was, and can be tried again.
+        let view = Mapping::at(alias.base(), self.len_bytes)?;
+        let pages = SharedPages::new_at(view)?;
+        // SAFETY: the executable view was inherited and is readable, and as long as the other one.
+        unsafe { pages.base().copy_from_nonoverlapping(self.executable as *const u8, used_bytes) };
+        let alias = self.show(pages)?;
+        // What stood for the view that was not inherited is not to be unmapped.
+        std::mem::forget(std::mem::replace(&mut self.writable, Writable::Alias(alias)));
         self.process = process;
         Ok(true)
     }
-}
-
-/// # Safety
-/// As the operation on the region demands.
-unsafe fn with_region<R>(address: usize, f: impl FnOnce(&Mapping, usize) -> R) -> R {
-    let regions = regions();
-    let mut mappings = regions.iter().flat_map(|regions| &regions.mappings);
-    let region = mappings
-        .find(|region| (region.base() as usize..region.base() as usize + region.len_bytes()).contains(&address))
-        .expect("an arena lies in a region");
-    f(region, address - region.base() as usize)
 }
 
 impl Drop for Arena {
@@ -259,14 +248,10 @@ impl Drop for Arena {
             // The view was not inherited: there is nothing to unmap, whatever lies there now.
             std::mem::forget(std::mem::replace(&mut self.writable, Writable::Unsealed));
         }
-        // SAFETY: an arena is dropped when nothing can run its code any more (invariant 7). Fresh anonymous pages
-        // replace the shared ones, so that the range holds no code when it is given out again.
-        let cleared =
-            unsafe { crate::sys::mapping::replace_with_reservation(self.executable as *mut u8, self.len_bytes) };
-        if cleared.is_ok()
-            && let Some(regions) = regions().as_mut()
-        {
-            regions.give_back(self.executable, self.len_bytes);
+        // An arena is dropped when nothing can run its code any more (invariant 7). Fresh anonymous pages replace the shared
+        // ones, so that the range holds no code when it is given out again; if that fails, it never is.
+        if self.clear().is_ok() {
+            let _ = with_regions(|regions| regions.give_back(self.executable, self.len_bytes));
         }
     }
 }
@@ -277,8 +262,8 @@ mod tests {
 
     #[test]
     fn arenas_are_known_apart_and_reused() {
-        let first = Arena::new(1).expect("an arena");
-        let second = Arena::new(GRANULE_BYTES + 1).expect("an arena");
+        let first = Arena::new(1, &Faults::default()).expect("an arena");
+        let second = Arena::new(GRANULE_BYTES + 1, &Faults::default()).expect("an arena");
         assert_eq!(second.len_bytes(), 2 * GRANULE_BYTES);
         assert!(is_wasm_text(first.executable()) && is_wasm_text(second.executable() + second.len_bytes() - 1));
         assert!(!is_wasm_text(first.writable() as usize));
@@ -287,7 +272,7 @@ mod tests {
 
     #[test]
     fn code_written_through_the_alias_runs() {
-        let arena = Arena::new(16).expect("an arena");
+        let arena = Arena::new(16, &Faults::default()).expect("an arena");
         #[cfg(target_arch = "x86_64")]
         let code: &[u8] = &[0xb8, 42, 0, 0, 0, 0xc3]; // mov eax, 42; ret
         #[cfg(target_arch = "aarch64")]
@@ -304,6 +289,6 @@ mod tests {
 
     #[test]
     fn too_much_code_is_an_error() {
-        assert!(Arena::new(MAX_ARENA_BYTES + 1).unwrap_err().to_string().contains("120 MiB"));
+        assert!(Arena::new(MAX_ARENA_BYTES + 1, &Faults::default()).unwrap_err().to_string().contains("120 MiB"));
     }
 }

@@ -251,6 +251,9 @@ impl From<TrapCode> for Error {
 
 impl From<crate::link::LinkError> for Error {
     fn from(error: crate::link::LinkError) -> Self {
-        Self::module(error)
+        match error {
+            crate::link::LinkError::Full { .. } => Self::limit(error.to_string()),
+            error => Self::module(error),
+        }
     }
 }

@@ -24,8 +24,24 @@ use std::sync::Arc;
 pub struct Functions {
     /// Blocks of numbers, ascending; the first starts at 1.
     blocks: Vec<Block>,
-    references: HashMap<u32, FuncReference>,
+    references: References,
 }
+
+/// References that were made, which stay where they are.
+#[derive(Default)]
+struct References {
+    of_entry: HashMap<u32, *const VmFuncRef>,
+    /// Each is filled up to the capacity that it was made with, and no further.
+    chunks: Vec<Vec<FuncReference>>,
+}
+
+// SAFETY: the pointers lead into the chunks, which are only ever added to, through `&mut`.
+unsafe impl Send for References {}
+// SAFETY: as above.
+unsafe impl Sync for References {}
+
+/// References in a chunk.
+const CHUNK: usize = 128;
 
 struct Block {
     first: u32,
@@ -39,7 +55,7 @@ enum Owner {
 }
 
 struct FuncReference {
-    words: Box<VmFuncRef>,
+    words: VmFuncRef,
     /// Keeps the switching code of a wasm function.
     _thunk: Option<Thunk>,
 }
@@ -55,6 +71,31 @@ pub struct EntryPoint {
 pub enum Resolved<'a> {
     Wasm { instance: u32, defined: DefinedFuncIndex },
     Host(&'a Arc<HostFuncData>),
+}
+
+impl References {
+    /// Makes room for one more, and returns the chunk to put it in.
+    fn room(&mut self) -> Result<&mut Vec<FuncReference>> {
+        let no_memory = |_| Error::limit("the system has no memory for more references to functions");
+        self.of_entry.try_reserve(1).map_err(no_memory)?;
+        if self.chunks.last().is_none_or(|chunk| chunk.len() == chunk.capacity()) {
+            let mut chunk = Vec::new();
+            chunk.try_reserve_exact(CHUNK).map_err(no_memory)?;
+            self.chunks.try_reserve(1).map_err(no_memory)?;
+            self.chunks.push(chunk);
+        }
+        Ok(self.chunks.last_mut().expect("just made"))
+    }
+
+    /// Keeps a reference, and returns its address.
+    fn add(&mut self, reference: FuncReference) -> Result<*const VmFuncRef> {
+        let chunk = self.room()?;
+        let entry = reference.words.entry;
+        chunk.push(reference);
+        let address = &raw const chunk[chunk.len() - 1].words;
+        self.of_entry.insert(entry, address);
+        Ok(address)
+    }
 }
 
 impl Functions {
@@ -141,20 +182,20 @@ impl StoreInner {
 
     /// The table row of a function.
     ///
-    /// # Panics
+    /// # Errors
     /// If there is no memory for a thunk.
-    pub(crate) fn row_of_entry(&mut self, entry: u32, private_anchor: Option<usize>) -> VmFuncRow {
+    pub(crate) fn row_of_entry(&mut self, entry: u32, private_anchor: Option<usize>) -> Result<VmFuncRow> {
         if entry == 0 {
-            return crate::table::NULL_ROW;
+            return Ok(crate::table::NULL_ROW);
         }
         let point = self.entry_point(entry);
         if private_anchor == Some(point.anchor) {
             let signature = self.signature_of(entry).2;
-            return VmFuncRow { code: point.code, signature, entry };
+            return Ok(VmFuncRow { code: point.code, signature, entry });
         }
-        let words = self.func_ref(entry).expect("memory for a thunk");
+        let words = self.func_ref(entry)?;
         // SAFETY: the address was just made, for this store.
-        unsafe { self.functions.row_of_bits(words as u64, private_anchor) }
+        Ok(unsafe { self.functions.row_of_bits(words as u64, private_anchor) })
     }
 
     /// The address at which any instance can call a function.
@@ -169,8 +210,8 @@ impl StoreInner {
 
     /// The address of a function's reference, made if it is not there yet.
     pub(crate) fn func_ref(&mut self, entry: u32) -> Result<*const VmFuncRef> {
-        if let Some(reference) = self.functions.references.get(&entry) {
-            return Ok(&raw const *reference.words);
+        if let Some(address) = self.functions.references.of_entry.get(&entry) {
+            return Ok(*address);
         }
         let point = self.entry_point(entry);
         let (_, layout, signature) = self.signature_of(entry);
@@ -190,10 +231,8 @@ impl StoreInner {
         };
         let switching = thunk.as_ref().filter(|_| !seeded::bug("thunk-keeps-anchor"));
         let switching_code = switching.map_or(point.code, Thunk::code);
-        let words = Box::new(VmFuncRef { switching_code, direct_code: point.code, anchor, signature, entry });
-        let address = &raw const *words;
-        self.functions.references.insert(entry, FuncReference { words, _thunk: thunk });
-        Ok(address)
+        let words = VmFuncRef { switching_code, direct_code: point.code, anchor, signature, entry };
+        self.functions.references.add(FuncReference { words, _thunk: thunk })
     }
 
     /// The function that a reference's bits stand for.

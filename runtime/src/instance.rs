@@ -247,6 +247,7 @@ impl Instance {
                 "the module was compiled by another engine than the store's; use one engine for both",
             ));
         }
+        module.check()?;
         inner.check_imports(module, imports)?;
         let index = inner.allocate_instance(module, imports)?;
         inner.initialize(index)?;
@@ -701,11 +702,15 @@ impl StoreInner {
         let anchor = self.tables[table as usize].private_anchor();
         match items {
             ElementItems::Functions(functions) => {
-                for (to, func) in target.zip(&functions[source]) {
+                // All rows before the first is written: what fails leaves the table as it was.
+                let mut rows = Vec::new();
+                let no_memory = |_| Error::limit(format!("the system has no memory for {len} elements of a table"));
+                rows.try_reserve_exact(source.len()).map_err(no_memory)?;
+                for func in &functions[source] {
                     let entry = self.instances[instance as usize].entry_of(*func);
-                    let row = self.row_of_entry(entry, anchor);
-                    self.tables[table as usize].rows().expect("validated: a function table")[to] = row;
+                    rows.push(self.row_of_entry(entry, anchor)?);
                 }
+                self.tables[table as usize].rows().expect("validated: a function table")[target].copy_from_slice(&rows);
             }
             ElementItems::Exprs(exprs) => {
                 for (to, expr) in target.zip(&exprs[source]) {

@@ -4,9 +4,10 @@
 //!
 //! | file | what it owns |
 //! |---|---|
-//! | `code`, `link`, `thunk` | where machine code lies and how it gets there |
+//! | `code`, `link`, `placed`, `thunk` | where machine code lies, how it gets there, and what is known of it |
 //! | `registry` | which addresses are ours, for the signal handler |
-//! | `fork` | what children of this process need for it |
+//! | `fork` | what children of this process need: code of their own, and locks that are free |
+//! | `fault` | what tests make go wrong |
 //! | `sync`, `claims` | locks and atomics where tests/models checks them; who is at work on what |
 //! | `budget`, `limits` | how much memory guests may take |
 //! | `memory`, `space`, `image`, `table`, `global` | what guests store in |
@@ -31,6 +32,7 @@ mod code;
 mod constexpr;
 mod error;
 mod exception;
+mod fault;
 mod fork;
 mod func;
 mod global;
@@ -44,6 +46,7 @@ mod limits;
 mod link;
 mod memory;
 mod module;
+mod placed;
 mod registry;
 mod shared;
 mod signature;
@@ -65,6 +68,9 @@ pub use budget::{Budget, Charge, Refused, UNLIMITED};
 pub use bytes::ModuleBytes;
 pub use error::{Error, ErrorKind, HostError, Result};
 pub use exception::{Exception, ExnRef, Tag};
+#[doc(hidden)]
+pub use fault::{Fault, panic_message};
+pub use fork::{Guard as ForkGuard, HoldOff, Mutex as ForkMutex, hold_off, hold_off_for_spawner};
 pub use func::{Func, TypedFunc};
 pub use global::Global;
 pub use handle::{AsEngine, AsModule, EngineHandle, ModuleHandle};
@@ -72,7 +78,7 @@ pub use hostcall::{Caller, HostFunc, HostResult, IntoHostFunc};
 pub use instance::{Extern, Instance};
 pub use interrupt::InterruptHandle;
 pub use limits::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
-pub use link::{LinkError, needed_bytes};
+pub use link::LinkError;
 pub use memory::Memory;
 pub use module::{Demand, FunctionSource, LinkedModule, Runtime, RuntimeSettings};
 pub use shared::{SharedMemory, WaitResult};

@@ -5,54 +5,75 @@
 //! the instruction, so that the distance between the two views does not matter (invariant 1). A call to a function
 //! that has no code yet goes to that function's slot in the jump table; once there is code, the slot leads to it, and
 //! the call itself is pointed there as well where the processor allows that under way.
+//!
+//! ```text
+//! a batch:   room is there? ─ no ──► refused, nothing has changed
+//!              │ yes
+//!            placed, relocated ─ error or panic ──► the module is broken: nothing is ever linked again, and what lies
+//!              │                                    half-linked is reached by nothing
+//!            tables, addresses, slots: none of that can fail
+//! ```
+//! Calls between functions are resolved from the batch and from what is published; so no code ever leads to a function
+//! that is not there as a whole.
 
 use crate::code::Arena;
+use crate::fault::{Faults, panic_message};
+use crate::fork::{Guard, Mutex};
+use crate::placed::{Placed, PlacedFunctions};
 use crate::sys::arch::{self, JUMP_SLOT_BYTES};
 use cranelift_codegen::binemit::Reloc;
-use cranelift_codegen::isa::OwnedTargetIsa;
+use cranelift_codegen::isa::{OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_jit::{BranchProtection, JITBuilder, JITMemoryKind, JITMemoryProvider, JITModule};
 use cranelift_module::{FuncId, Module as _, ModuleReloc, ModuleRelocTarget, ModuleResult};
-use epsilon_abi::{
-    CompiledFunction, DefinedFuncIndex, HandlerSite, InlinedSite, RelocKind, Relocation, SourceSite, TagIndex,
-    TrapCode, TrapSite, seeded,
-};
-use std::collections::HashMap;
+use epsilon_abi::{CompiledFunction, DefinedFuncIndex, RelocKind, Relocation, seeded};
+use std::collections::{HashMap, HashSet};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock};
+use std::sync::{Arc, MutexGuard, OnceLock};
 
 /// Linked machine code of one module. Freed when nothing can run it any more: instances hold it.
 pub struct LinkedCode {
     executable: usize,
     arena_bytes: usize,
     jump_table: usize,
+    /// Whether functions can be linked while others run.
+    can_link_late: bool,
     /// Address of each function's code; 0 until it is linked. Never changes afterwards.
     addresses: Box<[AtomicUsize]>,
-    /// Functions by ascending address: code is placed front to back.
-    placed: RwLock<Vec<Placed>>,
+    placed: PlacedFunctions,
     linker: Mutex<Linker>,
-}
-
-/// A function where it lies, with its tables.
-#[derive(Debug)]
-struct Placed {
-    index: DefinedFuncIndex,
-    start: u32,
-    len_bytes: u32,
-    traps: Box<[TrapSite]>,
-    sources: Box<[SourceSite]>,
-    handlers: Box<[HandlerSite]>,
-    inlined: Box<[InlinedSite]>,
+    /// Why nothing can be linked any more. Once set, for ever.
+    broken: OnceLock<Box<str>>,
+    faults: Arc<Faults>,
 }
 
 struct Linker {
     jit: JITModule,
-    arena: Arc<Mutex<Provider>>,
+    arena: Arc<std::sync::Mutex<Provider>>,
     table_id: FuncId,
+    /// The ids of functions that are published, and of no others.
     ids: HashMap<DefinedFuncIndex, FuncId>,
     /// Calls that go through a slot, by the function that they are for: offsets of their displacements.
     waiting: HashMap<DefinedFuncIndex, Vec<u32>>,
+}
+
+/// Functions that lie in the arena with their relocations done, and that nothing can reach yet.
+struct Batch {
+    ids: HashMap<DefinedFuncIndex, FuncId>,
+    /// Calls that go through slots: for which function, and the offset of the displacement.
+    through_slots: Vec<(DefinedFuncIndex, u32)>,
+    placed: Vec<Placed>,
+}
+
+/// How much code a module has room for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Room {
+    /// At least so many bytes.
+    AtLeast(usize),
+    /// So many bytes and no more: for tests.
+    Exactly(usize),
 }
 
 /// Where linking can fail.
@@ -61,33 +82,43 @@ pub enum LinkError {
     /// No memory for code, or too much of it.
     #[error("cannot map machine code")]
     Memory(#[from] io::Error),
+    /// The room for the module's code does not suffice. Nothing has changed.
+    #[error(
+        "the module's machine code has reached its limit: {needed_bytes} bytes more do not fit into the {left_bytes} \
+         that are left of {limit_bytes}; functions that have code go on working"
+    )]
+    Full {
+        /// What was to be linked.
+        needed_bytes: usize,
+        /// What is left for it.
+        left_bytes: usize,
+        /// What the module may have.
+        limit_bytes: usize,
+    },
     /// The linker refused.
     #[error("cannot link machine code: {0}")]
     Linker(String),
+    /// Something has failed half-way before.
+    #[error("the module is broken, and no function of it can be compiled any more: {0}; make the module anew")]
+    Broken(Box<str>),
 }
 
 /// The linker reserves this much for each call on aarch64, in case its target is far.
 const VENEER_BYTES: usize = 24;
 
-/// Room that each function may take beside its code: alignment on both ends.
+/// Room that the jump table may take beside its slots: alignment on both ends.
 const PADDING_BYTES: usize = 64;
 
-/// Bytes of arena that functions take.
-pub fn needed_bytes<'a>(functions: impl IntoIterator<Item = &'a CompiledFunction>) -> usize {
-    let one = |function: &CompiledFunction| {
-        let calls = function.relocations.iter().filter(|r| r.kind == RelocKind::Arm64Call).count();
-        function.code.len() + calls * VENEER_BYTES + function.align_bytes as usize + PADDING_BYTES
-    };
-    functions.into_iter().map(one).sum()
-}
-
 impl LinkedCode {
-    /// Room for so many functions, and so many bytes of code. None is linked yet.
-    pub fn new(function_count: usize, code_bytes: usize) -> Result<Self, LinkError> {
-        let table_bytes = function_count.max(1) * JUMP_SLOT_BYTES;
-        let arena = Arena::new(code_bytes + table_bytes + PADDING_BYTES)?;
+    /// Room for so many functions, and for their code. None is linked yet.
+    pub fn new(function_count: usize, room: Room, faults: &Arc<Faults>) -> Result<Self, LinkError> {
+        let table_bytes = function_count.max(1) * JUMP_SLOT_BYTES + PADDING_BYTES;
+        let (Room::AtLeast(code_bytes) | Room::Exactly(code_bytes)) = room;
+        let arena = Arena::new(code_bytes + table_bytes, faults)?;
         let (executable, arena_bytes) = (arena.executable(), arena.len_bytes());
-        let arena = Arc::new(Mutex::new(Provider { arena, used_bytes: 0 }));
+        let limit_bytes = if room == Room::Exactly(code_bytes) { code_bytes + table_bytes } else { arena_bytes };
+        let can_link_late = arena.has_alias();
+        let arena = Arc::new(std::sync::Mutex::new(Provider { arena, used_bytes: 0, limit_bytes }));
         let mut builder = JITBuilder::with_isa(host_isa()?, cranelift_module::default_libcall_names());
         builder.memory_provider(Box::new(SharedProvider(arena.clone())));
         let mut jit = JITModule::new(builder);
@@ -103,47 +134,85 @@ impl LinkedCode {
             executable,
             arena_bytes,
             jump_table,
+            can_link_late,
             addresses: (0..function_count).map(|_| AtomicUsize::new(0)).collect(),
-            placed: RwLock::default(),
+            placed: PlacedFunctions::new(executable),
             linker: Mutex::new(linker),
+            broken: OnceLock::new(),
+            faults: faults.clone(),
         })
     }
 
     /// Links functions together; their calls to each other are direct. Those that are linked already are passed over.
+    ///
+    /// # Errors
+    /// If there is no room: then nothing has changed. Any other error once code is being placed breaks the module.
     pub fn link(&self, batch: &[(DefinedFuncIndex, &CompiledFunction)]) -> Result<(), LinkError> {
-        let mut linker = self.linker.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let batch: Vec<_> = batch.iter().filter(|(index, _)| self.address(*index).is_none()).copied().collect();
+        let mut linker = self.linker()?;
+        let mut seen = HashSet::new();
+        let batch = batch.iter().filter(|(index, _)| self.address(*index).is_none() && seen.insert(*index));
+        let batch: Vec<_> = batch.copied().collect();
         if batch.is_empty() {
             return Ok(());
         }
         linker.provider().renew_in_child()?;
+        linker.check(&batch, self.addresses.len())?;
+        match catch_unwind(AssertUnwindSafe(|| self.place(&mut linker, &batch))) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(self.break_down(&format!("linking failed half-way ({error})"))),
+            Err(panic) => Err(self.break_down(&format!("linking panicked half-way ({})", panic_message(&*panic)))),
+        }
+    }
+
+    /// Places functions that there is room for, and publishes them.
+    fn place(&self, linker: &mut Linker, batch: &[(DefinedFuncIndex, &CompiledFunction)]) -> Result<(), LinkError> {
         let start = linker.provider().used_bytes;
-        linker.define(&batch)?;
-        let mut placed = self.placed.write().unwrap_or_else(|poisoned| poisoned.into_inner());
-        for (index, function) in &batch {
-            placed.push(Placed {
-                index: *index,
-                start: linker.offset_of(linker.ids[index]) as u32,
-                len_bytes: function.code.len() as u32,
-                traps: function.traps.as_slice().into(),
-                sources: function.sources.as_slice().into(),
-                handlers: function.handlers.as_slice().into(),
-                inlined: function.inlined.as_slice().into(),
-            });
+        let Batch { ids, through_slots, placed } = linker.define(batch, &self.faults)?;
+        self.placed.reserve(placed.len());
+        {
+            let provider = linker.provider();
+            provider.arena.publish(start, provider.used_bytes - start);
         }
-        let first_new = placed.len() - batch.len();
-        let provider = linker.provider();
-        provider.arena.publish(start, provider.used_bytes - start);
-        drop(provider);
-        // Only now may anything reach the new code: it is written, published, and its tables are in place.
-        for function in &placed[first_new..] {
-            self.addresses[function.index.index()].store(self.executable + function.start as usize, Ordering::Release);
+        self.faults.link_step()?;
+        // Nothing from here on can fail. Only now may anything reach the new code: it is written, relocated and published,
+        // and its tables are in place before its address is.
+        let addresses: Vec<_> = placed.iter().map(|placed| (placed.index(), placed.start() as usize)).collect();
+        self.placed.append(placed);
+        for (index, offset) in addresses {
+            self.addresses[index.index()].store(self.executable + offset, Ordering::Release);
         }
-        drop(placed);
-        for (index, _) in &batch {
-            self.lead_to(&mut linker, *index);
+        for (callee, offset) in through_slots {
+            linker.waiting.entry(callee).or_default().push(offset);
         }
+        for index in ids.keys() {
+            self.lead_to(linker, *index);
+        }
+        linker.ids.extend(ids);
         Ok(())
+    }
+
+    /// The linker, as long as the module is not broken.
+    fn linker(&self) -> Result<Guard<MutexGuard<'_, Linker>>, LinkError> {
+        let linker = self.linker.lock();
+        self.check()?;
+        // What was under way when a thread panicked may be half-done.
+        linker.map_err(|_| self.break_down("a thread panicked while it was linking"))
+    }
+
+    /// Whether the module can go on.
+    ///
+    /// # Errors
+    /// If it is broken.
+    pub fn check(&self) -> Result<(), LinkError> {
+        match self.broken.get() {
+            Some(reason) if !seeded::bug("broken-module-goes-on") => Err(LinkError::Broken(reason.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends all linking for good, and says so to everybody who asks for more. Code that is published goes on.
+    pub fn break_down(&self, reason: &str) -> LinkError {
+        LinkError::Broken(self.broken.get_or_init(|| reason.into()).clone())
     }
 
     /// In a child made by `fork`, makes the code its own, as it was when the child began: what the parent may have
@@ -152,7 +221,7 @@ impl LinkedCode {
     /// # Errors
     /// If there is no memory for a copy.
     pub fn renew_in_child(&self) -> Result<(), LinkError> {
-        let linker = self.linker.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let linker = self.linker()?;
         if !linker.provider().renew_in_child()? {
             return Ok(());
         }
@@ -180,14 +249,14 @@ impl LinkedCode {
 
     /// Ends linking where code cannot be added while other code runs.
     pub fn seal(&self) -> Result<(), LinkError> {
-        let linker = self.linker.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        linker.provider().arena.seal().map_err(LinkError::Memory)
+        let linker = self.linker()?;
+        let sealed = linker.provider().arena.seal();
+        sealed.map_err(LinkError::Memory)
     }
 
     /// Whether functions can be linked while others run.
     pub fn can_link_late(&self) -> bool {
-        let linker = self.linker.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        linker.provider().arena.has_alias()
+        self.can_link_late
     }
 
     /// Makes a function's slot, and the calls that wait for it, lead to its code.
@@ -236,68 +305,19 @@ impl LinkedCode {
         self.executable..self.executable + self.arena_bytes
     }
 
-    /// Size of the code of all linked functions in bytes.
-    pub fn code_bytes(&self) -> usize {
-        let placed = self.placed.read().unwrap_or_else(|poisoned| poisoned.into_inner());
-        placed.iter().map(|function| function.len_bytes as usize).sum()
-    }
-
-    /// Number of linked functions.
-    pub fn linked_functions(&self) -> usize {
-        self.placed.read().unwrap_or_else(|poisoned| poisoned.into_inner()).len()
-    }
-
-    fn with_function<R>(&self, pc: usize, f: impl FnOnce(&Placed, u32) -> Option<R>) -> Option<R> {
-        let offset = u32::try_from(pc.checked_sub(self.executable)?).ok()?;
-        let placed = self.placed.read().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let at = placed.partition_point(|function| function.start <= offset).checked_sub(1)?;
-        let inside = offset - placed[at].start;
-        if inside <= placed[at].len_bytes { f(&placed[at], inside) } else { None }
-    }
-
-    /// The function that `pc` lies in, and the offset inside it.
-    pub fn find(&self, pc: usize) -> Option<(DefinedFuncIndex, u32)> {
-        self.with_function(pc, |function, offset| Some((function.index, offset)))
-    }
-
-    /// The trap that the instruction at `pc` raises.
-    pub fn trap_at(&self, pc: usize) -> Option<TrapCode> {
-        self.with_function(pc, |function, offset| {
-            let at = function.traps.binary_search_by_key(&offset, |site| site.offset).ok()?;
-            let at = if seeded::bug("trap-code") { at.saturating_sub(1) } else { at };
-            Some(function.traps[at].code)
-        })
-    }
-
-    /// The first clause of the call that returns to `pc` which catches everything or a tag that `catches`, and the
-    /// address of its handler.
-    pub fn handler_at(&self, pc: usize, catches: impl Fn(TagIndex) -> bool) -> Option<(usize, HandlerSite)> {
-        // The call itself is what must lie in the function.
-        self.with_function(pc - 1, |function, offset| {
-            let return_offset = offset + 1;
-            let first = function.handlers.partition_point(|site| site.return_offset < return_offset);
-            let clauses = function.handlers[first..].iter().take_while(|site| site.return_offset == return_offset);
-            let passed_over = usize::from(seeded::bug("handler-off-by-one"));
-            let clause = clauses.into_iter().skip(passed_over).find(|site| site.tag.is_none_or(&catches))?;
-            Some((self.executable + (function.start + clause.handler_offset) as usize, *clause))
-        })
-    }
-
-    /// The offsets in the module's binary of the operator that the instruction at `pc` belongs to, and of the inlined
-    /// calls around it, innermost first.
-    pub fn sources_at(&self, pc: usize) -> Vec<u32> {
-        let found = self.with_function(pc, |function, offset| {
-            let offset = if seeded::bug("source-position") { offset.saturating_sub(1) } else { offset };
-            let at = function.sources.partition_point(|site| site.offset <= offset).checked_sub(1)?;
-            Some(function.sources[at].position.offsets(&function.inlined).collect())
-        });
-        found.unwrap_or_default()
+    /// All functions that have code, with their tables.
+    pub fn placed(&self) -> &PlacedFunctions {
+        &self.placed
     }
 }
 
 impl Linker {
+    /// What the linker writes to.
+    ///
+    /// # Panics
+    /// If a thread panicked in the midst of it. That has broken the module, whose linker nobody gets any more.
     fn provider(&self) -> MutexGuard<'_, Provider> {
-        self.arena.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.arena.lock().expect("a panic while code is placed breaks the module")
     }
 
     /// Where a defined function lies in the arena.
@@ -305,32 +325,72 @@ impl Linker {
         self.jit.get_finalized_function(id) as usize - self.provider().arena.writable() as usize
     }
 
-    fn define(&mut self, batch: &[(DefinedFuncIndex, &CompiledFunction)]) -> Result<(), LinkError> {
-        for (index, _) in batch {
-            let id = self.jit.declare_anonymous_function(&self.jit.make_signature()).map_err(linker_error)?;
-            self.ids.insert(*index, id);
-        }
-        let mut through_slots = Vec::new();
+    /// Whether a batch can be placed: it is well-formed, and there is room for all of it.
+    fn check(
+        &mut self,
+        batch: &[(DefinedFuncIndex, &CompiledFunction)],
+        function_count: usize,
+    ) -> Result<(), LinkError> {
         for (index, function) in batch {
-            let relocations: Vec<ModuleReloc> = function.relocations.iter().map(|r| self.resolve(r)).collect();
+            let inside = |r: &Relocation| r.offset as usize + 4 <= function.code.len();
+            let known = |r: &Relocation| r.target.index() < function_count;
+            if !function.relocations.iter().all(|r| inside(r) && known(r)) || !function.align_bytes.is_power_of_two() {
+                return Err(LinkError::Linker(format!("function {} is malformed", index.0)));
+            }
+            if seeded::bug("ids-before-code") {
+                let id = self.jit.declare_anonymous_function(&self.jit.make_signature()).map_err(linker_error)?;
+                self.ids.insert(*index, id);
+            }
+        }
+        let isa = self.jit.isa();
+        let provider = self.provider();
+        let end = batch.iter().fold(provider.used_bytes, |used, (_, function)| {
+            used.next_multiple_of(alignment(isa, function)) + placed_bytes(function)
+        });
+        if end <= provider.limit_bytes {
+            return Ok(());
+        }
+        let (used, limit_bytes) = (provider.used_bytes, provider.limit_bytes);
+        Err(LinkError::Full { needed_bytes: end - used, left_bytes: limit_bytes.saturating_sub(used), limit_bytes })
+    }
+
+    /// Places functions and relocates them, where nothing reaches them yet.
+    fn define(&mut self, batch: &[(DefinedFuncIndex, &CompiledFunction)], faults: &Faults) -> Result<Batch, LinkError> {
+        let mut ids = HashMap::with_capacity(batch.len());
+        for (index, _) in batch {
+            faults.link_step()?;
+            let id = self.jit.declare_anonymous_function(&self.jit.make_signature()).map_err(linker_error)?;
+            ids.insert(*index, id);
+        }
+        for (index, function) in batch {
+            faults.link_step()?;
+            let relocations: Vec<ModuleReloc> = function.relocations.iter().map(|r| self.resolve(&ids, r)).collect();
             self.jit
-                .define_function_bytes(self.ids[index], u64::from(function.align_bytes), &function.code, &relocations)
+                .define_function_bytes(ids[index], u64::from(function.align_bytes), &function.code, &relocations)
                 .map_err(linker_error)?;
-            let waiting = function.relocations.iter().filter(|r| !self.ids.contains_key(&r.target));
-            through_slots.extend(waiting.filter(|r| is_call(r.kind)).map(|r| (*index, r.target, r.offset)));
         }
+        faults.link_step()?;
         self.jit.finalize_definitions().map_err(linker_error)?;
-        for (caller, callee, offset) in through_slots {
-            let offset = self.offset_of(self.ids[&caller]) as u32 + offset;
-            self.waiting.entry(callee).or_default().push(offset);
+        faults.link_step()?;
+        let (mut through_slots, mut placed) = (Vec::new(), Vec::with_capacity(batch.len()));
+        for (index, function) in batch {
+            let start = self.offset_of(ids[index]) as u32;
+            let waiting = function.relocations.iter().filter(|r| is_call(r.kind) && self.id(&ids, r.target).is_none());
+            through_slots.extend(waiting.map(|r| (r.target, start + r.offset)));
+            placed.push(Placed::new(*index, start, function));
         }
-        Ok(())
+        Ok(Batch { ids, through_slots, placed })
+    }
+
+    /// The id of a function that has code, or that gets it with this batch.
+    fn id(&self, batch: &HashMap<DefinedFuncIndex, FuncId>, function: DefinedFuncIndex) -> Option<FuncId> {
+        batch.get(&function).or_else(|| self.ids.get(&function)).copied()
     }
 
     /// The relocation as the linker wants it: to the function if it has code or gets it now, else to its slot.
-    fn resolve(&self, relocation: &Relocation) -> ModuleReloc {
-        let (target, slot) = match self.ids.get(&relocation.target) {
-            Some(id) => (*id, 0),
+    fn resolve(&self, batch: &HashMap<DefinedFuncIndex, FuncId>, relocation: &Relocation) -> ModuleReloc {
+        let (target, slot) = match self.id(batch, relocation.target) {
+            Some(id) => (id, 0),
             None => (self.table_id, relocation.target.index() * JUMP_SLOT_BYTES),
         };
         ModuleReloc {
@@ -348,6 +408,18 @@ impl Linker {
     }
 }
 
+/// How the linker aligns a function.
+fn alignment(isa: &dyn TargetIsa, function: &CompiledFunction) -> usize {
+    let least = u64::from(isa.function_alignment().minimum).max(isa.symbol_alignment());
+    u64::from(function.align_bytes).max(least) as usize
+}
+
+/// What a function takes in the arena, behind its alignment.
+fn placed_bytes(function: &CompiledFunction) -> usize {
+    let calls = function.relocations.iter().filter(|r| r.kind == RelocKind::Arm64Call).count();
+    function.code.len() + calls * VENEER_BYTES
+}
+
 fn is_call(kind: RelocKind) -> bool {
     matches!(kind, RelocKind::X86CallPcRel4 | RelocKind::Arm64Call)
 }
@@ -357,7 +429,8 @@ impl std::fmt::Debug for LinkedCode {
         f.debug_struct("LinkedCode")
             .field("text", &self.text())
             .field("functions", &self.addresses.len())
-            .field("linked", &self.linked_functions())
+            .field("linked", &self.placed.len())
+            .field("broken", &self.broken.get())
             .finish()
     }
 }
@@ -382,6 +455,7 @@ fn host_isa() -> Result<OwnedTargetIsa, LinkError> {
 struct Provider {
     arena: Arena,
     used_bytes: usize,
+    limit_bytes: usize,
 }
 
 impl Provider {
@@ -391,15 +465,15 @@ impl Provider {
     }
 }
 
-struct SharedProvider(Arc<Mutex<Provider>>);
+struct SharedProvider(Arc<std::sync::Mutex<Provider>>);
 
 impl JITMemoryProvider for SharedProvider {
     fn allocate(&mut self, size: usize, align: u64, _kind: JITMemoryKind) -> io::Result<*mut u8> {
-        let mut provider = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut provider = self.0.lock().expect("a panic while code is placed breaks the module");
         let start = provider.used_bytes.next_multiple_of(align as usize);
-        if start + size > provider.arena.len_bytes() {
-            let mib = provider.arena.len_bytes() >> 20;
-            return Err(io::Error::other(format!("the module's {mib} MiB for machine code are full")));
+        // `Linker::check` has seen to it.
+        if start + size > provider.limit_bytes {
+            return Err(io::Error::other("more code is placed than there was to be"));
         }
         provider.used_bytes = start + size;
         // SAFETY: inside the arena, as just checked.

@@ -5,8 +5,9 @@ use crate::budget::Budget;
 use crate::bytes::ModuleBytes;
 use crate::claims::Claims;
 use crate::error::{Error, HostError, Result};
+use crate::fault::{Fault, Faults, panic_message};
 use crate::image::MemoryImage;
-use crate::link::LinkedCode;
+use crate::link::{LinkError, LinkedCode, Room};
 use crate::signature::Signatures;
 use crate::space::SpacePool;
 use crate::sys::arch;
@@ -16,6 +17,7 @@ use epsilon_abi::{
     MemoryPlan, ModuleInfo, TypeIndex, VmLayout,
 };
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 /// What an engine fixes for all of its modules and stores.
@@ -29,6 +31,10 @@ pub struct RuntimeSettings {
     pub backtraces: bool,
     /// How much memory all that belongs to the engine may take; [`UNLIMITED`](crate::UNLIMITED) if there is no limit.
     pub max_memory_bytes: usize,
+    /// Bytes of code that a module may have, exactly; for tests.
+    pub code_room_bytes: Option<usize>,
+    /// What goes wrong; for tests.
+    pub fault: Option<Fault>,
 }
 
 /// What machine code calls: libcalls, then the routines that move bytes.
@@ -43,6 +49,7 @@ pub struct Runtime {
     libcalls: Box<[usize]>,
     memory_spaces: Arc<SpacePool>,
     budget: Budget,
+    faults: Arc<Faults>,
 }
 
 impl Runtime {
@@ -55,12 +62,14 @@ impl Runtime {
     /// With these settings.
     pub fn new(mut settings: RuntimeSettings) -> Self {
         settings.max_wasm_stack_bytes = round_to_pages(settings.max_wasm_stack_bytes.min(crate::stack::MAX_BYTES));
+        let faults = Arc::new(Faults::new(settings.fault));
         Self {
             budget: Budget::of_engine(settings.max_memory_bytes),
             settings,
             signatures: Signatures::default(),
             libcalls: libcall_table(),
             memory_spaces: Arc::default(),
+            faults,
         }
     }
 
@@ -130,12 +139,31 @@ pub enum Demand {
 }
 
 /// Where a module's functions come from: the compiler, or a cache of its work.
-pub trait FunctionSource: Send + Sync {
+///
+/// # Safety
+/// What it gives is what will run. All functions must be the compiler's unchanged output for the module that
+/// [`Self::wasm`] is, which is valid; for the plan that [`Self::plan`] names; and for this processor (invariants 3 and 6).
+/// [`Self::info`] must be what the compiler found in that module. None of the four may ever change.
+pub unsafe trait FunctionSource: Send + Sync {
+    /// The plan that functions are compiled for.
+    fn plan(&self) -> MemoryPlan;
+
+    /// All of the module but its code.
+    fn info(&self) -> &Arc<ModuleInfo>;
+
+    /// The module's binary.
+    fn wasm(&self) -> &Arc<ModuleBytes>;
+
     /// The function.
     ///
     /// # Errors
     /// If it cannot be compiled.
     fn function(&self, index: DefinedFuncIndex, demand: Demand) -> Result<CompiledFunction, HostError>;
+
+    /// Functions that are worth linking before anything runs.
+    fn beginning(&self) -> Vec<(DefinedFuncIndex, CompiledFunction)> {
+        Vec::new()
+    }
 }
 
 /// A function type, ready for calls.
@@ -146,24 +174,24 @@ struct LinkedType {
 }
 
 impl LinkedModule {
-    /// A module whose functions are linked as `source` gives them: by [`Self::link`], or each
-    /// when it is first called.
-    ///
-    /// What `source` gives is what will run: it vouches that the functions are the compiler's unchanged output for
-    /// `wasm`, the plan of `runtime` and this processor (invariants 3 and 6). `crates/epsilon` is the one caller.
+    /// A module whose functions are linked as `source` gives them: by [`Self::link_beginning`], or each when it is first
+    /// called. What vouches for the code is the source ([`FunctionSource`]).
     ///
     /// # Errors
-    /// If there is no memory for the code.
+    /// If there is no memory for the code, or the source compiles for another plan than the runtime's.
     pub fn new(
         runtime: &Arc<Runtime>,
-        info: Arc<ModuleInfo>,
-        wasm: Arc<ModuleBytes>,
         code_bytes: usize,
         source: Box<dyn FunctionSource>,
         symbols: Box<dyn Symbolicate>,
     ) -> Result<Arc<Self>> {
+        if source.plan() != runtime.settings.plan {
+            return Err(Error::misuse("the module is compiled for another memory plan than the engine's"));
+        }
+        let (info, wasm) = (source.info().clone(), source.wasm().clone());
         let held_off = crate::fork::hold_off();
-        let code = LinkedCode::new(info.defined_functions(), code_bytes)?;
+        let room = runtime.settings.code_room_bytes.map_or(Room::AtLeast(code_bytes), Room::Exactly);
+        let code = LinkedCode::new(info.defined_functions(), room, &runtime.faults)?;
         let type_ids = runtime.signatures().of_module(&info.types);
         let types =
             (0..info.types.len()).map(|n| link_type(&type_ids, &info.types[n].composite, type_ids[n])).collect();
@@ -187,13 +215,27 @@ impl LinkedModule {
         Ok(module)
     }
 
-    /// Links functions that are there already.
+    /// Links what the source has to begin with.
     ///
     /// # Errors
-    /// If there is no memory for the code.
-    pub fn link(&self, functions: &[(DefinedFuncIndex, &CompiledFunction)]) -> Result<()> {
+    /// If there is no memory for the code. Not if it exceeds the module's room: then each function is linked when it is
+    /// called, as far as the room goes.
+    pub fn link_beginning(&self) -> Result<()> {
         let _held_off = crate::fork::hold_off();
-        Ok(self.code.link(functions)?)
+        let beginning = self.source.beginning();
+        let batch: Vec<_> = beginning.iter().map(|(index, function)| (*index, function)).collect();
+        match self.code.link(&batch) {
+            Err(LinkError::Full { .. }) => Ok(()),
+            linked => Ok(linked?),
+        }
+    }
+
+    /// Whether the module can be used.
+    ///
+    /// # Errors
+    /// If something has failed half-way, or panicked, while its functions were compiled or linked.
+    pub fn check(&self) -> Result<()> {
+        Ok(self.code.check()?)
     }
 
     /// Ends linking where functions cannot be added while others run; [`Self::can_link_late`] tells.
@@ -211,7 +253,7 @@ impl LinkedModule {
 
     /// Number of functions that have code.
     pub fn linked_functions(&self) -> usize {
-        self.code.linked_functions()
+        self.code.placed().len()
     }
 
     /// Whether a function has code.
@@ -223,7 +265,11 @@ impl LinkedModule {
     /// the same function wait for one of them; nobody waits for another function.
     ///
     /// # Errors
-    /// Those of the source, or if there is no memory for the code.
+    /// Those of the source; if there is no memory or no room for the code; or if the module is broken, and the function is
+    /// not there yet.
+    ///
+    /// # Panics
+    /// If the source panics. That breaks the module.
     pub fn materialise(&self, index: DefinedFuncIndex, demand: Demand) -> Result<usize> {
         // A child of a fork in between would wait for threads that it does not have.
         let _held_off = crate::fork::hold_off();
@@ -231,26 +277,47 @@ impl LinkedModule {
             Ok(address) => return Ok(address),
             Err(claim) => claim,
         };
-        self.materialise_claimed(index, demand)
+        match catch_unwind(AssertUnwindSafe(|| self.materialise_claimed(index, demand))) {
+            Ok(result) => result,
+            Err(panic) => {
+                self.break_down(index, &*panic);
+                resume_unwind(panic)
+            }
+        }
     }
 
-    /// As [`Self::materialise`], for who does not need the function now: nothing is done if another thread is at it.
+    /// As [`Self::materialise`], for a thread that does not need the function now: nothing is done if another thread is at
+    /// it.
     ///
     /// # Errors
-    /// As for [`Self::materialise`].
+    /// As for [`Self::materialise`]. If the source panics, the module is broken, and the error says so.
     pub fn materialise_ahead(&self, index: DefinedFuncIndex) -> Result<()> {
         let _held_off = crate::fork::hold_off();
-        match self.in_work.try_claim(index) {
-            Some(_claim) if !self.is_linked(index) => self.materialise_claimed(index, Demand::Background).map(drop),
-            _ => Ok(()),
+        let Some(_claim) = self.in_work.try_claim(index).filter(|_| !self.is_linked(index)) else { return Ok(()) };
+        match catch_unwind(AssertUnwindSafe(|| self.materialise_claimed(index, Demand::Background))) {
+            Ok(result) => result.map(drop),
+            Err(panic) => Err(self.break_down(index, &*panic).into()),
         }
+    }
+
+    /// Ends the use of a module of which something was left half-done: whoever asks for more of it is told so.
+    pub fn fail(&self, reason: &str) {
+        self.code.break_down(reason);
     }
 
     /// Links a function that this thread has claimed.
     fn materialise_claimed(&self, index: DefinedFuncIndex, demand: Demand) -> Result<usize> {
+        self.code.check()?;
+        self.runtime.faults.compile(index);
         let function = self.source.function(index, demand).map_err(Error::host)?;
         self.code.link(&[(index, &function)])?;
         Ok(self.code.address(index).expect("just linked"))
+    }
+
+    /// A panic of the compiler may have left anything half-done that it shares with later compilations.
+    fn break_down(&self, index: DefinedFuncIndex, panic: &(dyn std::any::Any + Send)) -> LinkError {
+        let function = self.info.func_index(index).0;
+        self.code.break_down(&format!("compiling function {function} panicked ({})", panic_message(panic)))
     }
 
     /// All of the module but its code.
@@ -265,7 +332,7 @@ impl LinkedModule {
 
     /// Size of the machine code in bytes.
     pub fn code_bytes(&self) -> usize {
-        self.code.code_bytes()
+        self.code.placed().code_bytes()
     }
 
     /// The runtime that it was linked for.

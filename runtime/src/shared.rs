@@ -10,6 +10,7 @@
 //! ```
 
 use crate::error::{Error, Result};
+use crate::fork::{Guard, Mutex};
 use crate::handle::AsEngine;
 use crate::image::MemoryImage;
 use crate::memory::MemoryData;
@@ -20,7 +21,7 @@ use epsilon_abi::MemoryType;
 use epsilon_abi::vm::VmMemory;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 pub use crate::waiting::WaitResult;
@@ -36,7 +37,8 @@ struct SharedData {
     base: *mut u8,
     /// Address range of the reservation, guards included.
     reserved: Range<usize>,
-    /// The memory itself, which only growth touches.
+    /// The memory itself, which only growth touches: its size last, when all of it is accessible. So what a panic leaves is a
+    /// memory of the old size, and the lock is taken whether poisoned or not.
     growing: Mutex<MemoryData>,
     waiters: Arc<WaitList>,
 }
@@ -66,6 +68,7 @@ impl SharedMemory {
         let memory = MemoryData::new(ty, runtime, image)?;
         let (def, base, reserved) = (memory.def(), memory.base(), memory.reserved());
         let (growing, waiters) = (Mutex::new(memory), Arc::new(WaitList::default()));
+        crate::fork::register_list(&waiters);
         Ok(Self(Arc::new(SharedData { runtime: runtime.clone(), ty, def, base, reserved, growing, waiters })))
     }
 
@@ -211,8 +214,8 @@ impl SharedMemory {
         }
     }
 
-    fn growing(&self) -> MutexGuard<'_, MemoryData> {
-        self.0.growing.lock().unwrap_or_else(PoisonError::into_inner)
+    fn growing(&self) -> Guard<MutexGuard<'_, MemoryData>> {
+        self.0.growing.lock_sound()
     }
 
     pub(crate) fn is_of(&self, runtime: &Arc<Runtime>) -> bool {

@@ -4,11 +4,12 @@
 //! which types of the group itself are named by position and all others by their canonical ids. Ids are given after
 //! full comparison, never from a bare hash. 0 is never given: it marks null rows of tables.
 
+use crate::fork::RwLock;
 use epsilon_abi::{CompositeType, FuncType, HeapType, RefType, TypeDef, TypeIndex, ValType};
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock};
 
-/// The types of an engine.
+/// The types of an engine. The registry is only ever added to, and a group only once its types are there; so a panic in
+/// between leaves numbers that nothing has, and no more.
 #[derive(Debug, Default)]
 pub struct Signatures(RwLock<Registry>);
 
@@ -57,12 +58,12 @@ impl Signatures {
     pub fn id(&self, ty: &FuncType) -> u32 {
         let composite = CompositeType::Func(ty.clone());
         let group = TypeDef { is_final: true, supertype: None, rec_group: 0..1, composite };
-        self.0.write().unwrap_or_else(PoisonError::into_inner).group([group].into())
+        self.0.write().group([group].into())
     }
 
     /// The ids of all types of a module.
     pub fn of_module(&self, types: &[TypeDef]) -> Box<[u32]> {
-        let mut registry = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut registry = self.0.write();
         let mut ids: Vec<u32> = Vec::with_capacity(types.len());
         while let Some(next) = types.get(ids.len()) {
             let group = next.rec_group.start as usize..next.rec_group.end as usize;
@@ -79,7 +80,7 @@ impl Signatures {
 
     /// Whether a canonical type is another one or a subtype of it.
     pub fn is_subtype(&self, ty: u32, of: u32) -> bool {
-        ty == of || self.0.read().unwrap_or_else(PoisonError::into_inner).is_subtype(ty, of)
+        ty == of || self.0.read().is_subtype(ty, of)
     }
 
     /// Whether values of a type are values of another one (specification section 3.3). Both are canonical.

@@ -8,13 +8,14 @@
 //! ```
 
 use crate::error::{Error, Result};
+use crate::fork::{Guard, Mutex};
 use crate::image::MemoryImage;
 use crate::sys::mapping::{self, page_size, round_to_pages};
 use epsilon_abi::plan::MEMORY_HEAD_BYTES;
 use epsilon_abi::seeded;
 use region::{Allocation, Protection};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, MutexGuard};
 
 /// No more spaces are kept for later, in each engine.
 const MAX_IDLE: usize = 64;
@@ -187,20 +188,19 @@ impl Space {
     }
 }
 
-/// Spaces of guarded memories that are not in use. All of an engine are of one size.
+/// Spaces of guarded memories that are not in use. All of an engine are of one size. Each change of the list is one call of
+/// `Vec`, and what is in it is whole: no panic leaves it half-changed.
 #[derive(Default)]
 pub struct SpacePool(Mutex<Vec<Space>>);
 
 impl SpacePool {
-    fn idle(&self) -> MutexGuard<'_, Vec<Space>> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn idle(&self) -> Guard<MutexGuard<'_, Vec<Space>>> {
+        self.0.lock_sound()
     }
 
     /// A pristine memory of `len_bytes` with the image in it, in a space of `capacity_bytes`.
     pub fn take(&self, capacity_bytes: usize, len_bytes: usize, image: Option<&Arc<MemoryImage>>) -> Result<Space> {
         let accessible_bytes = round_to_pages(len_bytes);
-        // A child of a fork in between would find the list locked for ever; so in all that locks it.
-        let held_off = crate::fork::hold_off();
         let mut idle = self.idle();
         let fitting = idle.iter().rposition(|space| space.accessible_bytes == accessible_bytes && space.holds(image));
         let found = match fitting {
@@ -208,12 +208,11 @@ impl SpacePool {
             None if idle.len() == MAX_IDLE => Some(idle.swap_remove(0)),
             None => None,
         };
-        drop((idle, held_off));
+        drop(idle);
         let mut space = match found {
             Some(space) => space,
             None => Space::reserve(capacity_bytes).or_else(|_| {
                 // What is idle may be what is missing.
-                let _held_off = crate::fork::hold_off();
                 self.idle().clear();
                 Space::reserve(capacity_bytes)
             })?,
@@ -227,7 +226,6 @@ impl SpacePool {
         if !space.retire() {
             return;
         }
-        let _held_off = crate::fork::hold_off();
         let mut idle = self.idle();
         if idle.len() < MAX_IDLE && !space.is_abandoned() {
             idle.push(space);
@@ -239,7 +237,6 @@ impl SpacePool {
         if images.iter().any(Option::is_some) {
             // Before the lock: who gives a space afterwards sees it.
             images.iter().flatten().for_each(|image| image.abandon());
-            let _held_off = crate::fork::hold_off();
             self.idle().retain(|space| !space.is_abandoned());
         }
     }

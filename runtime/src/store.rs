@@ -285,7 +285,7 @@ impl StoreInner {
 
     /// The trap that the instruction at `pc` raises.
     pub(crate) fn trap_at(&self, pc: usize) -> Option<Trap> {
-        self.code_at(pc)?.1.trap_at(pc)
+        self.code_at(pc)?.1.placed().trap_at(pc)
     }
 
     /// Whether an address lies in the reservation of one of the store's memories.

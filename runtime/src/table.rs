@@ -314,7 +314,7 @@ impl StoreInner {
     }
 
     /// `table.copy`.
-    pub(crate) fn copy_table(&mut self, dst: u32, src: u32, to: u64, from: u64, len: u64) -> Result<(), Trap> {
+    pub(crate) fn copy_table(&mut self, dst: u32, src: u32, to: u64, from: u64, len: u64) -> Result<()> {
         let source = checked_range(from, len, self.tables[src as usize].len())?;
         let target = checked_range(to, len, self.tables[dst as usize].len())?;
         if let Elements::References(references) = &self.tables[src as usize].elements {
@@ -328,7 +328,7 @@ impl StoreInner {
         let mut copied = self.tables[src as usize].rows_ref().expect("a function table")[source].to_vec();
         if !same_view {
             for row in &mut copied {
-                *row = self.row_of_entry(row.entry, anchor);
+                *row = self.row_of_entry(row.entry, anchor)?;
             }
         }
         self.tables[dst as usize].rows().expect("validated: tables of one type")[target].copy_from_slice(&copied);

@@ -128,6 +128,6 @@ impl StoreInner {
         let vmctx = VmContext::of_anchor(anchor);
         // SAFETY: the walk has tracked the anchor of the frame, whose instance lives as long as its store (invariant 4).
         let instance = unsafe { (*vmctx).instance.cast::<InstanceData>().as_ref()? };
-        instance.module.code().handler_at(pc, |wanted| instance.tags[wanted.index()] == tag)
+        instance.module.code().placed().handler_at(pc, |wanted| instance.tags[wanted.index()] == tag)
     }
 }

@@ -8,6 +8,7 @@
 //! ```
 //! A waiter looks at the pending flag only while it holds the list, so no interruption falls between look and sleep.
 
+use crate::fork;
 use crate::store::VmStore;
 use crate::sync::{AtomicBool, Condvar, Mutex, MutexGuard, PoisonError};
 use epsilon_abi::seeded;
@@ -47,27 +48,33 @@ impl Expected {
     }
 }
 
-type Queues = HashMap<u64, VecDeque<Arc<Waiter>>>;
+/// For each address a queue, the longest waiting first.
+pub type Queues = HashMap<u64, VecDeque<Arc<Waiter>>>;
 
-/// Who waits on a memory: for each address a queue, the longest waiting first. No queue is empty.
+/// Who waits on a memory. No queue is empty. Between the calls of the map and its queues that make a change nothing can
+/// panic, so that the lock is taken whether poisoned or not.
 #[derive(Default)]
 pub struct WaitList(Mutex<Queues>);
 
 /// A thread that waits.
 #[derive(Default)]
-struct Waiter {
+pub struct Waiter {
     woken: AtomicBool,
     wake: Condvar,
 }
 
-/// What a store's thread waits for, so that an interruption finds it.
+/// What a store's thread waits for, so that an interruption finds it. One assignment changes it, which no panic leaves
+/// half-done.
 #[derive(Default)]
 pub struct WaitSlot(Mutex<Option<(Arc<WaitList>, Arc<Waiter>)>>);
 
 impl WaitSlot {
     /// Wakes the thread that waits, after the pending flag has been set.
     pub fn interrupt(&self) {
-        let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let waiting = {
+            let _held_off = fork::hold_off();
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        };
         if let Some((list, waiter)) = waiting {
             let _queues = list.queues();
             waiter.wake.notify_all();
@@ -75,12 +82,14 @@ impl WaitSlot {
     }
 
     fn set(&self, waiting: Option<(Arc<WaitList>, Arc<Waiter>)>) {
+        let _held_off = fork::hold_off();
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = waiting;
     }
 }
 
 impl WaitList {
-    fn queues(&self) -> MutexGuard<'_, Queues> {
+    /// The queues, which stay as they are as long as this is held. Nobody asks for another lock meanwhile.
+    pub fn queues(&self) -> MutexGuard<'_, Queues> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

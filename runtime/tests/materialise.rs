@@ -5,7 +5,8 @@ use epsilon_abi::{
     CompiledFunction, CompositeType, DefinedFuncIndex, FuncType, MemoryPlan, ModuleInfo, TypeDef, TypeIndex,
 };
 use epsilon_runtime::{
-    Demand, FunctionSource, HostError, LinkedModule, Runtime, RuntimeSettings, Symbol, Symbolicate, UNLIMITED,
+    Demand, FunctionSource, HostError, LinkedModule, ModuleBytes, Runtime, RuntimeSettings, Symbol, Symbolicate,
+    UNLIMITED,
 };
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
@@ -35,15 +36,32 @@ impl Slow {
     }
 }
 
-struct Source(Arc<Slow>);
+struct Source {
+    slow: Arc<Slow>,
+    info: Arc<ModuleInfo>,
+    wasm: Arc<ModuleBytes>,
+}
 
-impl FunctionSource for Source {
+// SAFETY: nothing of what it gives is ever run.
+unsafe impl FunctionSource for Source {
+    fn plan(&self) -> MemoryPlan {
+        MemoryPlan::CHECKED
+    }
+
+    fn info(&self) -> &Arc<ModuleInfo> {
+        &self.info
+    }
+
+    fn wasm(&self) -> &Arc<ModuleBytes> {
+        &self.wasm
+    }
+
     fn function(&self, index: DefinedFuncIndex, _: Demand) -> Result<CompiledFunction, HostError> {
-        self.0.asked[index.index()].fetch_add(1, Ordering::SeqCst);
+        self.slow.asked[index.index()].fetch_add(1, Ordering::SeqCst);
         if index.index() == 0 {
-            let mut may_go_on = self.0.may_go_on.lock().expect("no panic");
+            let mut may_go_on = self.slow.may_go_on.lock().expect("no panic");
             while !*may_go_on {
-                may_go_on = self.0.changed.wait(may_go_on).expect("no panic");
+                may_go_on = self.slow.changed.wait(may_go_on).expect("no panic");
             }
         }
         // Never run.
@@ -69,6 +87,8 @@ fn module(slow: &Arc<Slow>) -> Arc<LinkedModule> {
         max_wasm_stack_bytes: 1 << 20,
         backtraces: true,
         max_memory_bytes: UNLIMITED,
+        code_room_bytes: None,
+        fault: None,
     };
     let info = ModuleInfo {
         types: vec![TypeDef {
@@ -83,9 +103,8 @@ fn module(slow: &Arc<Slow>) -> Arc<LinkedModule> {
         ..ModuleInfo::default()
     };
     let runtime = Arc::new(Runtime::new(settings));
-    let (source, symbols) = (Box::new(Source(slow.clone())), Box::new(NoSymbols));
-    LinkedModule::new(&runtime, Arc::new(info), Arc::new(Vec::new().into()), 1 << 20, source, symbols)
-        .expect("room for code")
+    let source = Source { slow: slow.clone(), info: Arc::new(info), wasm: Arc::new(Vec::new().into()) };
+    LinkedModule::new(&runtime, 1 << 20, Box::new(source), Box::new(NoSymbols)).expect("room for code")
 }
 
 #[test]

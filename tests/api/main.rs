@@ -3,6 +3,7 @@
 mod calls;
 mod exceptions;
 mod linker;
+mod linking;
 mod memories;
 mod modules;
 mod references;

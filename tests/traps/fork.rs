@@ -3,8 +3,12 @@
 #![allow(unsafe_code)] // `fork` is a promise of its caller's
 
 use crate::support::{Random, child_task, pass_in_child};
-use epsilon::{Compilation, Config, Engine, Instance, Module, Store, Trap, TypedFunc};
+use epsilon::{
+    CacheConfig, Compilation, Config, Engine, Instance, Limits, Linker, MemoryType, Module, SharedMemory, Store, Trap,
+    TypedFunc,
+};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// So few that no thread compiles ahead.
@@ -203,4 +207,119 @@ fn dropping_in_a_child_touches_nothing_else() {
     };
     assert!(forked(body, || ()));
     cell.take().expect("the parent's is there").call_all(1, |_| true);
+}
+
+/// What a child does first: all that takes a lock somewhere.
+fn use_everything(engine: &Engine, memory: &SharedMemory, other: &Module) {
+    let mut linker: Linker<()> = Linker::new(engine);
+    linker.func_wrap("", "h", |n: i32| n + 1).expect("a host function");
+    let module = Module::new(
+        engine,
+        r#"(module (type (func (param i64 i64 f32))) (import "" "h" (func $h (param i32) (result i32))) (memory 1)
+            (func (export "f") (param i32) (result i32) (call $h (local.get 0)))
+            (func (export "trap") unreachable))"#,
+    );
+    let module = module.expect("a module");
+    let mut store = Store::new(engine, ());
+    let instance = linker.instantiate(&mut store, &module).expect("an instance");
+    let f = instance.get_typed_func::<i32, i32>(&mut store, "f").expect("exported");
+    assert_eq!(f.call(&mut store, 1).expect("no trap"), 2);
+    let trap = instance.get_func(&mut store, "trap").expect("exported").call(&mut store, &[], &mut []);
+    assert!(format!("{:?}", trap.expect_err("a trap")).contains("unreachable"));
+    memory.atomic_notify(8, 1).expect("aligned");
+    memory.grow(0).expect("room");
+    let timeout = Some(Duration::from_micros(10));
+    memory.atomic_wait32(16, 0, timeout).expect("aligned");
+    let instance = Instance::new(&mut store, other, &[]).expect("an instance");
+    for n in [3, 7, 11] {
+        let f = instance.get_typed_func::<i32, i32>(&mut store, &format!("f{n}")).expect("exported");
+        assert_eq!(f.call(&mut store, 5).expect("no trap"), 1000 * n + 5);
+    }
+    other.save_to_cache();
+}
+
+/// Forks while other threads use every lock that there is: no child finds one taken.
+#[test]
+fn children_find_no_lock_taken() {
+    let Some(task) = child_task() else {
+        let all = ["functions", "modules", "memories", "caches", "drops"];
+        return all.iter().for_each(|task| pass_in_child("fork::children_find_no_lock_taken", task));
+    };
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut config = Config::new();
+    let cache = CacheConfig::new().directory(directory.path()).min_code_size(0).save_after(Duration::ZERO);
+    config.compilation(Compilation::Lazy).cache(Some(cache));
+    let engine = Engine::new(&config).expect("an engine");
+    let limits = Limits { min: 1, max: Some(100) };
+    let shared = MemoryType { limits, is_64: false, shared: true, page_size_log2: 16 };
+    let memory = SharedMemory::new(&engine, shared).expect("a shared memory");
+    let text = text(20);
+    let other = Module::new(&engine, &text).expect("a module");
+    let stop = AtomicBool::new(false);
+    let work = |n: u64| {
+        for round in 0_u64.. {
+            if stop.load(Ordering::Relaxed) {
+                return;
+            }
+            match &*task {
+                "functions" => {
+                    let mut linker: Linker<()> = Linker::new(&engine);
+                    for k in 0..50 {
+                        linker.func_wrap("", &k.to_string(), || ()).expect("a host function");
+                    }
+                }
+                "modules" => drop(Module::new(&engine, "(module (func (param i32 i64)))").expect("a module")),
+                "memories" => {
+                    memory.atomic_notify(8 * n, 1).expect("aligned");
+                    memory.atomic_wait32(8 * n, 0, Some(Duration::from_micros(1))).expect("aligned");
+                    memory.grow(0).expect("room");
+                }
+                "caches" => {
+                    let module = Module::new(&engine, format!("{text}(;{};)", round % 20)).expect("a module");
+                    module.compile_all(|_| ()).expect("code");
+                    module.save_to_cache();
+                }
+                _ => {
+                    let engine = Engine::new(&config).expect("an engine");
+                    let module = Module::new(&engine, &text).expect("a module");
+                    let mut store = Store::new(&engine, ());
+                    Instance::new(&mut store, &module, &[]).expect("an instance");
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        (1..3).for_each(|n| drop(scope.spawn(move || work(n))));
+        let started = std::time::Instant::now();
+        for round in 0..80 {
+            let all_well = forked(|| use_everything(&engine, &memory, &other), || ());
+            assert!(all_well, "{task}, round {round}");
+            // A slow machine does fewer.
+            if started.elapsed() > Duration::from_secs(20) {
+                break;
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
+/// Threads of the parent that wait on a memory are not woken in the child in place of its own.
+#[test]
+fn a_child_does_not_wake_threads_that_it_lacks() {
+    if child_task().is_none() {
+        return pass_in_child("fork::a_child_does_not_wake_threads_that_it_lacks", "run");
+    }
+    let engine = Engine::default();
+    let limits = Limits { min: 1, max: Some(1) };
+    let shared = MemoryType { limits, is_64: false, shared: true, page_size_log2: 16 };
+    let memory = SharedMemory::new(&engine, shared).expect("a shared memory");
+    std::thread::scope(|scope| {
+        scope.spawn(|| memory.atomic_wait32(0, 0, None).expect("aligned"));
+        std::thread::sleep(Duration::from_millis(50));
+        let all_well = forked(|| assert_eq!(memory.atomic_notify(0, 9).expect("aligned"), 0), || ());
+        assert!(all_well);
+        while memory.atomic_notify(0, 1).expect("aligned") == 0 {
+            std::thread::yield_now();
+        }
+    });
 }

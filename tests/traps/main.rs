@@ -11,6 +11,7 @@ mod signals;
 mod steps;
 #[path = "../support.rs"]
 mod support;
+mod tenants;
 
 use epsilon::Error;
 

@@ -58,11 +58,15 @@ fn install() {
 /// Where the one module's code lies.
 fn text() -> (usize, usize) {
     let maps = std::fs::read_to_string("/proc/self/maps").expect("the mappings");
-    let line = maps.lines().find(|line| line.contains("r-x") && line.contains("epsilon-code")).expect("code is mapped");
-    let (start, rest) = line.split_once('-').expect("a range");
-    let end = rest.split(' ').next().expect("its end");
-    let address = |text| usize::from_str_radix(text, 16).expect("an address");
-    (address(start), address(end))
+    let range = |line: &str| {
+        let (start, rest) = line.split_once('-').expect("a range");
+        let end = rest.split(' ').next().expect("its end");
+        let address = |text| usize::from_str_radix(text, 16).expect("an address");
+        (address(start), address(end))
+    };
+    // Thunks are shared pages as well, a mebibyte of them at a time.
+    let mut shared = maps.lines().filter(|line| line.contains(" r-xs ")).map(range);
+    shared.find(|(start, end)| end - start != 1 << 20).expect("code is mapped")
 }
 
 /// Behind the last step between host and guest of each kind, nothing looks at the pending flag again.

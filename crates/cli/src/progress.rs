@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// What takes less than this has no bar.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The bar that is on the terminal, if there is one.
+/// The bar that is on the terminal, if there is one. Nothing but that is lost if a panic leaves it wrong.
 static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 fn shown() -> MutexGuard<'static, Option<ProgressBar>> {

@@ -106,6 +106,7 @@ impl Stop {
         self.state().cause.clone()
     }
 
+    /// Changes are single assignments, which no panic leaves half-done.
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -29,7 +29,9 @@ pub(crate) fn for_each_body<T: Send>(
     order.sort_by_key(|at| (Reverse(bodies[*at].len()), *at));
     let share = Share { order: &order, next: AtomicUsize::new(0), first_failed: AtomicUsize::new(usize::MAX) };
     let parts: Vec<Done<T>> = thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(|| share.work_off(&work))).collect();
+        // Where there are no more threads, there are fewer at work.
+        let spawn = |_| thread::Builder::new().spawn_scoped(scope, || share.work_off(&work)).ok();
+        let others: Vec<_> = (1..threads).map_while(spawn).collect();
         let mut parts = vec![share.work_off(&work)];
         parts.extend(others.into_iter().map(|other| match other.join() {
             Ok(part) => part,

@@ -6,14 +6,16 @@
 
 use crate::source::ModuleSource;
 use epsilon_abi::DefinedFuncIndex;
-use epsilon_runtime::LinkedModule;
+use epsilon_runtime::{ErrorKind, ForkGuard, ForkMutex, LinkedModule, panic_message};
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, Weak};
 
-/// Functions of a module in the order in which they are likely to be called.
+/// Functions of a module in the order in which they are likely to be called. A hint: whatever a panic left of it serves, so
+/// that the lock is taken whether poisoned or not.
 #[derive(Debug, Default)]
-pub struct Likely(Mutex<Queue>);
+pub struct Likely(ForkMutex<Queue>);
 
 #[derive(Debug, Default)]
 struct Queue {
@@ -44,8 +46,8 @@ impl Likely {
         queue.soon.pop().or_else(|| queue.later.pop_front())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn lock(&self) -> ForkGuard<MutexGuard<'_, Queue>> {
+        self.0.lock_sound()
     }
 }
 
@@ -58,6 +60,12 @@ struct Job {
 }
 
 impl Job {
+    /// Compiles one function. Whether there may be more to do.
+    fn go_on(&self) -> bool {
+        let Some(module) = self.module.upgrade() else { return false };
+        self.next(&module).is_some_and(|index| compile_ahead(&module, index))
+    }
+
     /// The next function to compile; `None` when all have code.
     fn next(&self, module: &LinkedModule) -> Option<DefinedFuncIndex> {
         let source = self.source.upgrade()?;
@@ -79,13 +87,32 @@ impl Job {
     }
 }
 
+/// The process that something was made in.
+struct Process(u32);
+
+impl Default for Process {
+    fn default() -> Self {
+        Self(std::process::id())
+    }
+}
+
+impl Process {
+    /// Whether this is it, rather than a child made by `fork`.
+    fn is_this(&self) -> bool {
+        self.0 == std::process::id()
+    }
+}
+
 /// What worker threads share with those who give them work.
 #[derive(Default)]
 pub struct Shared {
     started: OnceLock<()>,
+    /// Changes are single calls of the queue, which no panic leaves half-done: the lock is taken whether poisoned or not.
     jobs: Mutex<VecDeque<Arc<Job>>>,
     wake: Condvar,
     ended: AtomicBool,
+    /// The process that the workers are in. A child made by `fork` has none of them, and may find the lock taken by one.
+    process: Process,
 }
 
 impl Shared {
@@ -109,14 +136,29 @@ impl Shared {
 
     fn work(&self) {
         while let Some(job) = self.first_job() {
-            let module = job.module.upgrade();
-            let next = module.as_ref().and_then(|module| job.next(module));
-            match (module, next) {
-                // A function that cannot be compiled is an error for whoever calls it.
-                (Some(module), Some(index)) => drop(module.materialise_ahead(index)),
-                _ => self.jobs().retain(|other| !Arc::ptr_eq(other, &job)),
+            // A panic ends neither the worker, which others need, nor goes by unnoticed: the module says so from then on.
+            let goes_on = catch_unwind(AssertUnwindSafe(|| job.go_on())).unwrap_or_else(|panic| {
+                if let Some(module) = job.module.upgrade() {
+                    module.fail(&format!("a thread that compiled ahead panicked ({})", panic_message(&*panic)));
+                }
+                false
+            });
+            if !goes_on {
+                self.jobs().retain(|other| !Arc::ptr_eq(other, &job));
             }
         }
+    }
+}
+
+/// Compiles a function that may be called. Whether to go on with the module.
+fn compile_ahead(module: &LinkedModule, index: DefinedFuncIndex) -> bool {
+    match module.materialise_ahead(index) {
+        Ok(()) => true,
+        // There is no room for more code: what is left of it belongs to functions that are called.
+        Err(error) if matches!(error.kind(), ErrorKind::Limit(_)) => false,
+        // A function that cannot be compiled is an error for the thread that calls it. If the compiler panicked, the module
+        // is broken, and says so to all that use it; there is nothing left to do for it here.
+        Err(_) => module.check().is_ok(),
     }
 }
 
@@ -139,7 +181,7 @@ impl Workers {
 impl Shared {
     /// Lets the workers compile a module's functions.
     pub fn add(self: &Arc<Self>, module: &Arc<LinkedModule>, source: &Arc<ModuleSource>) {
-        if module.info().defined_functions() < MIN_FUNCTIONS {
+        if module.info().defined_functions() < MIN_FUNCTIONS || !self.process.is_this() {
             return;
         }
         self.started.get_or_init(|| self.start());
@@ -174,6 +216,9 @@ impl Shared {
 impl Drop for Workers {
     fn drop(&mut self) {
         self.shared.ended.store(true, Ordering::Release);
+        if !self.shared.process.is_this() {
+            return;
+        }
         // Under the lock, so that no worker is between looking and waiting.
         let _jobs = self.shared.jobs();
         self.shared.wake.notify_all();
@@ -182,7 +227,8 @@ impl Drop for Workers {
 
 impl std::fmt::Debug for Workers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Workers").field("jobs", &self.shared.jobs().len()).finish()
+        let jobs = self.shared.jobs.try_lock().map(|jobs| jobs.len());
+        f.debug_struct("Workers").field("jobs", &jobs.ok()).finish()
     }
 }
 

@@ -65,6 +65,8 @@ pub struct Config {
     /// Another machine: its triple, and features of its processor.
     pub(crate) target: Option<(String, Vec<String>)>,
     pub(crate) compile_limits: CompileLimits,
+    pub(crate) code_room_bytes: Option<usize>,
+    pub(crate) fault: Option<epsilon_runtime::Fault>,
     #[cfg(feature = "cache")]
     pub(crate) cache: Option<crate::CacheConfig>,
 }
@@ -164,6 +166,8 @@ impl Config {
             compilation: Compilation::Lazy,
             target: None,
             compile_limits: CompileLimits::default(),
+            code_room_bytes: None,
+            fault: None,
             #[cfg(feature = "cache")]
             cache: Some(crate::CacheConfig::new()),
         }
@@ -279,6 +283,20 @@ impl Config {
     /// Whether calls of small functions are replaced by their bodies. On by default; backtraces stay what they are.
     pub fn compiler_inlining(&mut self, enable: bool) -> &mut Self {
         self.inlining = enable;
+        self
+    }
+
+    /// Bytes of machine code that a module has room for, exactly: for tests of Epsilon itself.
+    #[doc(hidden)]
+    pub fn code_room_bytes(&mut self, bytes: usize) -> &mut Self {
+        self.code_room_bytes = Some(bytes);
+        self
+    }
+
+    /// What goes wrong in the engine: for tests of Epsilon itself.
+    #[doc(hidden)]
+    pub fn fault(&mut self, fault: epsilon_runtime::Fault) -> &mut Self {
+        self.fault = Some(fault);
         self
     }
 

@@ -51,6 +51,8 @@ impl Engine {
             max_wasm_stack_bytes: config.max_wasm_stack_bytes,
             backtraces: config.backtraces,
             max_memory_bytes: config.max_memory_bytes,
+            code_room_bytes: config.code_room_bytes,
+            fault: config.fault,
         };
         let runtime = Arc::new(Runtime::new(settings));
         Ok(Self(Arc::new(Inner {

@@ -132,6 +132,8 @@ pub use epsilon_abi::seeded;
 pub use epsilon_abi::{FuncType, GlobalType, HeapType, Limits, MemoryType, RefType, TableType, ValType};
 #[cfg(feature = "compiler")]
 pub use epsilon_compiler::{CompileError, CompileLimit, CompileLimits};
+#[doc(hidden)]
+pub use epsilon_runtime::Fault;
 pub use epsilon_runtime::{
     AsContext, AsContextMut, AsEngine, AsModule, Caller, Error, ErrorKind, Exception, ExnRef, Extern, ExternRef, Frame,
     Func, Global, HostError, HostResult, Instance, InterruptHandle, IntoHostFunc, Memory, ModuleBytes, Ref,

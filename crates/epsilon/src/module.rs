@@ -20,7 +20,7 @@ use epsilon_runtime::{AsModule, Demand, LinkedModule, ModuleBytes, ModuleHandle}
 use std::borrow::Cow;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Once, OnceLock};
+use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
 
 /// A compiled module. Cloning is cheap.
 #[derive(Clone)]
@@ -123,17 +123,13 @@ impl Module {
         let bodies: usize = source.parsed.info.bodies.iter().map(|body| body.len()).sum();
         let linked = LinkedModule::new(
             engine.runtime(),
-            source.parsed.info.clone(),
-            source.wasm.clone(),
             source::room_for(bodies),
             Box::new(SharedSource(source.clone())),
             Box::new(Symbols::default()),
         )?;
         let handle = ModuleHandle::new(&linked);
         let module = Self { engine: engine.clone(), linked, handle, source: Arc::new(SourceHandle(source)) };
-        let beginning = module.source.beginning();
-        let batch: Vec<_> = beginning.iter().map(|(index, function)| (*index, function)).collect();
-        module.linked.link(&batch)?;
+        module.linked.link_beginning()?;
         if engine.compilation() == Compilation::Eager || !module.linked.can_link_late() {
             module.compile_all_watched(watch)?;
             module.linked.seal()?;
@@ -176,35 +172,21 @@ impl Module {
     /// # Errors
     /// Likewise, and if it is cancelled; functions that have code then keep it.
     pub fn compile_all_watched(&self, watch: Watch<'_>) -> Result<()> {
-        let (next, count) = (AtomicUsize::new(0), self.function_count());
-        let failed: Mutex<Option<(usize, Error)>> = Mutex::new(None);
-        let work = || {
-            loop {
-                let n = next.fetch_add(1, Ordering::Relaxed);
-                if n >= count {
-                    return;
-                }
-                let compiled = match watch.is_cancelled() {
-                    true => Err(Error::module(CompileError::Cancelled)),
-                    false => self.linked.materialise(DefinedFuncIndex::new(n), Demand::Background),
-                };
-                if let Err(error) = compiled {
-                    let error = match error.downcast_ref::<CompileError>() {
-                        Some(error) => Error::module(error.clone()),
-                        None => error,
-                    };
-                    let mut failed = failed.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-                    if failed.as_ref().is_none_or(|(first, _)| n < *first) {
-                        *failed = Some((n, error));
-                    }
-                    return next.store(count, Ordering::Relaxed);
-                }
-                watch.report(Progress { compiled: self.linked.linked_functions(), functions: count });
+        self.linked.check()?;
+        let share = Share { module: self, watch, next: AtomicUsize::new(0), failed: Mutex::default() };
+        let others = std::thread::available_parallelism().map_or(1, |n| n.get()) - 1;
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (0..others)
+                // Where there are no more threads, there are fewer at work.
+                .map_while(|_| std::thread::Builder::new().spawn_scoped(scope, || share.work_off()).ok())
+                .collect();
+            share.work_off();
+            for other in others {
+                other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             }
-        };
-        let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
-        std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
-        match failed.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) {
+        });
+        // A thread that panicked while it held the lock has ended this one as well, above.
+        match share.failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
             None => Ok(()),
             Some((_, error)) => Err(error),
         }
@@ -279,6 +261,49 @@ impl Module {
     }
 }
 
+/// What the threads share that compile all of a module.
+struct Share<'a> {
+    module: &'a Module,
+    watch: Watch<'a>,
+    /// The next function to take.
+    next: AtomicUsize,
+    /// The first function that failed.
+    failed: Mutex<Option<(usize, Error)>>,
+}
+
+impl Share<'_> {
+    fn work_off(&self) {
+        let (linked, count) = (&self.module.linked, self.module.function_count());
+        loop {
+            let n = self.next.fetch_add(1, Ordering::Relaxed);
+            if n >= count {
+                return;
+            }
+            let compiled = match self.watch.is_cancelled() {
+                true => Err(Error::module(CompileError::Cancelled)),
+                false => linked.materialise(DefinedFuncIndex::new(n), Demand::Background),
+            };
+            if let Err(error) = compiled {
+                self.next.store(count, Ordering::Relaxed);
+                return self.note(n, error);
+            }
+            self.watch.report(Progress { compiled: linked.linked_functions(), functions: count });
+        }
+    }
+
+    fn note(&self, n: usize, error: Error) {
+        let error = match error.downcast_ref::<CompileError>() {
+            Some(error) => Error::module(error.clone()),
+            None => error,
+        };
+        // One assignment is all that is done under this lock.
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if failed.as_ref().is_none_or(|(first, _)| n < *first) {
+            *failed = Some((n, error));
+        }
+    }
+}
+
 impl std::fmt::Debug for Module {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Module").field(&self.linked).finish()
@@ -301,6 +326,7 @@ fn open_source(engine: &Engine, wasm: ModuleBytes) -> Result<ModuleSource> {
     let (parsed, hash) = match wasm.len() >= PARALLEL_HASH_BYTES && engine.cache().is_ok() {
         true => std::thread::scope(|scope| {
             let hash = std::thread::Builder::new().spawn_scoped(scope, || hash::module(&wasm));
+            // Without a thread, or if it panicked, this one hashes: the panic, if it is one, then comes to light here.
             (parse(), hash.ok().and_then(|hash| hash.join().ok()))
         }),
         false => (parse(), None),

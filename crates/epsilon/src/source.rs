@@ -1,16 +1,16 @@
 //! Where a module's functions come from: the cache if they are there and intact, else the compiler.
 
-use crate::HostError;
 use crate::background::{Likely, Shared};
 #[cfg(feature = "cache")]
 use crate::cache::CachedModule;
 #[cfg(feature = "cache")]
 use crate::cache::entry::Entry;
 use crate::watch::{Counting, Watch};
-use epsilon_abi::{CompiledFunction, DefinedFuncIndex, EntityIndex};
+use crate::{Error, HostError};
+use epsilon_abi::{CompiledFunction, DefinedFuncIndex, EntityIndex, MemoryPlan, ModuleInfo};
 use epsilon_compiler::{Compiler, ParsedModule, Scratch};
 use epsilon_runtime::{Demand, FunctionSource, LinkedModule, ModuleBytes, host_stack_left_bytes};
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::sync::{Arc, Once, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,16 @@ use std::time::{Duration, Instant};
 const COMPILER_STACK_BYTES: usize = 1 << 20;
 
 thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
+    /// What compiling leaves for the next function. `None` while it is in use, and after a panic.
+    static SCRATCH: Cell<Option<Scratch>> = const { Cell::new(None) };
+}
+
+/// Lets `work` use this thread's scratch. After a panic nobody gets it any more: it may be half-changed.
+fn with_scratch<R>(work: impl FnOnce(&mut Scratch) -> R) -> R {
+    let mut scratch = SCRATCH.take().unwrap_or_default();
+    let result = work(&mut scratch);
+    SCRATCH.set(Some(scratch));
+    result
 }
 
 /// Machine code per byte of function body, at most: what is reserved, not what is used.
@@ -87,15 +96,6 @@ impl ModuleSource {
         Ok(())
     }
 
-    /// The functions that are worth linking before anything runs.
-    pub fn beginning(&self) -> Vec<(DefinedFuncIndex, CompiledFunction)> {
-        #[cfg(feature = "cache")]
-        if let Some(cached) = self.stored.cached() {
-            return cached.beginning();
-        }
-        Vec::new()
-    }
-
     /// Lets the workers begin.
     fn compile_ahead(self: &Arc<Self>) {
         self.asked.call_once(|| {
@@ -157,10 +157,7 @@ impl ModuleSource {
     }
 
     fn compile(&self, index: DefinedFuncIndex) -> Result<CompiledFunction, HostError> {
-        SCRATCH.with(|scratch| {
-            let scratch = &mut *scratch.borrow_mut();
-            Ok(self.compiler.compile_function(&self.parsed, &self.wasm, index, scratch)?)
-        })
+        with_scratch(|scratch| Ok(self.compiler.compile_function(&self.parsed, &self.wasm, index, scratch)?))
     }
 
     /// Compiles on this thread's stack, or on another one where this is short.
@@ -170,7 +167,18 @@ impl ModuleSource {
         }
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().stack_size(4 * COMPILER_STACK_BYTES);
-            let compilation = thread.spawn_scoped(scope, || self.compile(index))?;
+            // This thread holds off forks and waits for the other one, which so has to be able to go on.
+            let compile = || {
+                let _held_off = epsilon_runtime::hold_off_for_spawner();
+                self.compile(index)
+            };
+            let compilation = thread.spawn_scoped(scope, compile).map_err(|error| {
+                let needed = COMPILER_STACK_BYTES >> 10;
+                Error::system(
+                    format!("start a thread to compile on, as this one has less than {needed} KiB of stack left"),
+                    error,
+                )
+            })?;
             compilation.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload))
         })
     }
@@ -179,7 +187,32 @@ impl ModuleSource {
 /// What the runtime asks, for the source that the module shares.
 pub struct SharedSource(pub Arc<ModuleSource>);
 
-impl FunctionSource for SharedSource {
+// A promise about what will run, listed in tests/tidy/unsafety.rs.
+#[allow(unsafe_code)]
+// SAFETY: functions come from the compiler, for the module that `ModuleSource` was made with and by the plan of the
+// engine's settings; or from the cache or an artifact, where the key names both and hashes say that they are unchanged
+// (invariants 3 and 9). Nothing of a `ModuleSource` that is asked for here can be changed.
+unsafe impl FunctionSource for SharedSource {
+    fn plan(&self) -> MemoryPlan {
+        self.0.compiler.settings().plan
+    }
+
+    fn info(&self) -> &Arc<ModuleInfo> {
+        &self.0.parsed.info
+    }
+
+    fn wasm(&self) -> &Arc<ModuleBytes> {
+        &self.0.wasm
+    }
+
+    fn beginning(&self) -> Vec<(DefinedFuncIndex, CompiledFunction)> {
+        #[cfg(feature = "cache")]
+        if let Some(cached) = self.0.stored.cached() {
+            return cached.beginning();
+        }
+        Vec::new()
+    }
+
     fn function(&self, index: DefinedFuncIndex, demand: Demand) -> Result<CompiledFunction, HostError> {
         if let Some(function) = self.0.stored(index)? {
             self.note(index, &function, demand, None);

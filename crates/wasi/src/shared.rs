@@ -50,7 +50,8 @@ impl SharedCtx {
         SharedCtx(Arc::new(Mutex::new(ctx)))
     }
 
-    /// The context; calls of all threads wait until it is given back.
+    /// The context; calls of all threads wait until it is given back. What can panic while it is held are an embedder's
+    /// streams, which are called while the context is whole: so it is given out after that as after an error of theirs.
     pub fn lock(&self) -> MutexGuard<'_, WasiCtx> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -128,9 +128,11 @@ impl<T: Clone + Send + 'static> Threads<T> {
         let threads = self.clone();
         let run = move || {
             let end = run_thread(&module, &mut store, id, argument);
-            // The store first, so that nothing of a thread is left when it counts as gone.
-            drop(store);
-            if let Err(error) = end {
+            // The store first, so that nothing of a thread is left when it counts as gone; which it does even if the
+            // embedder's data panics on its way, because others wait for that.
+            let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(store)));
+            let panicked = |_| panicked("dropping its store's data");
+            if let Err(error) = end.and(dropped.map_err(panicked)) {
                 threads.0.end_guest(id, Err(error));
             }
             threads.0.forget(id);
@@ -151,11 +153,18 @@ fn run_thread<T: 'static>(module: &InstancePre<T>, store: &mut Store<T>, id: i32
         let instance = module.instantiate(&mut *store)?;
         instance.get_typed_func::<(i32, i32), ()>(&mut *store, START)?.call(&mut *store, (id, argument))
     };
-    let panicked = |_| Err(Error::new(ErrorKind::Misuse("a host function panicked on a thread of the guest".into())));
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_or_else(panicked)
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
+    caught.unwrap_or_else(|_| Err(panicked("a host function")))
+}
+
+/// What a panic on a thread of the guest's ends the guest with. What it said is on the error stream.
+fn panicked(what: &str) -> Error {
+    Error::new(ErrorKind::Misuse(format!("{what} panicked on a thread of the guest")))
 }
 
 impl<T> Shared<T> {
+    /// Changes are single calls of the map or assignments, and no embedder's code runs between them but `configure`, before
+    /// any: no panic leaves anything half-done.
     fn state(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -2,7 +2,7 @@
 
 use crate::claims::Claims;
 use crate::interrupt::InterruptHandle;
-use crate::registry::{Range, any_contains, append};
+use crate::registry::{GRANULE_BYTES, Ranges};
 use crate::store::VmStore;
 use crate::sys::thread::Kernel;
 use crate::waiting::{WaitList, WaitResult};
@@ -47,28 +47,32 @@ fn without_the_barrier_an_interruption_can_be_lost() {
     loom::model(|| interruption(true));
 }
 
-/// A signal handler looks while a region is appended.
+/// A signal handler looks while regions come and go.
 #[test]
 fn a_registry_never_shows_half_a_range() {
     loom::model(|| {
-        let empty = || Range { start: AtomicUsize::new(0), end: AtomicUsize::new(0) };
-        let ranges: Arc<[Range; 2]> = Arc::new([empty(), empty()]);
-        let appended = Arc::new(AtomicUsize::new(0));
+        // Two in a chunk, so that the third one begins another.
+        let ranges: Arc<Ranges<2>> = Arc::new(Ranges::new([AtomicUsize::new(0), AtomicUsize::new(0)]));
+        let changed = Arc::new(AtomicUsize::new(0));
+        let at = |granule: usize| granule * GRANULE_BYTES;
+        ranges.insert(at(1), at(1));
         let linker = {
-            let (ranges, appended) = (ranges.clone(), appended.clone());
+            let (ranges, changed) = (ranges.clone(), changed.clone());
             thread::spawn(move || {
-                append(&*ranges, 0x1000, 0x100).expect("room");
-                append(&*ranges, 0x4000, 0x100).expect("room");
-                // Only now can anything reach code there.
-                appended.store(1, Ordering::Release);
+                ranges.insert(at(4), at(1));
+                ranges.insert(at(6), at(2));
+                // Only now can anything reach code there; and nothing any more what is removed.
+                changed.store(1, Ordering::Release);
+                ranges.remove(at(1), at(1));
+                ranges.insert(at(9), at(1));
             })
         };
-        assert!(!any_contains(&*ranges, 0x800) && !any_contains(&*ranges, 0x1100), "addresses of no range");
-        if appended.load(Ordering::Acquire) == 1 {
-            assert!(any_contains(&*ranges, 0x1000) && any_contains(&*ranges, 0x40ff), "code that runs is known");
+        assert!(!ranges.contains(at(1) - 1) && !ranges.contains(at(2)) && !ranges.contains(at(8)), "of no range");
+        if changed.load(Ordering::Acquire) == 1 {
+            assert!(ranges.contains(at(4)) && ranges.contains(at(8) - 1), "code that runs is known");
         }
         linker.join().expect("no panic");
-        append(&*ranges, 0x9000, 0x100).expect_err("no room");
+        assert!(ranges.contains(at(9)) && !ranges.contains(at(1)), "what was removed is gone");
     });
 }
 

@@ -9,6 +9,7 @@
 mod checks;
 #[path = "../../../runtime/src/claims.rs"]
 mod claims;
+mod fork;
 #[allow(dead_code)] // what is written out for people is not used here
 #[path = "../../../runtime/src/interrupt.rs"]
 mod interrupt;

@@ -19,11 +19,11 @@ pub use module::CacheStatus;
 pub(crate) use module::{CachedModule, key_of};
 
 use entry::{Contents, Entry, Key, Secret};
+use epsilon_runtime::ForkMutex;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -119,7 +119,8 @@ pub struct Cache {
     min_code_bytes: usize,
     save_after: Duration,
     warned: AtomicBool,
-    used: Mutex<Used>,
+    /// An estimate, which serves whatever a panic left of it.
+    used: ForkMutex<Used>,
 }
 
 /// What is known of how full the cache is, so that not every entry that is written has the directory looked through.
@@ -169,7 +170,7 @@ impl Cache {
             min_code_bytes,
             save_after,
             warned: AtomicBool::new(false),
-            used: Mutex::default(),
+            used: ForkMutex::default(),
         })
     }
 
@@ -213,7 +214,7 @@ impl Cache {
             return Ok(());
         }
         replace(&path, &bytes, 0o600, Flush::Later)?;
-        let mut used = self.used.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut used = self.used.lock_sound();
         if used.is_due(bytes.len() as u64, self.size_limit_bytes) {
             *used = Used { seen_bytes: Some(self.evict()), written_bytes: 0 };
         }

@@ -6,8 +6,8 @@ use crate::codec;
 use crate::hash;
 use epsilon_abi::{CompiledFunction, DefinedFuncIndex};
 use epsilon_compiler::Compiler;
-use epsilon_runtime::Demand;
-use std::sync::{Arc, Mutex, MutexGuard};
+use epsilon_runtime::{Demand, ForkGuard, ForkMutex};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 /// Whether, and why or why not, a module came from the cache.
@@ -47,9 +47,12 @@ pub struct CachedModule {
     key: Key,
     entry: Option<Entry>,
     function_count: usize,
-    state: Mutex<State>,
-    /// Held while the entry is written: who comes second adds to what the first one wrote.
-    writing: Mutex<()>,
+    /// What is to be written. Code in it is whole, and what is missing is compiled again: the lock is taken whether poisoned
+    /// or not.
+    state: ForkMutex<State>,
+    /// Held while the entry is written: who comes second adds to what the first one wrote. After a panic nothing more of
+    /// this module is written.
+    writing: ForkMutex<()>,
 }
 
 #[derive(Default)]
@@ -73,7 +76,7 @@ impl CachedModule {
     pub fn open(cache: &Arc<Cache>, compiler: &Compiler, module: &blake3::Hash, function_count: usize) -> Self {
         let key = key_of(compiler, module);
         let entry = cache.load(&key);
-        let (state, writing) = (Mutex::default(), Mutex::default());
+        let (state, writing) = (ForkMutex::default(), ForkMutex::default());
         Self { cache: cache.clone(), key, entry, function_count, state, writing }
     }
 
@@ -89,8 +92,8 @@ impl CachedModule {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn state(&self) -> ForkGuard<MutexGuard<'_, State>> {
+        self.state.lock_sound()
     }
 
     /// The functions to link before anything runs: above all those that guests called in earlier runs.
@@ -151,7 +154,7 @@ impl CachedModule {
 
     /// Writes the entry, if there is anything new. Who links functions meanwhile does not wait.
     pub fn save(&self) {
-        let _writing = self.writing.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let Ok(_writing) = self.writing.lock() else { return };
         let contents = {
             let mut state = self.state();
             if !std::mem::take(&mut state.dirty) {

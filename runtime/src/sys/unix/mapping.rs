@@ -3,10 +3,13 @@
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
-use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap};
+use rustix::mm::{Advice, MapFlags, MprotectFlags, MremapFlags, ProtFlags};
+use rustix::mm::{madvise, mmap, mmap_anonymous, mprotect, mremap, mremap_fixed, munmap};
+use rustix::process::{Resource, getrlimit};
 use std::io;
 use std::mem::ManuallyDrop;
 use std::ptr;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// Size of a page of the host in bytes.
 pub fn page_size() -> usize {
@@ -16,6 +19,11 @@ pub fn page_size() -> usize {
 /// Rounds up to whole pages of the host.
 pub fn round_to_pages(bytes: usize) -> usize {
     bytes.next_multiple_of(page_size())
+}
+
+/// Whether the process has a limit on its address space (`ulimit -v`).
+pub fn address_space_is_limited() -> bool {
+    getrlimit(Resource::As).current.is_some()
 }
 
 /// A file that lives in memory, for contents that are mapped more than once.
@@ -29,12 +37,20 @@ impl MemoryFile {
     }
 
     /// Makes the file `len_bytes` long. New bytes are zero.
+    ///
+    /// # Errors
+    /// Also if the process may not have files so long (`ulimit -f`).
     pub fn set_len(&self, len_bytes: usize) -> io::Result<()> {
+        refuse_long_file(len_bytes as u64)?;
         Ok(ftruncate(&self.0, len_bytes as u64)?)
     }
 
     /// Writes all of `bytes` at `offset`.
+    ///
+    /// # Errors
+    /// Also if the process may not have files so long (`ulimit -f`).
     pub fn write_at(&self, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+        refuse_long_file(offset + bytes.len() as u64)?;
         while !bytes.is_empty() {
             let written = rustix::io::pwrite(&self.0, bytes, offset)?;
             bytes = &bytes[written..];
@@ -58,6 +74,14 @@ impl MemoryFile {
 
     fn fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+/// Whoever makes a file longer than the process may have is sent SIGXFSZ, which ends it: an error comes first.
+fn refuse_long_file(len_bytes: u64) -> io::Result<()> {
+    match getrlimit(Resource::Fsize).current {
+        Some(limit) if limit < len_bytes => Err(io::ErrorKind::FileTooLarge.into()),
+        _ => Ok(()),
     }
 }
 
@@ -108,20 +132,17 @@ impl Mapping {
         Ok(Self { base: base.cast(), len_bytes })
     }
 
-    /// Takes the address space of a mapping again that this process, made by `fork`, has not inherited.
+    /// Reserves address space at this place.
     ///
     /// # Errors
-    /// If something else lies there by now.
-    pub fn reclaim(&self) -> io::Result<()> {
+    /// If something else lies there.
+    pub fn at(base: *mut u8, len_bytes: usize) -> io::Result<Self> {
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED_NOREPLACE;
         // SAFETY: nothing that exists is replaced.
-        let base = unsafe { mmap_anonymous(self.base.cast(), self.len_bytes, ProtFlags::empty(), flags)? };
-        if base == self.base.cast() {
-            return Ok(());
-        }
-        // SAFETY: a system that does not know the flag has made a fresh mapping elsewhere.
-        unsafe { munmap(base, self.len_bytes)? };
-        Err(io::Error::other("the address space of the code is taken"))
+        let found = unsafe { mmap_anonymous(base.cast(), len_bytes, ProtFlags::empty(), flags)? };
+        let mapping = Self { base: found.cast(), len_bytes };
+        // A system that does not know the flag has made a fresh mapping elsewhere.
+        if found == base.cast() { Ok(mapping) } else { Err(io::Error::other("the address space is taken")) }
     }
 
     /// Gives the mapping up: the first address and the size in bytes.
@@ -160,32 +181,113 @@ impl Mapping {
     /// Nobody may hold a reference into the part that the new access forbids.
     pub unsafe fn protect(&self, offset: usize, len_bytes: usize, access: Access) -> io::Result<()> {
         assert!(offset + len_bytes <= self.len_bytes, "protection stays inside the mapping");
-        let flags = match access {
-            Access::None => MprotectFlags::empty(),
-            Access::ReadWrite => MprotectFlags::READ | MprotectFlags::WRITE,
-            Access::ReadExecute => MprotectFlags::READ | MprotectFlags::EXEC,
-        };
         // SAFETY: the range is inside our own mapping; the caller answers for references.
-        unsafe { mprotect(self.base.add(offset).cast(), len_bytes, flags)? };
+        unsafe { protect(self.base.add(offset), len_bytes, access) }
+    }
+}
+
+/// Pages that are mapped readable and writable at one place and can be mapped executable at others. Shared anonymous
+/// memory where the system maps it again, because that has no file size that could be limited and takes no descriptor;
+/// else a memory file.
+#[derive(Debug)]
+pub struct SharedPages {
+    view: Mapping,
+    file: Option<MemoryFile>,
+}
+
+impl SharedPages {
+    /// Zeroed pages.
+    pub fn new(len_bytes: usize) -> io::Result<Self> {
+        Self::new_at(Mapping::reserve(len_bytes)?)
+    }
+
+    /// Zeroed pages at the place of a mapping.
+    pub fn new_at(place: Mapping) -> io::Result<Self> {
+        let flags = MapFlags::SHARED | MapFlags::NORESERVE | MapFlags::FIXED;
+        if maps_again() {
+            // SAFETY: the range is our own mapping, which we were given.
+            unsafe { mmap_anonymous(place.base.cast(), place.len_bytes, Access::ReadWrite.protection(), flags)? };
+            return Ok(Self { view: place, file: None });
+        }
+        let file = MemoryFile::new("epsilon-code")?;
+        file.set_len(place.len_bytes)?;
+        // SAFETY: as above.
+        unsafe { map_file_at(place.base, &file, 0, place.len_bytes, Access::ReadWrite, MapFlags::SHARED)? };
+        Ok(Self { view: place, file: Some(file) })
+    }
+
+    /// The first address of the writable view.
+    pub fn base(&self) -> *mut u8 {
+        self.view.base
+    }
+
+    /// Maps the pages once more, readable and executable, in place of what is at `address`, which is replaced at once:
+    /// code that is in both runs on meanwhile.
+    ///
+    /// # Safety
+    /// The range must belong to a mapping of ours. References into it must only read what is in the pages too.
+    pub unsafe fn map_executable(&self, address: *mut u8) -> io::Result<()> {
+        let (base, len_bytes) = (self.view.base, self.view.len_bytes);
+        if let Some(file) = &self.file {
+            // SAFETY: as the caller promises.
+            return unsafe { map_file_at(address, file, 0, len_bytes, Access::ReadExecute, MapFlags::SHARED) };
+        }
+        // SAFETY: an old size of 0 maps shared pages again and leaves the view alone; the new place is the system's choice.
+        let again = unsafe { mremap(base.cast(), 0, len_bytes, MremapFlags::MAYMOVE)? };
+        let again = Mapping { base: again.cast(), len_bytes };
+        // SAFETY: the mapping is fresh, nobody refers into it.
+        unsafe { protect(again.base, len_bytes, Access::ReadExecute)? };
+        // SAFETY: the caller answers for what is replaced; the fresh mapping moves there as a whole.
+        unsafe { mremap_fixed(again.base.cast(), len_bytes, len_bytes, MremapFlags::MAYMOVE, address.cast())? };
+        // Nothing is left to unmap.
+        std::mem::forget(again);
         Ok(())
     }
 
-    /// Maps a part of a memory file over a part of this mapping, shared with all other mappings of the file.
-    ///
-    /// # Safety
-    /// Nobody may hold a reference into the part.
-    pub unsafe fn map_shared(
-        &self,
-        offset: usize,
-        file: &MemoryFile,
-        file_offset: u64,
-        len_bytes: usize,
-        access: Access,
-    ) -> io::Result<()> {
-        assert!(offset + len_bytes <= self.len_bytes, "the file's part stays inside the mapping");
-        // SAFETY: the range is inside our own mapping; the caller answers for references.
-        unsafe { map_file_at(self.base.add(offset), file, file_offset, len_bytes, access, MapFlags::SHARED) }
+    /// The writable view alone: no more can be mapped.
+    pub fn into_view(self) -> Mapping {
+        self.view
     }
+}
+
+/// Whether the system maps shared anonymous memory a second time: Linux does, emulators of it may not.
+fn maps_again() -> bool {
+    const UNKNOWN: u8 = 0;
+    /// Without a lock, which a child of `fork` could find taken. Whoever looks at the same time finds the same.
+    static ANSWER: AtomicU8 = AtomicU8::new(UNKNOWN);
+    if ANSWER.load(Ordering::Relaxed) == UNKNOWN {
+        let answer = if try_to_map_again().unwrap_or(false) { 2 } else { 1 };
+        ANSWER.store(answer, Ordering::Relaxed);
+    }
+    ANSWER.load(Ordering::Relaxed) == 2
+}
+
+fn try_to_map_again() -> io::Result<bool> {
+    let (len_bytes, access) = (page_size(), Access::ReadWrite.protection());
+    // SAFETY: fresh mappings at places that the system chooses; both are our own, and unmapped at the end.
+    unsafe {
+        let base = mmap_anonymous(ptr::null_mut(), len_bytes, access, MapFlags::SHARED)?;
+        let view = Mapping { base: base.cast(), len_bytes };
+        let again = mremap(base, 0, len_bytes, MremapFlags::MAYMOVE)?;
+        let again = Mapping { base: again.cast(), len_bytes };
+        view.base.write_volatile(42);
+        Ok(again.base.read_volatile() == 42)
+    }
+}
+
+/// Changes the access to a range.
+///
+/// # Safety
+/// The range must belong to a mapping of ours, and nobody may hold a reference into it that the new access forbids.
+pub unsafe fn protect(address: *mut u8, len_bytes: usize, access: Access) -> io::Result<()> {
+    let flags = match access {
+        Access::None => MprotectFlags::empty(),
+        Access::ReadWrite => MprotectFlags::READ | MprotectFlags::WRITE,
+        Access::ReadExecute => MprotectFlags::READ | MprotectFlags::EXEC,
+    };
+    // SAFETY: as the caller promises.
+    unsafe { mprotect(address.cast(), len_bytes, flags)? };
+    Ok(())
 }
 
 impl Drop for Mapping {

@@ -43,7 +43,11 @@ pub fn prepare() -> bool {
 #[cold]
 fn prepare_slowly() -> bool {
     static INSTALL: Once = Once::new();
-    INSTALL.call_once(install);
+    {
+        // A child of a fork in between would wait for the thread that installs.
+        let _held_off = crate::fork::hold_off();
+        INSTALL.call_once(install);
+    }
     // Fails only while the thread ends: then nothing is left that would free another stack.
     READY.set(ALTERNATE.try_with(prepare_thread).is_ok());
     READY.get()

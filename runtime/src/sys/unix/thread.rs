@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 thread_local! {
     /// Lowest usable address of this thread's own stack; 0 until asked.
@@ -20,14 +21,16 @@ pub fn current_id() -> i32 {
 
 #[cold]
 fn find_id() -> i32 {
-    static AFTER_FORK: std::sync::Once = std::sync::Once::new();
+    // Without a lock, which a child could find taken. Who does this at the same time does it twice, which is the same.
+    static AFTER_FORK: AtomicBool = AtomicBool::new(false);
     extern "C" fn forget() {
         THREAD_ID.set(0);
     }
-    // SAFETY: the handler touches one thread-local without destructor, which is allowed after `fork`.
-    AFTER_FORK.call_once(|| unsafe {
-        libc::pthread_atfork(None, None, Some(forget));
-    });
+    if !AFTER_FORK.load(Ordering::Relaxed) {
+        // SAFETY: the handler touches one thread-local without destructor, which is allowed after `fork`.
+        unsafe { libc::pthread_atfork(None, None, Some(forget)) };
+        AFTER_FORK.store(true, Ordering::Relaxed);
+    }
     let id = rustix::thread::gettid().as_raw_nonzero().get();
     THREAD_ID.set(id);
     id
@@ -121,15 +124,18 @@ pub fn send_signal(thread_id: i32, signal: i32) -> io::Result<()> {
 
 /// Makes every thread of this process pass a full memory barrier. False where the system cannot.
 pub fn fence_all_threads() -> bool {
-    use std::sync::OnceLock;
     const PRIVATE_EXPEDITED: i32 = 1 << 3;
     const REGISTER_PRIVATE_EXPEDITED: i32 = 1 << 4;
-    static REGISTERED: OnceLock<bool> = OnceLock::new();
+    // Without a lock, as above: registering twice is the same as once.
+    static REGISTERED: AtomicBool = AtomicBool::new(false);
     let membarrier = |command: i32| {
         // SAFETY: membarrier takes numbers only.
         (unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) }) == 0
     };
-    *REGISTERED.get_or_init(|| membarrier(REGISTER_PRIVATE_EXPEDITED)) && membarrier(PRIVATE_EXPEDITED)
+    if !REGISTERED.load(Ordering::Relaxed) {
+        REGISTERED.store(membarrier(REGISTER_PRIVATE_EXPEDITED), Ordering::Relaxed);
+    }
+    REGISTERED.load(Ordering::Relaxed) && membarrier(PRIVATE_EXPEDITED)
 }
 
 #[cfg(test)]

@@ -1,0 +1,128 @@
+//! Functions where they lie in memory, with their tables: of traps, of places in the source, of handlers and of inlined
+//! calls. Must not know how they got there.
+
+use crate::fork::RwLock;
+use epsilon_abi::{CompiledFunction, DefinedFuncIndex, HandlerSite, InlinedSite, SourceSite, TagIndex, TrapCode};
+use epsilon_abi::{TrapSite, seeded};
+
+/// A function where it lies, with its tables.
+#[derive(Debug)]
+pub struct Placed {
+    index: DefinedFuncIndex,
+    /// From the start of the module's code.
+    start: u32,
+    len_bytes: u32,
+    traps: Box<[TrapSite]>,
+    sources: Box<[SourceSite]>,
+    handlers: Box<[HandlerSite]>,
+    inlined: Box<[InlinedSite]>,
+}
+
+impl Placed {
+    /// A function whose code lies `start` bytes behind the start of the module's code.
+    pub fn new(index: DefinedFuncIndex, start: u32, function: &CompiledFunction) -> Self {
+        Self {
+            index,
+            start,
+            len_bytes: function.code.len() as u32,
+            traps: function.traps.as_slice().into(),
+            sources: function.sources.as_slice().into(),
+            handlers: function.handlers.as_slice().into(),
+            inlined: function.inlined.as_slice().into(),
+        }
+    }
+
+    /// Which function it is.
+    pub fn index(&self) -> DefinedFuncIndex {
+        self.index
+    }
+
+    /// Where it lies, from the start of the module's code.
+    pub fn start(&self) -> u32 {
+        self.start
+    }
+}
+
+/// All functions of a module that have code.
+#[derive(Debug)]
+pub struct PlacedFunctions {
+    /// Where the module's code begins.
+    executable: usize,
+    /// By ascending address: code is placed front to back. Nothing that can panic is done while this is written, so that
+    /// a lock found poisoned says nothing of the contents.
+    placed: RwLock<Vec<Placed>>,
+}
+
+impl PlacedFunctions {
+    /// None yet, of a module whose code begins at an address.
+    pub fn new(executable: usize) -> Self {
+        Self { executable, placed: RwLock::default() }
+    }
+
+    /// Makes room for so many more.
+    pub fn reserve(&self, additional: usize) {
+        self.placed.write().reserve(additional);
+    }
+
+    /// Adds functions that lie behind all others. Room was made for them.
+    pub fn append(&self, functions: Vec<Placed>) {
+        self.placed.write().extend(functions);
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.placed.read().len()
+    }
+
+    /// Size of the code of all of them in bytes.
+    pub fn code_bytes(&self) -> usize {
+        self.placed.read().iter().map(|function| function.len_bytes as usize).sum()
+    }
+
+    fn with_function<R>(&self, pc: usize, f: impl FnOnce(&Placed, u32) -> Option<R>) -> Option<R> {
+        let offset = u32::try_from(pc.checked_sub(self.executable)?).ok()?;
+        let placed = self.placed.read();
+        let at = placed.partition_point(|function| function.start <= offset).checked_sub(1)?;
+        let inside = offset - placed[at].start;
+        if inside <= placed[at].len_bytes { f(&placed[at], inside) } else { None }
+    }
+
+    /// The function that `pc` lies in, and the offset inside it.
+    pub fn find(&self, pc: usize) -> Option<(DefinedFuncIndex, u32)> {
+        self.with_function(pc, |function, offset| Some((function.index, offset)))
+    }
+
+    /// The trap that the instruction at `pc` raises.
+    pub fn trap_at(&self, pc: usize) -> Option<TrapCode> {
+        self.with_function(pc, |function, offset| {
+            let at = function.traps.binary_search_by_key(&offset, |site| site.offset).ok()?;
+            let at = if seeded::bug("trap-code") { at.saturating_sub(1) } else { at };
+            Some(function.traps[at].code)
+        })
+    }
+
+    /// The first clause of the call that returns to `pc` which catches everything or a tag that `catches`, and the
+    /// address of its handler.
+    pub fn handler_at(&self, pc: usize, catches: impl Fn(TagIndex) -> bool) -> Option<(usize, HandlerSite)> {
+        // The call itself is what must lie in the function.
+        self.with_function(pc.checked_sub(1)?, |function, offset| {
+            let return_offset = offset + 1;
+            let first = function.handlers.partition_point(|site| site.return_offset < return_offset);
+            let clauses = function.handlers[first..].iter().take_while(|site| site.return_offset == return_offset);
+            let passed_over = usize::from(seeded::bug("handler-off-by-one"));
+            let clause = clauses.into_iter().skip(passed_over).find(|site| site.tag.is_none_or(&catches))?;
+            Some((self.executable + (function.start + clause.handler_offset) as usize, *clause))
+        })
+    }
+
+    /// The offsets in the module's binary of the operator that the instruction at `pc` belongs to, and of the inlined
+    /// calls around it, innermost first.
+    pub fn sources_at(&self, pc: usize) -> Vec<u32> {
+        let found = self.with_function(pc, |function, offset| {
+            let offset = if seeded::bug("source-position") { offset.saturating_sub(1) } else { offset };
+            let at = function.sources.partition_point(|site| site.offset <= offset).checked_sub(1)?;
+            Some(function.sources[at].position.offsets(&function.inlined).collect())
+        });
+        found.unwrap_or_default()
+    }
+}

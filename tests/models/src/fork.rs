@@ -1,0 +1,9 @@
+//! Nobody forks in a model.
+
+/// Holds off nothing.
+pub struct HoldOff;
+
+/// Holds off nothing.
+pub fn hold_off() -> HoldOff {
+    HoldOff
+}
