@@ -3,7 +3,7 @@
 //! Each suite runs under the feature set that it was written for. The number of assertions that passed must equal the
 //! number that an independent parse of the directives counts; what is not run is listed, with the reason, in `SKIPPED`.
 
-use epsilon::{CacheConfig, Compilation, Config, Engine, MemoryStrategy};
+use epsilon::{CacheConfig, Compilation, Config, Engine, MemoryStrategy, Tier};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -163,6 +163,21 @@ fn configurations() -> Vec<(&'static str, Config)> {
             make(|config| config.memory_strategy(MemoryStrategy::Checked).relaxed_simd_deterministic(true)),
         ),
         ("checked, lazy", make(|config| config.memory_strategy(MemoryStrategy::Checked))),
+        (
+            "quick, guarded, eager",
+            make(|config| {
+                let config = config.memory_strategy(MemoryStrategy::Guarded).memory_at_anchor(false);
+                config.tier(Tier::Quick).compilation(Compilation::Eager)
+            }),
+        ),
+        (
+            "quick, anchored, lazy",
+            make(|config| {
+                let config = config.memory_strategy(MemoryStrategy::Guarded).memory_at_anchor(true);
+                config.tier(Tier::Quick)
+            }),
+        ),
+        ("quick, checked, lazy", make(|config| config.memory_strategy(MemoryStrategy::Checked).tier(Tier::Quick))),
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, anyhow};
 use clap::Args;
-use epsilon::{CacheConfig, Compilation, CompileLimits, Config, MemoryStrategy, OptLevel};
+use epsilon::{CacheConfig, Compilation, CompileLimits, Config, MemoryStrategy, OptLevel, Tier};
 use std::time::Duration;
 
 /// All that the two flags set.
@@ -134,6 +134,19 @@ const WASM: &[Row] = &[
 ];
 
 const OPTIMIZE: &[Row] = &[
+    row(
+        "tier",
+        "quick|optimised",
+        "Which compiler makes code: one pass, or Cranelift; optimised by default",
+        |o, v| {
+            o.config.tier(match v {
+                "quick" => Tier::Quick,
+                "optimised" => Tier::Optimised,
+                _ => return Err(format!("`{v}` is neither quick nor optimised")),
+            });
+            Ok(())
+        },
+    ),
     row("opt-level", "0|2", "How much the optimiser does; 2 by default", |o, v| {
         o.config.cranelift_opt_level(match v {
             "0" => OptLevel::None,

@@ -7,12 +7,13 @@ use crate::limits::CompileLimits;
 use crate::parallel::for_each_body;
 use crate::parse::{self, ParsedModule};
 use crate::passes;
-use crate::settings::Settings;
+use crate::quick::{self, Left};
+use crate::settings::{Settings, Tier};
 use crate::translate::{self, Env, FunctionSource, LocalsIn, Notes, RelaxedSimd, Size};
 use crate::watch::{Unwatched, Watch, go_on};
 use cranelift_codegen::Context;
 use cranelift_frontend::FunctionBuilderContext;
-use epsilon_abi::{CompiledFunction, DefinedFuncIndex, Position, seeded};
+use epsilon_abi::{Arch, CompiledFunction, DefinedFuncIndex, Position, seeded};
 use wasmparser::FuncValidatorAllocations;
 
 /// Below this many bytes of bodies, validation is not worth a second thread.
@@ -26,6 +27,7 @@ pub struct Compiler {
     settings: Settings,
     isa: Isa,
     relaxed_simd: RelaxedSimd,
+    quick_features: quick::Features,
 }
 
 /// What compiling one function leaves for the next one to use again. One for each thread.
@@ -35,6 +37,7 @@ pub struct Scratch {
     /// What was noted of the function that was translated last.
     notes: Notes,
     validator: FuncValidatorAllocations,
+    quick: quick::QuickScratch,
 }
 
 impl Default for Scratch {
@@ -44,6 +47,7 @@ impl Default for Scratch {
             builder: FunctionBuilderContext::new(),
             notes: Notes::default(),
             validator: Default::default(),
+            quick: Default::default(),
         }
     }
 }
@@ -63,7 +67,8 @@ impl Compiler {
         settings.check()?;
         let isa = Isa::new(&settings)?;
         let relaxed_simd = RelaxedSimd::new(isa.target(), settings.deterministic_relaxed_simd);
-        Ok(Self { settings, isa, relaxed_simd })
+        let quick_features = isa.quick_features(relaxed_simd);
+        Ok(Self { settings, isa, relaxed_simd, quick_features })
     }
 
     /// The machine that code is made for.
@@ -81,6 +86,7 @@ impl Compiler {
     pub fn fingerprint(&self) -> Vec<(&'static str, String)> {
         let Settings {
             plan,
+            tier,
             opt_level,
             target: _,
             features,
@@ -100,6 +106,7 @@ impl Compiler {
             ("code generator", cranelift_codegen::VERSION.into()),
             ("target", self.isa.triple()),
             ("processor", if seeded::bug("key-without-processor") { String::new() } else { present.join(" ") }),
+            ("tier", format!("{tier:?}")),
             ("memory plan", if seeded::bug("key-without-plan") { String::new() } else { format!("{plan:?}") }),
             ("features", format!("{:#x}, deterministic {deterministic_relaxed_simd}", features.bits())),
             ("passes", format!("{opt_level:?}, hints {branch_hints}, inlining {inlining}, verify {verify_ir}")),
@@ -140,14 +147,10 @@ impl Compiler {
     pub fn validate_watched(&self, module: &ParsedModule, wasm: &[u8], watch: &dyn Watch) -> Result<(), CompileError> {
         for_each_body(&module.info.bodies, PARALLEL_VALIDATION_BYTES, |scratch, index| {
             go_on(watch)?;
-            let func = module.info.func_index(index);
-            let mut validator = module.validator(func, std::mem::take(&mut scratch.validator));
-            let body = module.body(wasm, module.info.bodies[index.index()].clone());
-            crate::refuse::validate(body, &mut validator)?;
-            scratch.validator = validator.into_allocations();
-            Ok(())
-        })
-        .map(drop)
+            validate_body(module, wasm, index, scratch)
+        })?;
+        module.note_validated();
+        Ok(())
     }
 
     /// Validates and compiles one function.
@@ -164,6 +167,14 @@ impl Compiler {
         index: DefinedFuncIndex,
         scratch: &mut Scratch,
     ) -> Result<CompiledFunction, CompileError> {
+        if self.settings.tier == Tier::Quick && self.isa.arch() == Arch::X86_64 {
+            if !module.is_validated() {
+                validate_body(module, wasm, index, scratch)?;
+            }
+            if let Ok(function) = self.compile_quickly(module, wasm, index, scratch) {
+                return Ok(function);
+            }
+        }
         self.translate(module, wasm, index, scratch)?;
         let effort = self.effort(module, index, &scratch.context);
         codegen::generate(
@@ -173,6 +184,32 @@ impl Compiler {
             &mut scratch.context,
             &scratch.notes.inlined,
         )
+    }
+
+    /// Compiles one function in one pass, on x86_64, whatever the settings say of tiers. [`Compiler::compile_function`]
+    /// does this if they say so, and knows what else to do.
+    ///
+    /// # Errors
+    /// If the function has to be left to Cranelift: why.
+    ///
+    /// # Panics
+    /// If the function is not of this module, or has not been validated.
+    pub fn compile_quickly(
+        &self,
+        module: &ParsedModule,
+        wasm: &[u8],
+        index: DefinedFuncIndex,
+        scratch: &mut Scratch,
+    ) -> Result<CompiledFunction, Left> {
+        let env = quick::Env {
+            info: &module.info,
+            wasm,
+            layout: &module.layout,
+            plan: &self.settings.plan,
+            features: self.quick_features,
+            max_passed_values: self.settings.limits.max_passed_values,
+        };
+        quick::compile(&env, index, &mut scratch.quick)
     }
 
     /// How hard to try for a function that has been translated.
@@ -305,6 +342,21 @@ impl Compiler {
     }
 }
 
+/// Validates one body.
+fn validate_body(
+    module: &ParsedModule,
+    wasm: &[u8],
+    index: DefinedFuncIndex,
+    scratch: &mut Scratch,
+) -> Result<(), CompileError> {
+    let func = module.info.func_index(index);
+    let mut validator = module.validator(func, std::mem::take(&mut scratch.validator));
+    let body = module.body(wasm, module.info.bodies[index.index()].clone());
+    crate::refuse::validate(body, &mut validator)?;
+    scratch.validator = validator.into_allocations();
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -335,6 +387,7 @@ mod tests {
             Settings { plan: MemoryPlan::CHECKED, ..base() },
             Settings { plan: MemoryPlan { anchored: true, ..MemoryPlan::GUARDED }, ..base() },
             Settings { plan: MemoryPlan { style: guard, ..MemoryPlan::GUARDED }, ..base() },
+            Settings { tier: Tier::Quick, ..base() },
             Settings { opt_level: OptLevel::None, ..base() },
             Settings { features: base().features ^ WasmFeatures::TAIL_CALL, ..base() },
             Settings { deterministic_relaxed_simd: true, ..base() },

@@ -1,7 +1,9 @@
 //! [`Isa`]: the machine that code is made for, and all of Cranelift's flags.
 
 use crate::error::CompileError;
+use crate::quick::Features;
 use crate::settings::{OptLevel, Settings, Target};
+use crate::translate::RelaxedSimd;
 use cranelift_codegen::isa::{self, Builder, OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use epsilon_abi::{Arch, seeded};
@@ -94,6 +96,20 @@ impl Isa {
     /// Features of the processor that code may use, by Cranelift's names.
     pub fn cpu_features(&self) -> Vec<&'static str> {
         self.target.isa_flags().iter().filter(|flag| flag.as_bool() == Some(true)).map(|flag| flag.name).collect()
+    }
+
+    /// What code in one pass may use, and what relaxed operators must do in it to be alike in all code.
+    pub(crate) fn quick_features(&self, relaxed: RelaxedSimd) -> Features {
+        let present = self.cpu_features();
+        let has = |name| present.contains(&name);
+        Features {
+            tzcnt: has("has_bmi1"),
+            lzcnt: has("has_lzcnt"),
+            shifts: has("has_bmi2"),
+            fused: relaxed.rounds_once(),
+            deterministic: relaxed.is_deterministic(),
+            exact_dot: relaxed.has_exact_dot(),
+        }
     }
 
     pub(crate) fn target(&self) -> &dyn TargetIsa {

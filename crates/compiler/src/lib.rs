@@ -4,6 +4,8 @@
 //! bytes ── parse ──► ModuleInfo + bodies ── translate ──► ir::Function ── codegen ──► CompiledFunction
 //! ```
 //!
+//! [`Tier::Quick`] goes from bodies to `CompiledFunction` in one pass, without Cranelift.
+//!
 //! Each arrow can be called alone: [`Compiler::parse`], [`Compiler::validate`], [`Compiler::compile_function`], and
 //! [`Compiler::clif`] and [`Compiler::disassemble`] to look at what is in between. [`Compiler::compile_all`] does it all.
 //!
@@ -19,6 +21,7 @@ mod limits;
 mod parallel;
 mod parse;
 mod passes;
+mod quick;
 mod refuse;
 mod settings;
 mod translate;
@@ -30,6 +33,7 @@ pub use error::CompileError;
 pub use isa::Isa;
 pub use limits::{CompileLimit, CompileLimits};
 pub use parse::ParsedModule;
-pub use settings::{OptLevel, Settings, Target};
+pub use quick::Left;
+pub use settings::{OptLevel, Settings, Target, Tier};
 pub use wasmparser::WasmFeatures;
 pub use watch::{Unwatched, Watch};

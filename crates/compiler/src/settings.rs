@@ -10,6 +10,8 @@ use wasmparser::WasmFeatures;
 pub struct Settings {
     /// How memories are laid out, and so which checks may be dropped.
     pub plan: MemoryPlan,
+    /// Which compiler translates functions.
+    pub tier: Tier,
     /// How much the optimiser does.
     pub opt_level: OptLevel,
     /// What machine to compile for.
@@ -35,6 +37,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             plan: MemoryPlan::GUARDED,
+            tier: Tier::Optimised,
             opt_level: OptLevel::Speed,
             target: Target::Host,
             features: WasmFeatures::WASM2,
@@ -46,6 +49,17 @@ impl Default for Settings {
             limits: CompileLimits::default(),
         }
     }
+}
+
+/// Which compiler translates functions.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Tier {
+    /// One pass over a body that has been validated: code at tens of megabytes a second. Functions that it does not
+    /// translate, and all on a machine that it does not know, are left to the other one.
+    Quick,
+    /// Cranelift.
+    #[default]
+    Optimised,
 }
 
 /// How much the optimiser does.

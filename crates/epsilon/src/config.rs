@@ -6,6 +6,18 @@ use epsilon_compiler::{CompileLimits, Settings, Target};
 #[cfg(feature = "compiler")]
 use wasmparser::WasmFeatures;
 
+/// Which compiler makes the code of a module.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[non_exhaustive]
+pub enum Tier {
+    /// One pass: code at tens of megabytes of WebAssembly a second, which runs as fast or somewhat slower. On machines
+    /// other than x86_64, and for the few functions that it does not translate, as [`Tier::Optimised`].
+    Quick,
+    /// Cranelift.
+    #[default]
+    Optimised,
+}
+
 /// How much the optimiser does.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum OptLevel {
@@ -50,6 +62,7 @@ pub enum Compilation {
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) features: WasmFeatures,
+    pub(crate) tier: Tier,
     pub(crate) opt_level: OptLevel,
     pub(crate) memory: MemoryStrategy,
     pub(crate) memory_at_anchor: Option<bool>,
@@ -152,6 +165,7 @@ impl Config {
             .union(WasmFeatures::THREADS);
         Self {
             features,
+            tier: Tier::Optimised,
             opt_level: OptLevel::Speed,
             memory: MemoryStrategy::Auto,
             memory_at_anchor: None,
@@ -179,7 +193,13 @@ impl Config {
         self
     }
 
-    /// How much the optimiser does. [`OptLevel::Speed`] by default.
+    /// Which compiler makes the code of modules. [`Tier::Optimised`] by default.
+    pub fn tier(&mut self, tier: Tier) -> &mut Self {
+        self.tier = tier;
+        self
+    }
+
+    /// How much the optimiser does. [`OptLevel::Speed`] by default; of effect for [`Tier::Optimised`].
     pub fn cranelift_opt_level(&mut self, level: OptLevel) -> &mut Self {
         self.opt_level = level;
         self
@@ -303,6 +323,10 @@ impl Config {
     pub(crate) fn compiler_settings(&self, plan: epsilon_abi::MemoryPlan) -> Settings {
         Settings {
             plan,
+            tier: match self.tier {
+                Tier::Quick => epsilon_compiler::Tier::Quick,
+                Tier::Optimised => epsilon_compiler::Tier::Optimised,
+            },
             opt_level: match self.opt_level {
                 OptLevel::None => epsilon_compiler::OptLevel::None,
                 OptLevel::Speed => epsilon_compiler::OptLevel::Speed,

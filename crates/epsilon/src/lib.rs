@@ -124,7 +124,7 @@ pub use artifact::{ArtifactKey, Precompiled};
 pub use cache::{Cache, CacheConfig, CacheEntryInfo, CacheStatus};
 #[cfg(feature = "compiler")]
 pub use config::Config;
-pub use config::{Compilation, MemoryStrategy, OptLevel};
+pub use config::{Compilation, MemoryStrategy, OptLevel, Tier};
 #[cfg(feature = "compiler")]
 pub use engine::Engine;
 #[doc(hidden)]

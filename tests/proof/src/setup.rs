@@ -1,7 +1,7 @@
 //! The configurations that modules are run in. A new switch of the compiler is one row in [`SWITCHES`].
 
 use crate::case::Rng;
-use epsilon::{CacheConfig, Compilation, CompileLimits, Config, Engine, MemoryStrategy, Module, OptLevel};
+use epsilon::{CacheConfig, Compilation, CompileLimits, Config, Engine, MemoryStrategy, Module, OptLevel, Tier};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -59,6 +59,11 @@ pub struct Switch {
 
 /// All settings of the compiler that are on or off, passes among them. Everything else draws from this list.
 pub const SWITCHES: &[Switch] = &[
+    Switch {
+        name: "in one pass",
+        on: false,
+        set: |config, on| drop_it(config.tier(if on { Tier::Quick } else { Tier::Optimised })),
+    },
     Switch {
         name: "optimised",
         on: true,

@@ -15,6 +15,7 @@ use epsilon_abi::{
 };
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use wasmparser::{
     BinaryReader, DataKind, ElementKind, ExternalKind, FuncToValidate, FuncValidator, FuncValidatorAllocations,
     KnownCustom, Parser, Payload, TableInit, TypeRef, ValidPayload, Validator, ValidatorResources, WasmFeatures,
@@ -38,6 +39,8 @@ pub struct ParsedModule {
     /// What bodies are validated against; `None` if there are none.
     resources: Option<ValidatorResources>,
     features: WasmFeatures,
+    /// Whether all bodies have been validated.
+    validated: AtomicBool,
 }
 
 impl ParsedModule {
@@ -60,6 +63,16 @@ impl ParsedModule {
             return Err(too_large(what, "max_signature_values", limits.max_signature_values).into());
         }
         Ok(())
+    }
+
+    /// Notes that all bodies have been validated.
+    pub(crate) fn note_validated(&self) {
+        self.validated.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether all bodies are known to be valid.
+    pub(crate) fn is_validated(&self) -> bool {
+        self.validated.load(Ordering::Relaxed)
     }
 
     /// What validates the body of a function.
@@ -100,7 +113,7 @@ pub(crate) fn parse(wasm: &[u8], features: WasmFeatures, with_hints: bool) -> Re
     let layout = VmLayout::new(&module.info);
     let bodies = bodies::Bodies::new(module.info.bodies.len());
     let (info, hints, resources) = (Arc::new(module.info), module.hints, module.resources);
-    Ok(ParsedModule { info, layout, hints, bodies, resources, features })
+    Ok(ParsedModule { info, layout, hints, bodies, resources, features, validated: AtomicBool::new(false) })
 }
 
 /// Tells what is no core module from what is a broken one.

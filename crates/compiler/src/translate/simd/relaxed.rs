@@ -81,6 +81,23 @@ impl RelaxedSimd {
     }
 }
 
+impl RelaxedSimd {
+    /// Whether a product and a sum are rounded once.
+    pub fn rounds_once(self) -> bool {
+        self.madd == Madd::Fused
+    }
+
+    /// Whether operators are not what one instruction of x86_64 makes of them.
+    pub const fn is_deterministic(self) -> bool {
+        !self.native_x86
+    }
+
+    /// Whether the dot product of four is exact.
+    pub fn has_exact_dot(self) -> bool {
+        self.dot_add != DotAdd::OfPairs
+    }
+}
+
 impl DotAdd {
     /// The exact forms are worth their many instructions only where one instruction replaces them all.
     fn new(isa: &dyn TargetIsa) -> Self {

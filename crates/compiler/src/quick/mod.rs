@@ -1,0 +1,135 @@
+//! The first tier: machine code from WebAssembly in one pass, for bodies that have been validated.
+//!
+//! ```text
+//! body ── scan ──► weights of locals ── pins ──► operators, one by one, over a stack of operands ──► CompiledFunction
+//! ```
+//!
+//! An operand is a constant, a local that is not read yet, a register, a slot of the frame, or a condition of the flags.
+//! The locals that are used most have a register of their own, their pin; all others have a slot.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`mod@self`] | what the tier is given, and when it leaves a function to Cranelift |
+//! | `reader` | immediates of a body |
+//! | `operators` | the instruction set: one row per operator, naming a shape |
+//! | `scan` | a first look at a body |
+//! | `translator` | the driver and its state |
+//! | `operand` | the stack of operands, and which registers hold what |
+//! | `local` | locals and their pins |
+//! | `control` | blocks and branches |
+//! | `call` | calls and tail calls, by the same convention as Cranelift's code |
+//! | `exception` | `try_table` and throwing |
+//! | `x64` | all that knows x86_64: the shapes of operators, frames, and the assembler |
+//!
+//! What is not in `x64` knows of a machine only the names that `x64` exports: a second machine has the same ones.
+//! Code is entered, left, traps, and is found in backtraces just as Cranelift's is.
+
+mod call;
+mod control;
+mod exception;
+mod local;
+mod operand;
+mod operators;
+mod reader;
+mod scan;
+mod translator;
+mod x64;
+
+use epsilon_abi::{CompiledFunction, DefinedFuncIndex, MemoryPlan, ModuleInfo, RefRepr, ValType, VmLayout};
+
+pub(crate) use translator::QuickScratch;
+pub(crate) use x64::Features;
+
+/// What is the same for all functions of a module.
+#[derive(Clone, Copy)]
+pub(crate) struct Env<'a> {
+    /// The module, and its bytes.
+    pub info: &'a ModuleInfo,
+    pub wasm: &'a [u8],
+    /// Where its words lie.
+    pub layout: &'a VmLayout,
+    /// How its memories lie, and which checks may be dropped.
+    pub plan: &'a MemoryPlan,
+    /// What the processor can do.
+    pub features: Features,
+    /// How many values branches and calls of a function may pass.
+    pub max_passed_values: u64,
+}
+
+/// Why a function is left to Cranelift.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Left {
+    /// Its branches and calls pass more values than the limits allow, which Cranelift's translator says in due form.
+    PassedValues,
+    /// A `select` with other than one type, which no tier translates.
+    SelectOfMany,
+    /// Relaxed vector operators that have to give the same results on every machine.
+    DeterministicVectors,
+    /// A relaxed dot product on a machine that has one instruction for it.
+    DotProduct,
+}
+
+/// Translates the body of a function, which has been validated.
+///
+/// # Errors
+/// If the function is left to Cranelift.
+///
+/// # Panics
+/// If the body has not been validated.
+pub(crate) fn compile(
+    env: &Env<'_>,
+    index: DefinedFuncIndex,
+    scratch: &mut QuickScratch,
+) -> Result<CompiledFunction, Left> {
+    translator::compile(env, index, scratch)
+}
+
+/// The type of an operand as the machine sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Ty {
+    I32,
+    I64,
+    F32,
+    F64,
+    V128,
+}
+
+impl Ty {
+    fn of(ty: ValType) -> Self {
+        match ty {
+            ValType::I32 => Self::I32,
+            ValType::I64 => Self::I64,
+            ValType::F32 => Self::F32,
+            ValType::F64 => Self::F64,
+            ValType::V128 => Self::V128,
+            ValType::Ref(r) => Self::of_repr(r.repr()),
+        }
+    }
+
+    const fn of_repr(repr: RefRepr) -> Self {
+        match repr {
+            RefRepr::Func => Self::I64,
+            RefRepr::Index => Self::I32,
+        }
+    }
+
+    /// The type of indices into a memory or table.
+    const fn of_index(is_64: bool) -> Self {
+        if is_64 { Self::I64 } else { Self::I32 }
+    }
+
+    /// Whether it lives in vector registers.
+    const fn is_float(self) -> bool {
+        matches!(self, Self::F32 | Self::F64 | Self::V128)
+    }
+
+    /// Whether it is 64 bits wide.
+    const fn is_wide(self) -> bool {
+        matches!(self, Self::I64 | Self::F64)
+    }
+
+    /// Bytes of its slot.
+    const fn slot_bytes(self) -> i32 {
+        if matches!(self, Self::V128) { 16 } else { 8 }
+    }
+}

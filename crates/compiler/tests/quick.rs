@@ -1,0 +1,96 @@
+//! The first tier over real programs: what it leaves to Cranelift, how much code it makes, and that its tables are as
+//! the runtime wants them.
+
+use epsilon_abi::{CompiledFunction, DefinedFuncIndex, MemoryPlan};
+use epsilon_compiler::{Compiler, Left, Scratch, Settings, Target, Tier, WasmFeatures};
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+const GUESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/guests/prebuilt");
+
+/// Of the bytes of all bodies, at most one in so many may be left to Cranelift.
+const LEFT_AT_MOST_ONE_IN: usize = 200;
+
+fn settings(plan: MemoryPlan, tier: Tier) -> Settings {
+    let features = WasmFeatures::WASM3 | WasmFeatures::THREADS;
+    Settings { plan, tier, features, target: Target::named("x86_64-unknown-linux-gnu"), ..Settings::default() }
+}
+
+fn guests() -> Vec<(String, Vec<u8>)> {
+    let entries = fs::read_dir(Path::new(GUESTS)).expect("the guests are there");
+    let paths = entries.map(|entry| entry.expect("a readable entry").path());
+    let modules = paths.filter(|path| path.extension().is_some_and(|ext| ext == "wasm"));
+    let read = |path: std::path::PathBuf| {
+        let bytes = fs::read(&path).expect("a readable guest");
+        (path.file_name().expect("a name").to_string_lossy().into_owned(), bytes)
+    };
+    let mut guests: Vec<_> = modules.map(read).collect();
+    guests.sort();
+    assert!(guests.len() > 10, "only {} guests", guests.len());
+    guests
+}
+
+/// What the runtime relies on when it looks something up.
+fn check_tables(name: &str, function: &CompiledFunction) {
+    let len = function.code.len() as u32;
+    assert!(function.traps.is_sorted_by_key(|site| site.offset), "{name}: traps");
+    assert!(function.sources.is_sorted_by_key(|site| site.offset), "{name}: sources");
+    assert!(function.handlers.is_sorted_by_key(|site| site.return_offset), "{name}: handlers");
+    assert!(function.traps.iter().all(|site| site.offset < len), "{name}: a trap outside");
+    assert!(function.sources.iter().all(|site| site.offset <= len), "{name}: a source outside");
+    assert!(function.handlers.iter().all(|site| site.handler_offset < len), "{name}: a handler outside");
+    assert!(function.relocations.iter().all(|reloc| reloc.offset + 4 <= len), "{name}: a relocation outside");
+}
+
+#[test]
+fn nearly_all_of_real_programs_is_compiled_in_one_pass() {
+    let compiler = Compiler::new(settings(MemoryPlan::GUARDED, Tier::Quick)).expect("a compiler");
+    let (mut bytes, mut left_bytes) = (0, 0);
+    let mut left: HashMap<Left, usize> = HashMap::new();
+    for (name, wasm) in guests() {
+        let module = compiler.parse(&wasm).expect("a valid guest");
+        compiler.validate(&module, &wasm).expect("a valid guest");
+        let mut scratch = Scratch::default();
+        for at in 0..module.info.defined_functions() {
+            let len = module.info.bodies[at].len();
+            bytes += len;
+            match compiler.compile_quickly(&module, &wasm, DefinedFuncIndex::new(at), &mut scratch) {
+                Ok(function) => check_tables(&name, &function),
+                Err(reason) => {
+                    left_bytes += len;
+                    *left.entry(reason).or_default() += len;
+                }
+            }
+        }
+    }
+    assert!(left_bytes * LEFT_AT_MOST_ONE_IN <= bytes, "{left_bytes} of {bytes} bytes are left: {left:?}");
+}
+
+#[test]
+fn code_is_the_same_whatever_was_compiled_before() {
+    let compiler = Compiler::new(settings(MemoryPlan::CHECKED, Tier::Quick)).expect("a compiler");
+    let (_, wasm) = guests().into_iter().find(|(name, _)| name == "cpp-throw.wasm").expect("the guest is there");
+    let module = compiler.parse(&wasm).expect("a valid guest");
+    compiler.validate(&module, &wasm).expect("a valid guest");
+    let (mut used, count) = (Scratch::default(), module.info.defined_functions());
+    for at in 0..count {
+        let index = DefinedFuncIndex::new(at);
+        let fresh = compiler.compile_quickly(&module, &wasm, index, &mut Scratch::default());
+        assert_eq!(compiler.compile_quickly(&module, &wasm, index, &mut used), fresh, "function {at}");
+    }
+}
+
+#[test]
+fn a_body_that_has_not_been_validated_is_validated_first() {
+    let compiler = Compiler::new(settings(MemoryPlan::GUARDED, Tier::Quick)).expect("a compiler");
+    // (func (result i32)), with an `i64` as its result.
+    let wasm = b"\0asm\x01\0\0\0\x01\x05\x01\x60\0\x01\x7f\x03\x02\x01\0\x0a\x06\x01\x04\0\x42\0\x0b";
+    let module = compiler.parse(wasm).expect("a module that parses");
+    let mut scratch = Scratch::default();
+    compiler.compile_function(&module, wasm, DefinedFuncIndex(0), &mut scratch).expect_err("an invalid body");
+    // The scratch is as good as new.
+    let wasm = wat::parse_str("(module (func (result i32) (i32.const 1)))").expect("valid text");
+    let module = compiler.parse(&wasm).expect("a valid module");
+    compiler.compile_function(&module, &wasm, DefinedFuncIndex(0), &mut scratch).expect("a valid body");
+}
