@@ -1,9 +1,9 @@
 //! Whole programs of real compilers: every case of `tests/guests/expected` prints what it prints natively, lazily
-//! compiled, eagerly compiled, and from the cache.
+//! compiled, eagerly compiled, in one pass, and from the cache.
 //!
 //! A case is added by adding a file; its format is described in `tests/guests/README.md`.
 
-use epsilon::{CacheConfig, Compilation, Config, Engine, Linker, Module, Store};
+use epsilon::{CacheConfig, Compilation, Config, Engine, Linker, Module, Store, Tier};
 use epsilon_wasi::{Access, Captured, Exit, InputStream, OutputStream, WasiCtx};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -157,6 +157,11 @@ fn the_same_compiled_eagerly() {
     let large = ["quickjs", "quickjs-file", "quickjs-missing", "sqlite", "sqlite-file"];
     let passes = |name: &str| !large.contains(&name) && !name.starts_with("search");
     check(&engine(|config| config.compilation(Compilation::Eager)), "eager", passes);
+}
+
+#[test]
+fn the_same_in_one_pass() {
+    check(&engine(|config| config.tier(Tier::Quick)), "quick", |_| true);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What several test targets need: an engine in every memory plan, small numbers that repeat, and children.
 #![allow(dead_code)] // every target uses a part
 
-use epsilon::{CacheConfig, CacheStatus, Compilation, Config, Engine, Instance, MemoryStrategy, Module, Store};
+use epsilon::{CacheConfig, CacheStatus, Compilation, Config, Engine, Instance, MemoryStrategy, Module, Store, Tier};
 
 /// A change of a configuration.
 pub type Change = fn(&mut Config) -> &mut Config;
@@ -13,8 +13,8 @@ pub const PLANS: [(&str, Change); 3] = [
     ("checked", |config| config.memory_strategy(MemoryStrategy::Checked)),
 ];
 
-/// Says how modules get their code, so that the same tests can be run in all ways: `lazy` (also if it is not set) and
-/// `eager` keep nothing; `stored` keeps every module in `EPSILON_CACHE_DIR`, where `loaded` has to find it.
+/// Says how modules get their code, so that the same tests can be run in all ways: `lazy` (also if it is not set),
+/// `eager` and `quick`, which is lazy with the first tier, keep nothing; `stored` keeps every module in `EPSILON_CACHE_DIR`, where `loaded` has to find it.
 const MODE: &str = "EPSILON_TEST_MODE";
 
 /// The default configuration, but that modules are compiled and kept as `EPSILON_TEST_MODE` says.
@@ -22,9 +22,10 @@ pub fn config() -> Config {
     let mut config = Config::new();
     match std::env::var(MODE).as_deref() {
         Err(_) | Ok("lazy") => config.cache(None),
+        Ok("quick") => config.cache(None).tier(Tier::Quick),
         Ok("eager") => config.cache(None).compilation(Compilation::Eager),
         Ok("stored" | "loaded") => config.cache(Some(CacheConfig::new().min_code_size(0))),
-        Ok(other) => panic!("{MODE} is `{other}`, which is none of lazy, eager, stored, loaded"),
+        Ok(other) => panic!("{MODE} is `{other}`, which is none of lazy, eager, quick, stored, loaded"),
     };
     config
 }

@@ -379,8 +379,7 @@ impl Translator<'_> {
             return held.reg;
         }
         self.done(held);
-        let reg = self.allocate(is_float);
-        reg
+        self.allocate(is_float)
     }
 
     /// The pin of the local that the next operator sets, if a result may be put there at once.

@@ -1,6 +1,6 @@
 //! The driver: a body, operator by operator, and what is known between two of them.
 
-use super::control::{Frame, FrameKind, Signature};
+use super::control::{Frame, FrameKind, Signature, Types};
 use super::exception::{Catch, CatchSite};
 use super::local::Local;
 use super::operand::{Operand, Registers};
@@ -26,6 +26,7 @@ pub(crate) struct QuickScratch {
 }
 
 /// Code that is laid behind the body, because it is rarely needed.
+#[derive(Clone, Copy)]
 pub(super) struct Cold {
     pub label: Label,
     /// The operator that it belongs to.
@@ -33,6 +34,7 @@ pub(super) struct Cold {
     pub kind: ColdKind,
 }
 
+#[derive(Clone, Copy)]
 pub(super) enum ColdKind {
     Trap(TrapCode),
     /// What a machine has.
@@ -172,12 +174,7 @@ impl<'a> Translator<'a> {
         let results = Signature::results_of(self.type_index, self.env.info);
         self.prologue();
         let label = self.asm.new_label();
-        self.frames.push(Frame::new(
-            FrameKind::Body,
-            0,
-            Signature { params: super::control::Types::None, results },
-            label,
-        ));
+        self.frames.push(Frame::new(FrameKind::Body, 0, Signature { params: Types::None, results }, label));
         self.operators()?;
         self.epilogue();
         self.cold_code();
@@ -240,14 +237,10 @@ impl<'a> Translator<'a> {
         self.asm.jcc(cond, label);
     }
 
+    /// Lays what stands behind the body, which may grow meanwhile.
     fn cold_code(&mut self) {
         let mut at = 0;
-        while at < self.cold.len() {
-            let Cold { label, position, ref kind } = self.cold[at];
-            let kind = match *kind {
-                ColdKind::Trap(code) => ColdKind::Trap(code),
-                ColdKind::Machine(cold) => ColdKind::Machine(cold),
-            };
+        while let Some(&Cold { label, position, kind }) = self.cold.get(at) {
             self.position = position;
             self.asm.bind(label);
             match kind {

@@ -240,9 +240,9 @@ fn immediates() {
     }
     for (rm, amode) in memory() {
         let store = |op, wide, len| ours(|a| a.ins(op, wide, Reg(0), rm, 0x8765_4321, len));
-        same("mov8", &store(MOV_IMM8, false, 1), &theirs!(movb_mi(amode.clone(), 0x21u8)));
-        same("mov16", &store(MOV_IMM16, false, 2), &theirs!(movw_mi(amode.clone(), 0x4321u16)));
-        same("mov32", &store(MOV_IMM, false, 4), &theirs!(movl_mi(amode.clone(), 0x8765_4321u32)));
+        same("mov8", &store(MOV_IMM8, false, 1), &theirs!(movb_mi(amode, 0x21u8)));
+        same("mov16", &store(MOV_IMM16, false, 2), &theirs!(movw_mi(amode, 0x4321u16)));
+        same("mov32", &store(MOV_IMM, false, 4), &theirs!(movl_mi(amode, 0x8765_4321u32)));
         same("mov64", &store(MOV_IMM, true, 4), &theirs!(movq_mi_sxl(amode, 0x8765_4321u32.cast_signed())));
     }
 }
@@ -311,9 +311,9 @@ fn atomics() {
     for reg in 0..16u8 {
         for (rm, amode) in memory() {
             let exchange = |op, wide| ours(|a: &mut Assembler| a.rm(op, wide, Reg(reg), rm));
-            same("xchg8", &exchange(XCHG8, false), &theirs!(xchgb_rm(reg, amode.clone())));
-            same("xchg16", &exchange(XCHG16, false), &theirs!(xchgw_rm(reg, amode.clone())));
-            same("xchg", &exchange(XCHG, false), &theirs!(xchgl_rm(reg, amode.clone())));
+            same("xchg8", &exchange(XCHG8, false), &theirs!(xchgb_rm(reg, amode)));
+            same("xchg16", &exchange(XCHG16, false), &theirs!(xchgw_rm(reg, amode)));
+            same("xchg", &exchange(XCHG, false), &theirs!(xchgl_rm(reg, amode)));
             same("xchg", &exchange(XCHG, true), &theirs!(xchgq_rm(reg, amode)));
         }
     }
