@@ -43,6 +43,7 @@ check() {
     misuse) tests . tests/misuse/main.rs ;;
     threads) tests . tests/threads.rs ;;
     traps) tests . tests/traps/main.rs ;;
+    symbols) tests . tests/symbols/main.rs ;;
     cache) tests . tests/cache.rs ;;
     artifact) tests . tests/artifact.rs ;;
     wasi-units) tests crates/wasi src/lib.rs ;;
@@ -61,6 +62,7 @@ check() {
 checks_for() { # the file that a bug is in; the checks, in the order of their cost
     case $1 in
     crates/wasi/*) echo wasi-units wasi-calls wasi-guests ;;
+    crates/epsilon/src/symbols/*) echo symbols ;;
     crates/epsilon/*) echo units artifact cache damaged ;;
     crates/compiler/src/compiler.rs) echo units cache artifact clif ;;
     crates/compiler/*) echo clif results addresses differential api spec-once opcodes spec traps ;;

@@ -30,19 +30,20 @@ pub struct Symbol {
 
 /// Knows debug information.
 pub trait Symbolicate: Send + Sync {
-    /// The places that the operator at an offset of the module's binary was compiled from: inlined ones first.
+    /// The places that the operator at an offset of the module's binary was compiled from: inlined ones first. A few,
+    /// of bounded length; found in bounded time, memory and depth of stack, whatever the module says.
     fn symbols(&self, module: &LinkedModule, wasm_offset: u32) -> Vec<Symbol>;
-    /// A function's name as a reader wants it.
+    /// A function's name as a reader wants it, or as it is: within the same bounds.
     fn demangle(&self, name: &str) -> String;
 }
 
 /// The guest's frames, innermost first.
 #[derive(Clone, Debug)]
 pub struct WasmBacktrace {
-    frames: Vec<Frame>,
+    pub(crate) frames: Vec<Frame>,
     /// How many frames are left out, and in front of which of `frames`.
-    omitted: usize,
-    omitted_at: usize,
+    pub(crate) omitted: usize,
+    pub(crate) omitted_at: usize,
 }
 
 /// A frame of a guest.
@@ -65,7 +66,7 @@ impl Frame {
     }
 
     /// A name that the function is exported under.
-    fn export_name(&self) -> Option<&str> {
+    pub(crate) fn export_name(&self) -> Option<&str> {
         let of_this = |export: &&epsilon_abi::Export| export.entity == epsilon_abi::EntityIndex::Func(self.func);
         self.module.info().exports.iter().find(of_this).map(|export| export.name.as_str())
     }
@@ -86,11 +87,22 @@ impl Frame {
         self.module_offset()?.checked_sub(self.module.info().bodies[defined.index()].start)
     }
 
-    /// Source places, where the module has debug information; inlined ones first.
+    /// Source places, where the module has debug information that can be read within bounds; inlined ones first. It is
+    /// read on a thread of its own.
     pub fn symbols(&self) -> Vec<Symbol> {
+        crate::describe::apart(|| self.symbols_here()).unwrap_or_default()
+    }
+
+    /// As [`Self::symbols`], on this thread.
+    pub(crate) fn symbols_here(&self) -> Vec<Symbol> {
         // Debug information is read under locks.
         let _held_off = crate::fork::hold_off();
         self.wasm_offset.map_or_else(Vec::new, |offset| self.module.symbols().symbols(&self.module, offset))
+    }
+
+    /// What knows the module's debug information.
+    pub(crate) fn symbolicate(&self) -> &dyn Symbolicate {
+        self.module.symbols()
     }
 }
 
@@ -228,48 +240,5 @@ impl<'a> Walk<'a> {
     fn is_on_wasm_stack(&self, fp: usize) -> bool {
         let Some(stack) = &self.store.stack else { return false };
         fp >= stack.low() && fp + 16 <= stack.top() && fp.is_multiple_of(8)
-    }
-}
-
-impl fmt::Display for WasmBacktrace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("wasm backtrace, innermost first:")?;
-        for (n, frame) in self.frames.iter().enumerate() {
-            if n == self.omitted_at && self.omitted > 0 {
-                write!(f, "\n       … {} more frames …", self.omitted)?;
-            }
-            let n = if n < self.omitted_at { n } else { n + self.omitted };
-            write!(f, "\n{n:>5}: {frame}")?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for Frame {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(offset) = self.wasm_offset {
-            write!(f, "{offset:#8x} - ")?;
-        }
-        match (self.func_name(), self.export_name()) {
-            (Some(name), _) => f.write_str(&self.module.symbols().demangle(name))?,
-            (None, Some(export)) => write!(f, "function {}, exported as `{export}`", self.func.0)?,
-            (None, None) => write!(f, "function {}", self.func.0)?,
-        }
-        if let Some(module) = self.module_name() {
-            write!(f, " in {module}")?;
-        }
-        for symbol in self.symbols() {
-            write!(f, "\n             at {}", symbol.file.as_deref().unwrap_or("an unknown file"))?;
-            if let Some(line) = symbol.line {
-                write!(f, ":{line}")?;
-            }
-            if let (Some(_), Some(column)) = (symbol.line, symbol.column) {
-                write!(f, ":{column}")?;
-            }
-            if let Some(name) = symbol.name {
-                write!(f, " ({})", self.module.symbols().demangle(&name))?;
-            }
-        }
-        Ok(())
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::backtrace::WasmBacktrace;
 use crate::exception::Exception;
-use epsilon_abi::TrapCode;
+use epsilon_abi::text::escape_lines;
+use epsilon_abi::{Escaped, TrapCode};
 use std::fmt;
 
 /// A result whose error is [`Error`].
@@ -190,6 +191,7 @@ fn inner_error<'a>(source: &'a (dyn std::error::Error + 'static)) -> Option<&'a 
     chain(Some(source)).find_map(|error| error.downcast_ref())
 }
 
+/// What the guest chose of it, such as names, is escaped.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0.kind {
@@ -198,11 +200,20 @@ impl fmt::Display for Error {
             ErrorKind::WrongStore { item } => {
                 write!(f, "this {item} belongs to another store; use it with the store that it came from")
             }
-            ErrorKind::Mismatch { what, expected, found } => write!(f, "{what}: expected {expected}, found {found}"),
-            ErrorKind::Import { module, name, problem } => write!(f, "import `{module}`.`{name}`: {problem}"),
-            ErrorKind::Missing { what, hint } => write!(f, "{what} does not exist; {hint}"),
-            ErrorKind::Limit(message) | ErrorKind::Misuse(message) => f.write_str(message),
-            ErrorKind::Host(source) | ErrorKind::Module(source) => source.fmt(f),
+            ErrorKind::Mismatch { what, expected, found } => {
+                write!(f, "{}: expected {}, found {}", Escaped::new(what), Escaped::new(expected), Escaped::new(found))
+            }
+            ErrorKind::Import { module, name, problem } => {
+                let (module, name, problem) = (Escaped::new(module), Escaped::new(name), Escaped::new(problem));
+                write!(f, "import `{module}`.`{name}`: {problem}")
+            }
+            ErrorKind::Missing { what, hint } => {
+                write!(f, "{} does not exist; {}", Escaped::new(what), Escaped::new(hint))
+            }
+            ErrorKind::Limit(message) | ErrorKind::Misuse(message) => Escaped::new(message).fmt(f),
+            ErrorKind::Host(source) => source.fmt(f),
+            // What is wrong with a module in the text format is shown in several lines.
+            ErrorKind::Module(source) => f.write_str(&escape_lines(&source.to_string())),
             ErrorKind::System { attempt, .. } => write!(f, "cannot {attempt}"),
         }
     }

@@ -30,6 +30,7 @@ mod call;
 mod claims;
 mod code;
 mod constexpr;
+mod describe;
 mod error;
 mod exception;
 mod fault;

@@ -15,6 +15,7 @@
 //! | [`trap`] | the one list of trap codes |
 //! | [`libcall`] | the one list of runtime calls |
 //! | [`compiled`] | [`CompiledFunction`]: inert machine code with its tables |
+//! | [`text`] | text from modules, made fit to be shown |
 //! | [`seeded`] | bugs for the checks to find, in test builds alone |
 #![forbid(unsafe_code)]
 
@@ -26,6 +27,7 @@ pub mod libcall;
 pub mod module;
 pub mod plan;
 pub mod seeded;
+pub mod text;
 pub mod trap;
 pub mod types;
 pub mod vm;
@@ -37,5 +39,6 @@ pub use layout::VmLayout;
 pub use libcall::{BulkRoutine, Libcall};
 pub use module::*;
 pub use plan::{MemoryAccess, MemoryPlan, MemoryStyle};
+pub use text::Escaped;
 pub use trap::TrapCode;
 pub use types::*;

@@ -8,6 +8,7 @@ use crate::input::Input;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use serde::Serialize;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 /// Tell what is in a module: sections, imports, exports, memories, and what made it
@@ -28,12 +29,26 @@ impl InspectCommand {
         let mut contents = read::contents(&input.wasm).map_err(|error| input.refused(epsilon::Error::module(error)))?;
         contents.file = input.name;
         let text = match self.json {
-            true => serde_json::to_string_pretty(&contents).context("cannot write JSON")? + "\n",
+            true => in_ascii(&serde_json::to_string_pretty(&contents).context("cannot write JSON")?) + "\n",
             false => show::text(&contents),
         };
         crate::output::print(text)?;
         Ok(0)
     }
+}
+
+/// JSON with the characters that act on a terminal as JSON writes them in ASCII. They stand in strings alone: between
+/// these there are none but line breaks, and in these line breaks are escaped already.
+fn in_ascii(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for char in json.chars() {
+        if char != '\n' && epsilon::is_unfit(char) {
+            char.encode_utf16(&mut [0; 2]).iter().for_each(|unit| drop(write!(out, "\\u{unit:04x}")));
+        } else {
+            out.push(char);
+        }
+    }
+    out
 }
 
 /// What is in a module.

@@ -2,7 +2,7 @@
 
 use crate::report::Advice;
 use anyhow::Result;
-use epsilon::{ExternType, FuncType, HeapType, Module, Val, ValType};
+use epsilon::{Escaped, ExternType, FuncType, HeapType, Module, Val, ValType};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
@@ -81,7 +81,7 @@ pub fn functions(module: &Module) -> String {
     let mut lines = Vec::new();
     for export in module.exports() {
         if let Some(ty) = export.ty().func().filter(|_| !matches!(export.name(), "_start" | "_initialize")) {
-            lines.push(format!("\n{} {ty}", export.name()));
+            lines.push(format!("\n{} {ty}", Escaped::new(export.name())));
         }
     }
     match lines.len() {

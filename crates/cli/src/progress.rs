@@ -44,7 +44,8 @@ impl Compiling {
         let mut shown = shown();
         let bar = shown.get_or_insert_with(|| {
             let style = ProgressStyle::with_template("compiling {msg} {wide_bar} {pos}/{len} functions, {elapsed}");
-            let bar = ProgressBar::new(progress.functions as u64).with_message(self.name.clone());
+            let bar =
+                ProgressBar::new(progress.functions as u64).with_message(epsilon::Escaped::new(&self.name).to_string());
             bar.with_style(style.expect("a template without a mistake")).with_elapsed(self.started.elapsed())
         });
         bar.set_position(progress.compiled as u64);

@@ -107,6 +107,8 @@ fn indented(text: impl Display) -> String {
 
 /// Prints to the error stream, in colours where that is a terminal.
 fn print(text: &str, help: Option<&str>) {
+    // Names of files and modules are part of it, and what a guest made a host function say.
+    let (text, help) = (epsilon::escape_lines(text), help.map(epsilon::escape_lines));
     let error = anstyle::AnsiColor::Red.on_default().bold();
     let bold = anstyle::Style::new().bold();
     crate::progress::clear();

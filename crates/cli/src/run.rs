@@ -12,7 +12,8 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use epsilon::{
-    ArtifactKey, Engine, ErrorKind, ExternType, FuncType, ImportType, Instance, Linker, Module, SharedMemory, Store,
+    ArtifactKey, Engine, ErrorKind, Escaped, ExternType, FuncType, ImportType, Instance, Linker, Module, SharedMemory,
+    Store,
 };
 use epsilon_wasi::Exit;
 use std::ffi::OsString;
@@ -112,7 +113,8 @@ impl RunCommand {
         let (file, args) = self.words.split_first().context("no module is named")?;
         let path = Path::new(file);
         stop.watch_compilation(&input.name, options.timeout.clone())?;
-        let module = load(&mut input, &engine, &self.key)?;
+        // What is wrong with the module may take longer to tell than there is time left.
+        let module = load(&mut input, &engine, &self.key).inspect_err(|_| drop(stop.settle()))?;
         let call = match &self.invoke {
             Some(function) => Some(Call::new(&module, &input.name, function, args)?),
             None if can_start(&module, module.wasm()) => None,
@@ -267,7 +269,8 @@ impl Session {
         let first = unknown.first()?;
         let mut message = format!("`{name}` imports what is not there:");
         for import in &unknown {
-            message += &format!("\n    `{}`.`{}`: {}", import.module(), import.name(), import.ty());
+            let (module, name) = (Escaped::new(import.module()), Escaped::new(import.name()));
+            message += &format!("\n    `{module}`.`{name}`: {}", import.ty());
         }
         let mut help = help_for_import(first.module(), first.name());
         if unknown.iter().all(|import| import.ty().func().is_some()) {
@@ -282,7 +285,7 @@ impl Session {
         if let Some(Exit(code)) = error.downcast_ref::<Exit>() {
             return Ok(*code);
         }
-        if let Some(cause) = self.stop.cause() {
+        if let Some(cause) = self.stop.settle() {
             if let Cause::Time(limit) = &cause {
                 report::timeout(&self.name, &limit.text, Some(&error));
             }
@@ -308,7 +311,7 @@ fn help_for_import(module: &str, name: &str) -> String {
         _ if module.starts_with("__wbindgen") || module == "wbg" => {
             "the module is built for JavaScript by wasm-bindgen; build it for WASI preview 1"
         }
-        _ => return format!("`--preload {module}=FILE` takes them from another module"),
+        _ => return format!("`--preload {}=FILE` takes them from another module", Escaped::new(module)),
     };
     reason.into()
 }

@@ -57,6 +57,8 @@ struct State {
     compiling: Option<String>,
     guest: Option<Guest>,
     cause: Option<Cause>,
+    /// How the guest ended is known, and about to be told.
+    settled: bool,
 }
 
 struct Guest {
@@ -101,9 +103,13 @@ impl Stop {
         })
     }
 
-    /// Why the guest was interrupted, if it was.
-    pub fn cause(&self) -> Option<Cause> {
-        self.state().cause.clone()
+    /// Why the guest was interrupted, if it was. From now on its time limit does nothing: it may pass while what
+    /// happened is being told.
+    pub fn settle(&self) -> Option<Cause> {
+        let mut state = self.state();
+        state.settled = true;
+        state.guest = None;
+        state.cause.clone()
     }
 
     /// Changes are single assignments, which no panic leaves half-done.
@@ -116,6 +122,7 @@ impl Stop {
         let guest = match (&state.guest, &state.cause, &cause) {
             (Some(guest), None, _) => guest,
             (Some(_), Some(_), Cause::Time(_)) => return,
+            (None, _, Cause::Time(_)) if state.settled => return,
             _ => {
                 // Nothing is left half-made: files get their names when they are whole.
                 if let Some(name) = &state.compiling {

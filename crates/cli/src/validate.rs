@@ -5,7 +5,7 @@ use crate::options::{EngineOptions, OptimizeOptions};
 use crate::{output, report};
 use anyhow::Result;
 use clap::Args;
-use epsilon::Engine;
+use epsilon::{Engine, Escaped};
 use std::path::PathBuf;
 
 /// Check that modules are valid, without running them
@@ -26,7 +26,7 @@ impl ValidateCommand {
         let mut code = 0;
         for path in &self.files {
             match Input::read(path).and_then(|input| input.validate(&engine).map(|()| input.name)) {
-                Ok(name) => output::line(format_args!("{name}: valid"))?,
+                Ok(name) => output::line(format_args!("{}: valid", Escaped::new(&name)))?,
                 Err(error) => {
                     report::error(&error);
                     code = report::EXIT_ERROR;

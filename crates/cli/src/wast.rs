@@ -4,7 +4,7 @@ use crate::options::{EngineOptions, OptimizeOptions};
 use crate::{output, report};
 use anyhow::Result;
 use clap::Args;
-use epsilon::Engine;
+use epsilon::{Engine, Escaped, escape_lines};
 use std::path::PathBuf;
 
 /// Run scripts of the specification's test suite
@@ -28,9 +28,10 @@ impl WastCommand {
         for path in &self.files {
             match epsilon_wast::run_file(&engine, path) {
                 Ok(summary) => {
-                    let (name, passed, failed) = (path.display(), summary.passed, summary.failures.len());
+                    let (passed, failed) = (summary.passed, summary.failures.len());
+                    let name = Escaped::new(&path.to_string_lossy()).to_string();
                     for failure in &summary.failures {
-                        output::line(format_args!("{name}:{failure}"))?;
+                        output::line(format_args!("{name}:{}", escape_lines(&failure.to_string())))?;
                     }
                     output::line(format_args!("{name}: assertions passed: {passed}, directives failed: {failed}"))?;
                     code = code.max(if failed == 0 { 0 } else { report::EXIT_ERROR });

@@ -2,8 +2,10 @@
 
 use crate::codegen::{self, Effort};
 use crate::error::CompileError;
+use crate::estimate::{self, FunctionSize, Room, Unlimited};
 use crate::isa::Isa;
 use crate::limits::CompileLimits;
+use crate::merging;
 use crate::parallel::for_each_body;
 use crate::parse::{self, ParsedModule};
 use crate::passes;
@@ -20,6 +22,9 @@ use wasmparser::FuncValidatorAllocations;
 const PARALLEL_VALIDATION_BYTES: usize = 128 << 10;
 /// Below this many bytes of bodies, compilation is not worth a second thread.
 const PARALLEL_COMPILATION_BYTES: usize = 2 << 10;
+
+/// A function that takes more than this to compile leaves nothing for the next one to use again.
+const MAX_KEPT_BYTES: u64 = 16 << 20;
 
 /// Compiles modules for one machine with one set of settings. Any number of threads may use it.
 #[derive(Debug)]
@@ -167,23 +172,52 @@ impl Compiler {
         index: DefinedFuncIndex,
         scratch: &mut Scratch,
     ) -> Result<CompiledFunction, CompileError> {
+        self.compile_function_within(module, wasm, index, scratch, &Unlimited)
+    }
+
+    /// As [`Compiler::compile_function`], within a room for the memory that it takes.
+    ///
+    /// # Errors
+    /// Likewise; and [`CompileError::NoRoom`] if the room is too small. The function can be compiled again when there is
+    /// more.
+    ///
+    /// # Panics
+    /// Likewise.
+    pub fn compile_function_within(
+        &self,
+        module: &ParsedModule,
+        wasm: &[u8],
+        index: DefinedFuncIndex,
+        scratch: &mut Scratch,
+        room: &dyn Room,
+    ) -> Result<CompiledFunction, CompileError> {
+        let func = module.info.func_index(index);
+        let body_bytes = module.info.bodies[index.index()].len() as u64;
         if self.settings.tier == Tier::Quick && self.isa.arch() == Arch::X86_64 {
             if !module.is_validated() {
                 validate_body(module, wasm, index, scratch)?;
+            }
+            let bytes = estimate::quick_bytes(body_bytes);
+            if !room.hold(bytes) {
+                return Err(CompileError::NoRoom { func, bytes });
             }
             if let Ok(function) = self.compile_quickly(module, wasm, index, scratch) {
                 return Ok(function);
             }
         }
-        self.translate(module, wasm, index, scratch)?;
-        let effort = self.effort(module, index, &scratch.context);
-        codegen::generate(
-            &self.isa,
-            effort,
-            module.info.func_index(index),
-            &mut scratch.context,
-            &scratch.notes.inlined,
-        )
+        self.translate(module, wasm, index, scratch, room)?;
+        let (effort, merged) = self.effort(module, index, &scratch.context);
+        let size = FunctionSize::of(&scratch.context.func, body_bytes);
+        let bytes = size.generation_bytes(effort, merged);
+        let compiled = match room.hold(bytes) {
+            true => codegen::generate(&self.isa, effort, func, &mut scratch.context, &scratch.notes.inlined),
+            false => Err(CompileError::NoRoom { func, bytes }),
+        };
+        if bytes > MAX_KEPT_BYTES {
+            // What is kept for the next function has the size of the largest one so far.
+            *scratch = Scratch::default();
+        }
+        compiled
     }
 
     /// Compiles one function in one pass, on x86_64, whatever the settings say of tiers. [`Compiler::compile_function`]
@@ -212,12 +246,16 @@ impl Compiler {
         quick::compile(&env, index, &mut scratch.quick)
     }
 
-    /// How hard to try for a function that has been translated.
-    fn effort(&self, module: &ParsedModule, index: DefinedFuncIndex, context: &Context) -> Effort {
+    /// How hard to try for a function that has been translated, and what merging its values may cost.
+    fn effort(&self, module: &ParsedModule, index: DefinedFuncIndex, context: &Context) -> (Effort, u64) {
         let CompileLimits { max_optimised_bytes, max_optimised_values, .. } = self.settings.limits;
         let (bytes, values) = (module.info.bodies[index.index()].len(), context.func.dfg.num_values());
         let large = bytes as u64 > max_optimised_bytes || values as u64 > max_optimised_values;
-        if large || codegen::catches_too_often(&context.func) { Effort::Least } else { Effort::Usual }
+        if large || codegen::catches_too_often(&context.func) {
+            return (Effort::Least, 0);
+        }
+        let merged = merging::sum_of_squares(&context.func);
+        (if merged > merging::MAX_SUM_OF_SQUARES { Effort::Least } else { Effort::Usual }, merged)
     }
 
     /// Validates and compiles all functions. The result does not depend on the number of threads.
@@ -258,7 +296,7 @@ impl Compiler {
     /// As for [`Compiler::compile_function`].
     pub fn clif(&self, module: &ParsedModule, wasm: &[u8], index: DefinedFuncIndex) -> Result<String, CompileError> {
         let mut scratch = Scratch::default();
-        self.translate(module, wasm, index, &mut scratch)?;
+        self.translate(module, wasm, index, &mut scratch, &Unlimited)?;
         Ok(scratch.context.func.display().to_string())
     }
 
@@ -273,8 +311,8 @@ impl Compiler {
         index: DefinedFuncIndex,
     ) -> Result<String, CompileError> {
         let mut scratch = Scratch::default();
-        self.translate(module, wasm, index, &mut scratch)?;
-        let effort = self.effort(module, index, &scratch.context);
+        self.translate(module, wasm, index, &mut scratch, &Unlimited)?;
+        let (effort, _) = self.effort(module, index, &scratch.context);
         codegen::disassemble(
             &self.isa,
             effort,
@@ -291,13 +329,14 @@ impl Compiler {
         wasm: &[u8],
         index: DefinedFuncIndex,
         scratch: &mut Scratch,
+        room: &dyn Room,
     ) -> Result<(), CompileError> {
-        if self.translate_with(LocalsIn::Values, module, wasm, index, scratch)? == Size::TooManyLocalsInValues {
-            let again = self.translate_with(LocalsIn::Memory, module, wasm, index, scratch)?;
+        if self.translate_with(LocalsIn::Values, module, wasm, index, scratch, room)? == Size::TooManyLocalsInValues {
+            let again = self.translate_with(LocalsIn::Memory, module, wasm, index, scratch, room)?;
             assert_eq!(again, Size::Fits, "locals in memory are no values");
         }
         // Very large functions are spared all that is not needed.
-        let is_usual = |context: &Context| self.effort(module, index, context) == Effort::Usual;
+        let is_usual = |context: &Context| self.effort(module, index, context).0 == Effort::Usual;
         if self.settings.drop_repeated_checks && scratch.notes.has_checks && is_usual(&scratch.context) {
             passes::repeated_checks::run(&mut scratch.context.func);
         }
@@ -311,6 +350,7 @@ impl Compiler {
         wasm: &[u8],
         index: DefinedFuncIndex,
         scratch: &mut Scratch,
+        room: &dyn Room,
     ) -> Result<Size, CompileError> {
         let func = module.info.func_index(index);
         scratch.context.clear();
@@ -325,6 +365,7 @@ impl Compiler {
             relaxed_simd: self.relaxed_simd,
             hints: module.hints.of(func),
             limits: &self.settings.limits,
+            room,
             inlining: self.settings.inlining && wasm.len() < Position::FIRST_INLINED as usize,
         };
         let source = FunctionSource { index, reader, validator: &mut validator };

@@ -1,7 +1,7 @@
 //! [`CompileError`]: why a module is not compiled. Foreign errors are converted here and nowhere else.
 
 use crate::limits::CompileLimit;
-use epsilon_abi::FuncIndex;
+use epsilon_abi::{Escaped, FuncIndex};
 
 /// Why a module is not compiled. Offsets are into the module's binary.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +34,14 @@ pub enum CompileError {
     /// The module or a function exceeds what the compiler is ready to handle.
     #[error(transparent)]
     Limit(#[from] CompileLimit),
+    /// There is no room for what compiling a function takes; [`Room`](crate::Room) refused it.
+    #[error("compiling function {} takes up to {bytes} bytes of memory, for which there is no room", .func.0)]
+    NoRoom {
+        /// The function.
+        func: FuncIndex,
+        /// What it takes, as far as is known.
+        bytes: u64,
+    },
     /// Who watched the compilation has ended it.
     #[error("compilation was cancelled")]
     Cancelled,
@@ -105,7 +113,8 @@ impl CompileError {
 impl From<wasmparser::Error> for CompileError {
     #[cold]
     fn from(error: wasmparser::Error) -> Self {
-        let (message, offset) = (error.message().to_owned(), error.offset());
+        // Messages quote names of the module.
+        let (message, offset) = (Escaped::new(error.message()).to_string(), error.offset());
         let Some(missing) = error.missing_wasm_feature() else {
             return match limited_without(&message) {
                 Some(switch) => Self::Unsupported { what: message, offset, switch: Some(switch.into()) },

@@ -16,8 +16,10 @@
 mod codegen;
 mod compiler;
 mod error;
+mod estimate;
 mod isa;
 mod limits;
+mod merging;
 mod parallel;
 mod parse;
 mod passes;
@@ -30,6 +32,7 @@ mod watch;
 
 pub use compiler::{Compiler, Scratch};
 pub use error::CompileError;
+pub use estimate::{Room, Unlimited};
 pub use isa::Isa;
 pub use limits::{CompileLimit, CompileLimits};
 pub use parse::ParsedModule;

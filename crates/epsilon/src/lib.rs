@@ -129,6 +129,7 @@ pub use config::{Compilation, MemoryStrategy, OptLevel, Tier};
 pub use engine::Engine;
 #[doc(hidden)]
 pub use epsilon_abi::seeded;
+pub use epsilon_abi::text::{Escaped, escape_lines, is_unfit};
 pub use epsilon_abi::{FuncType, GlobalType, HeapType, Limits, MemoryType, RefType, TableType, ValType};
 #[cfg(feature = "compiler")]
 pub use epsilon_compiler::{CompileError, CompileLimit, CompileLimits};

@@ -4,7 +4,7 @@ use crate::engine::Engine;
 use crate::externs::ExternType;
 use crate::module::Module;
 use crate::{AsContextMut, Caller, Error, ErrorKind, Extern, FuncType, Instance, IntoHostFunc, Result, Trap, Val};
-use epsilon_abi::EntityIndex;
+use epsilon_abi::{EntityIndex, Escaped};
 use epsilon_runtime::HostFunc;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -307,7 +307,8 @@ struct UnknownImport {
 
 impl std::fmt::Display for UnknownImport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: `{}`.`{}`", Trap::UnknownImport, self.module, self.name)
+        let (module, name) = (Escaped::new(&self.module), Escaped::new(&self.name));
+        write!(f, "{}: `{module}`.`{name}`", Trap::UnknownImport)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The contents of a module, for people.
 
 use super::{Contents, Section};
+use epsilon::Escaped;
 use std::fmt::{Display, Write as _};
 
 /// The contents as text.
@@ -40,10 +41,10 @@ fn overview(out: &mut String, contents: &Contents) {
     let mut line = |title: &str, value: &dyn Display| {
         let _ = writeln!(out, "{title:<14}{value}");
     };
-    line("File", &contents.file);
+    line("File", &Escaped::new(&contents.file));
     line("Size", &format_args!("{} bytes", contents.size_bytes));
     if let Some(name) = &contents.name {
-        line("Name", name);
+        line("Name", &Escaped::new(name));
     }
     line("Kind", &kind);
     line("WASI", &wasi);
@@ -64,7 +65,7 @@ fn overview(out: &mut String, contents: &Contents) {
     };
     line("Debug info", &debug);
     if !contents.target_features.is_empty() {
-        line("Features", &contents.target_features.join(" "));
+        line("Features", &Escaped::new(&contents.target_features.join(" ")));
     }
 }
 
@@ -77,7 +78,7 @@ fn counted(count: impl Into<u64>, unit: &str) -> String {
 
 /// Rows in columns under a title; nothing if there are none.
 fn table<const N: usize>(out: &mut String, title: &str, rows: impl Iterator<Item = [String; N]>) {
-    let rows: Vec<[String; N]> = rows.collect();
+    let rows: Vec<[String; N]> = rows.map(|row| row.map(|cell| Escaped::new(&cell).to_string())).collect();
     if rows.is_empty() {
         return;
     }

@@ -8,6 +8,7 @@ mod errors;
 mod guests;
 mod invoke;
 mod limits;
+mod names;
 mod output;
 mod run;
 mod stop;

@@ -151,6 +151,7 @@ impl FuncTranslator<'_> {
             self.set_position();
             let mut both = Checked { validator: validator.visitor(self.offset), translator: self };
             reader.visit_operator(&mut both)??;
+            self.charge_room()?;
             if self.inlining.gave_up || self.check_size()? == Size::TooManyLocalsInValues {
                 return Ok(Size::TooManyLocalsInValues);
             }

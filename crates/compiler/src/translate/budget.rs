@@ -9,6 +9,7 @@ use super::body::Size;
 use super::variable::LocalsIn;
 use super::{FuncTranslator, Translated};
 use crate::error::CompileError;
+use crate::estimate::FunctionSize;
 use crate::limits::CompileLimit;
 use epsilon_abi::FuncIndex;
 
@@ -41,6 +42,8 @@ pub(super) struct Budget {
     pub loop_depth: u64,
     /// Length of the body.
     pub body_bytes: u64,
+    /// What there is known to be room for.
+    held_bytes: u64,
     /// The function, for errors.
     pub func: Option<FuncIndex>,
 }
@@ -64,7 +67,35 @@ impl FuncTranslator<'_> {
         if self.budget.passed_values > limit {
             return Err(self.too_large("values passed by its branches and calls", limit, "max_passed_values"));
         }
-        Ok(())
+        self.charge_room()
+    }
+
+    /// Sees to it that there is room for what translation holds.
+    pub(super) fn charge_room(&mut self) -> Translated {
+        let dfg = &self.builder.func.dfg;
+        let blocks = dfg.num_blocks() as u64;
+        let size = FunctionSize {
+            body_bytes: self.budget.body_bytes,
+            values: dfg.num_values() as u64,
+            instructions: dfg.num_insts() as u64,
+            blocks,
+            passed_values: self.budget.passed_values,
+            locals_times_blocks: match self.locals.place() {
+                LocalsIn::Values => blocks * self.locals.len() as u64,
+                LocalsIn::Memory => 0,
+            },
+        };
+        let bytes = size.translation_bytes();
+        if bytes <= self.budget.held_bytes {
+            return Ok(());
+        }
+        // In steps, so that it is not asked at every operator.
+        let bytes = bytes + bytes / 4;
+        self.budget.held_bytes = bytes;
+        match self.env.room.hold(bytes) {
+            true => Ok(()),
+            false => Err(CompileError::NoRoom { func: self.budget.func.unwrap_or(FuncIndex(0)), bytes }),
+        }
     }
 
     /// Whether the function still has a sensible size.
@@ -87,7 +118,8 @@ impl FuncTranslator<'_> {
     }
 
     fn locals_are_suspect(&self, values: u64) -> bool {
-        let Budget { passed_values, edges, table_squares, loop_depth, body_bytes, func: _ } = self.budget;
+        let Budget { passed_values, edges, table_squares, loop_depth, body_bytes, held_bytes: _, func: _ } =
+            self.budget;
         let unsuspect_values = UNSUSPECT_VALUES + SUSPECT_VALUES_PER_BYTE * body_bytes + passed_values;
         let (per_byte, always, never) = SUSPECT_BLOCKS_TIMES_LOCALS;
         let unsuspect_product = never.min(always + per_byte * body_bytes);

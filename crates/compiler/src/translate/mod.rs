@@ -42,6 +42,7 @@ mod variable;
 mod vm;
 
 use crate::error::CompileError;
+use crate::estimate::Room;
 use crate::limits::CompileLimits;
 use crate::parse::ParsedModule;
 use budget::Budget;
@@ -84,6 +85,8 @@ pub(crate) struct Env<'a> {
     pub hints: &'a [(u32, bool)],
     /// What translating it may take.
     pub limits: &'a CompileLimits,
+    /// Where it finds room for what it holds.
+    pub room: &'a dyn Room,
     /// Whether calls may be replaced by their callee's body.
     pub inlining: bool,
 }
