@@ -33,8 +33,9 @@ pub trait Symbolicate: Send + Sync {
     /// The places that the operator at an offset of the module's binary was compiled from: inlined ones first. A few,
     /// of bounded length; found in bounded time, memory and depth of stack, whatever the module says.
     fn symbols(&self, module: &LinkedModule, wasm_offset: u32) -> Vec<Symbol>;
-    /// A function's name as a reader wants it, or as it is: within the same bounds.
-    fn demangle(&self, name: &str) -> String;
+    /// What a mangled name of a function stands for; `None` if it is none, or if that is too much to tell. Within the same
+    /// bounds.
+    fn demangle(&self, name: &str) -> Option<String>;
 }
 
 /// The guest's frames, innermost first.

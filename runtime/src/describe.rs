@@ -105,10 +105,8 @@ impl Frame {
     }
 
     fn push_name(&self, text: &mut String, name: &str, detail: Detail) -> fmt::Result {
-        match detail.is_full(text) {
-            true => write!(text, "{}", cut(&self.symbolicate().demangle(name))),
-            false => write!(text, "{}", cut(name)),
-        }
+        let readable = if detail.is_full(text) { self.symbolicate().demangle(name) } else { None };
+        write!(text, "{}", cut(readable.as_deref().unwrap_or(name)))
     }
 
     fn push_place(&self, text: &mut String, symbol: &Symbol, detail: Detail) -> fmt::Result {

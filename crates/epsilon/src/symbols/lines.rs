@@ -49,6 +49,8 @@ impl Lines {
         let _ = lines.read_rows(reading, unit, offset, room);
         let whole = lines.sequences.last().map_or(0, |last| last.rows.end);
         lines.rows.truncate(whole as usize);
+        lines.rows.shrink_to_fit();
+        lines.sequences.shrink_to_fit();
         lines.sequences.sort_by_key(|sequence| sequence.begin);
         lines
     }

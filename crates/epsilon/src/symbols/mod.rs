@@ -37,7 +37,7 @@ impl Symbolicate for Symbols {
         Vec::new()
     }
 
-    fn demangle(&self, name: &str) -> String {
+    fn demangle(&self, name: &str) -> Option<String> {
         names::demangle(name)
     }
 }

@@ -1,20 +1,18 @@
 //! Names of functions as their authors wrote them, where they are mangled names of Rust or C++. A mangled name of some
 //! hundred bytes can stand for gigabytes, or take hours to parse: what is long or nested deeply stays as it is.
 
-/// What `name` stands for, or `name`.
+/// What `name` stands for, if it is such a name and can be read within bounds.
 #[cfg(feature = "demangle")]
-pub fn demangle(name: &str) -> String {
-    if name.len() <= MAX_MANGLED_BYTES
-        && let Some(text) = rust(name).or_else(|| cpp(name))
-    {
-        return text;
+pub fn demangle(name: &str) -> Option<String> {
+    if name.len() > MAX_MANGLED_BYTES {
+        return None;
     }
-    name.to_owned()
+    rust(name).or_else(|| cpp(name))
 }
 
 #[cfg(not(feature = "demangle"))]
-pub fn demangle(name: &str) -> String {
-    name.to_owned()
+pub fn demangle(_: &str) -> Option<String> {
+    None
 }
 
 /// Longer names are not parsed.
@@ -73,6 +71,10 @@ impl std::fmt::Write for Bounded {
 mod tests {
     use super::*;
     use std::time::Instant;
+
+    fn demangle(name: &str) -> String {
+        super::demangle(name).unwrap_or_else(|| name.to_owned())
+    }
 
     #[test]
     fn names_of_rust_and_cpp_become_readable() {
