@@ -43,7 +43,9 @@ fn in_ascii(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for char in json.chars() {
         if char != '\n' && epsilon::is_unfit(char) {
-            char.encode_utf16(&mut [0; 2]).iter().for_each(|unit| drop(write!(out, "\\u{unit:04x}")));
+            for unit in char.encode_utf16(&mut [0; 2]) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
         } else {
             out.push(char);
         }

@@ -2,7 +2,7 @@
 //! keep within a limit. `tests/memory.rs` holds it against what an allocator counts.
 
 use crate::codegen::Effort;
-use cranelift_codegen::ir;
+use cranelift_codegen::ir::{self, Opcode};
 
 /// Where compilations find room for what they hold. The compiler asks before it takes more.
 pub trait Room {
@@ -30,10 +30,14 @@ pub struct FunctionSize {
     pub body_bytes: u64,
     /// Values.
     pub values: u64,
-    /// Instructions.
+    /// Instructions, those that become many of the machine's more than once.
     pub instructions: u64,
+    /// Operands of instructions.
+    pub operands: u64,
     /// Basic blocks.
     pub blocks: u64,
+    /// Edges between them, those of jump tables included.
+    pub edges: u64,
     /// Values that branches and calls pass.
     pub passed_values: u64,
     /// Locals times blocks: what the construction of values keeps.
@@ -43,12 +47,29 @@ pub struct FunctionSize {
 impl FunctionSize {
     /// The size of a function that is translated.
     pub fn of(func: &ir::Function, body_bytes: u64) -> Self {
-        let passed = func.layout.blocks().map(|block| func.dfg.num_block_params(block) as u64).sum();
+        let dfg = &func.dfg;
+        let (mut passed, mut edges) = (0, 0);
+        for branch in func.layout.blocks().filter_map(|block| func.layout.last_inst(block)) {
+            for call in dfg.insts[branch].branch_destination(&dfg.jump_tables, &dfg.exception_tables) {
+                passed += call.len(&dfg.value_lists) as u64;
+                edges += 1;
+            }
+        }
+        let (mut instructions, mut operands) = (0, 0);
+        for instruction in func.layout.blocks().flat_map(|block| func.layout.block_insts(block)) {
+            let (opcode, arguments) = (dfg.insts[instruction].opcode(), dfg.inst_args(instruction).len() as u64);
+            // Most arguments and results of a call are stored or loaded one by one.
+            let moves = if opcode.is_call() { arguments + dfg.inst_results(instruction).len() as u64 } else { 0 };
+            instructions += weight(opcode) + moves;
+            operands += arguments;
+        }
         Self {
             body_bytes,
-            values: func.dfg.num_values() as u64,
-            instructions: func.dfg.num_insts() as u64,
-            blocks: func.dfg.num_blocks() as u64,
+            values: dfg.num_values() as u64,
+            instructions,
+            operands,
+            blocks: dfg.num_blocks() as u64,
+            edges,
             passed_values: passed,
             locals_times_blocks: 0,
         }
@@ -60,8 +81,10 @@ impl FunctionSize {
             + self.body_bytes * 2
             + self.values * 48
             + self.instructions * 64
+            + self.operands * 8
             + self.blocks * 256
-            + self.passed_values * 16
+            + self.edges * 32
+            + self.passed_values * 24
             + self.locals_times_blocks * 8
     }
 
@@ -76,7 +99,22 @@ impl FunctionSize {
             + self.values * value
             + self.instructions * instruction
             + self.blocks * block
-            + self.passed_values * 64
+            + self.edges * 96
+            + self.passed_values * 160
+            + self.operands * 96
             + merging
+    }
+}
+
+/// How many instructions of the usual size one of this opcode is worth.
+fn weight(opcode: Opcode) -> u64 {
+    match opcode {
+        // With checks, and fixed registers on x86-64.
+        Opcode::Sdiv | Opcode::Udiv | Opcode::Srem | Opcode::Urem => 7,
+        Opcode::FcvtToSint | Opcode::FcvtToUint | Opcode::FcvtToSintSat | Opcode::FcvtToUintSat => 6,
+        Opcode::AtomicRmw | Opcode::AtomicCas => 4,
+        Opcode::BrTable => 4,
+        opcode if opcode.is_call() => 4,
+        _ => 1,
     }
 }

@@ -7,12 +7,15 @@
 #[path = "../../../tests/bombs/functions.rs"]
 #[allow(dead_code)]
 mod functions;
+#[path = "../../../tests/bombs/modules.rs"]
+#[allow(dead_code)]
+mod modules;
 #[path = "../../../tests/bombs/wasm.rs"]
 #[allow(dead_code)]
 mod wasm;
 
 use epsilon_abi::DefinedFuncIndex;
-use epsilon_compiler::{CompileError, Compiler, Room, Scratch, Settings, Unlimited, WasmFeatures};
+use epsilon_compiler::{CompileError, Compiler, ParsedModule, Room, Scratch, Settings, Unlimited, WasmFeatures};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -89,7 +92,9 @@ struct Found {
 
 /// Estimate and measured peak of every function of a module that is compiled, without what all have.
 fn measure(compiler: &Compiler, name: &str, wasm: &[u8], found: &mut Found) {
+    let before = USED.load(Ordering::Relaxed);
     let module = compiler.parse(wasm).expect("a valid module");
+    check_held(name, &module, USED.load(Ordering::Relaxed) - before, found);
     for n in 0..module.info.defined_functions() {
         let (asked, index) = (Asked::default(), DefinedFuncIndex::new(n));
         let before = USED.load(Ordering::Relaxed);
@@ -112,6 +117,30 @@ fn measure(compiler: &Compiler, name: &str, wasm: &[u8], found: &mut Found) {
         }
     }
 }
+
+/// Checks what a parsed module says that it holds.
+fn check_held(name: &str, module: &ParsedModule, used: u64, found: &mut Found) {
+    let held = module.held_bytes() as u64;
+    if std::env::var_os("EPSILON_MEMORY_FIGURES").is_some() {
+        println!("{name}: holds {used} bytes, estimate {held}, {:.2}", held as f64 / used as f64);
+    }
+    if held < used {
+        found.too_low.push(format!("{name} holds {used} bytes, and says {held}"));
+    }
+}
+
+const MODULES: [(&str, Make); 10] = [
+    ("empty-functions", modules::empty_functions),
+    ("small-functions", modules::small_functions),
+    ("segments", modules::segments),
+    ("elements", modules::elements),
+    ("memories-tables-globals", modules::memories_tables_globals),
+    ("imports-and-exports", modules::imports_and_exports),
+    ("types", modules::types),
+    ("recursion-group", modules::recursion_group),
+    ("long-names", modules::long_names),
+    ("constant-expressions", modules::constant_expressions),
+];
 
 type Make = fn(usize) -> Vec<u8>;
 
@@ -162,8 +191,16 @@ fn the_estimate_is_above_what_compiling_takes() {
     println!("{} functions: the estimate is {median:.2} times what they take (median)", ratios.len());
     assert!(median < 4.0, "{median:.2}");
     for (name, make) in BOMBS {
-        for scale in [1000, 100, 20].into_iter().chain([4, 1].into_iter().filter(|_| all)) {
+        for scale in [100, 50, 20].into_iter().chain([4, 1].into_iter().filter(|_| all)) {
             measure(&compiler, &format!("{name} / {scale}"), &make(scale), &mut found);
+        }
+    }
+    for (name, make) in MODULES {
+        let wasm = make(if all { 1 } else { 100 });
+        let before = USED.load(Ordering::Relaxed);
+        match compiler.parse(&wasm) {
+            Ok(module) => check_held(name, &module, USED.load(Ordering::Relaxed) - before, &mut found),
+            Err(error) => panic!("{name}: {error}"),
         }
     }
     assert!(found.too_low.is_empty(), "{:#?}", found.too_low);

@@ -25,6 +25,11 @@ impl BranchHints {
         }
     }
 
+    /// How much memory they take.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.0.values().map(|hints| 64 + hints.len() * size_of::<Hint>()).sum()
+    }
+
     /// The hints of a function, sorted by offset.
     pub(crate) fn of(&self, func: FuncIndex) -> &[Hint] {
         self.0.get(&func).map_or(&[], |hints| hints)

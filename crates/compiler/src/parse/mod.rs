@@ -2,6 +2,7 @@
 
 mod bodies;
 mod const_expr;
+mod held;
 mod hints;
 mod names;
 mod types;

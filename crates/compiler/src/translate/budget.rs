@@ -78,7 +78,10 @@ impl FuncTranslator<'_> {
             body_bytes: self.budget.body_bytes,
             values: dfg.num_values() as u64,
             instructions: dfg.num_insts() as u64,
+            // What branches and calls pass is charged as such.
+            operands: 0,
             blocks,
+            edges: self.budget.edges,
             passed_values: self.budget.passed_values,
             locals_times_blocks: match self.locals.place() {
                 LocalsIn::Values => blocks * self.locals.len() as u64,
