@@ -99,7 +99,8 @@ impl Frame {
         if !detail.is_full(text) {
             return;
         }
-        for symbol in self.symbols_here() {
+        let is_told = |symbol: &Symbol| symbol.name.is_some() || symbol.file.is_some() || symbol.line.is_some();
+        for symbol in self.symbols_here().into_iter().filter(is_told) {
             let _ = self.push_place(text, &symbol, detail);
         }
     }
