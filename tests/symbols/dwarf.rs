@@ -109,7 +109,7 @@ const PLAIN: &[Abbreviation<'_>] = &[
 ];
 
 fn root() -> Vec<u8> {
-    [leb(1), words(&[0, END, 0]), string("/home")].concat()
+    [leb(1), words(&[0, END, 0]), string("/source")].concat()
 }
 
 fn with_lines(abbreviations: Vec<u8>, info: Vec<u8>, lines: Vec<u8>) -> Sections {

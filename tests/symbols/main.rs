@@ -141,7 +141,7 @@ fn what_is_well_formed_is_shown() {
     let _alone = alone();
     let engine = engine();
     let text = check(&engine, "plain", wasm::module(&dwarf::one_function("_ZN1a1bEi", "folder/a.c"), &[]));
-    assert!(text.contains("at /home/folder/a.c:7:3 (a::b(int))"), "{text}");
+    assert!(text.contains("at /source/folder/a.c:7:3 (a::b(int))"), "{text}");
     let text = check(&engine, "inlined", wasm::module(&dwarf::inlined(3, "inner"), &[]));
     assert_eq!(text.matches("(inner)").count(), 3, "{text}");
     assert!(text.contains("(outer)"), "{text}");

@@ -1,5 +1,5 @@
 //! What compiling a function takes at most, in bytes: an estimate from above, so that who has many compiled at a time can
-//! keep within a limit. `tests/memory.rs` holds it against what an allocator counts.
+//! keep within a limit. tests/memory.rs holds it against what an allocator counts.
 
 use crate::codegen::Effort;
 use cranelift_codegen::ir::{self, Opcode};

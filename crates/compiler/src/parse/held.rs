@@ -1,4 +1,4 @@
-//! How much memory a parsed module holds: an estimate from above, by counts, which `tests/memory.rs` holds against what an
+//! How much memory a parsed module holds: an estimate from above, by counts, which tests/memory.rs holds against what an
 //! allocator counts.
 
 use super::ParsedModule;

@@ -4,13 +4,13 @@
 //! `EPSILON_MEMORY_ALL=1` takes all guests, and bombs at full size; `EPSILON_MEMORY_FIGURES=1` prints every function that
 //! takes much.
 
-#[path = "../../../tests/bombs/functions.rs"]
+#[path = "bombs/functions.rs"]
 #[allow(dead_code)]
 mod functions;
-#[path = "../../../tests/bombs/modules.rs"]
+#[path = "bombs/modules.rs"]
 #[allow(dead_code)]
 mod modules;
-#[path = "../../../tests/bombs/wasm.rs"]
+#[path = "bombs/wasm.rs"]
 #[allow(dead_code)]
 mod wasm;
 
@@ -172,7 +172,7 @@ fn the_estimate_is_above_what_compiling_takes() {
     let compiler = compiler();
     let all = std::env::var_os("EPSILON_MEMORY_ALL").is_some();
     let mut found = Found::default();
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/guests/prebuilt");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guests/prebuilt");
     let mut guests: Vec<_> =
         std::fs::read_dir(folder).expect("guests").map(|entry| entry.expect("a file").path()).collect();
     guests.retain(|path| {
