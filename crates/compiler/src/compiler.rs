@@ -24,7 +24,7 @@ const PARALLEL_VALIDATION_BYTES: usize = 128 << 10;
 const PARALLEL_COMPILATION_BYTES: usize = 2 << 10;
 
 /// A function that takes more than this to compile leaves nothing for the next one to use again.
-const MAX_KEPT_BYTES: u64 = 16 << 20;
+const MAX_KEPT_BYTES: u64 = 6 << 20;
 
 /// Compiles modules for one machine with one set of settings. Any number of threads may use it.
 #[derive(Debug)]
