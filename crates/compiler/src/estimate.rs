@@ -60,7 +60,7 @@ impl FunctionSize {
             let (opcode, arguments) = (dfg.insts[instruction].opcode(), dfg.inst_args(instruction).len() as u64);
             // Most arguments and results of a call are stored or loaded one by one.
             let moves = if opcode.is_call() { arguments + dfg.inst_results(instruction).len() as u64 } else { 0 };
-            instructions += weight(opcode) + moves;
+            instructions += weight(opcode) + moves + moves / 4;
             operands += arguments;
         }
         Self {

@@ -43,7 +43,7 @@ fn type_bytes(ty: &TypeDef) -> usize {
         CompositeType::Struct(fields) => fields.len(),
         CompositeType::Array(_) => 1,
     };
-    2 * size_of::<TypeDef>() + 768 + parts * 128
+    2 * size_of::<TypeDef>() + 768 + parts * 64
 }
 
 fn import_bytes(import: &Import) -> usize {
