@@ -106,6 +106,11 @@ impl FunctionSize {
     }
 }
 
+/// What compiling a function in one pass takes, from the length of its body.
+pub fn quick_bytes(body_bytes: u64) -> u64 {
+    LEAST_BYTES + body_bytes * 128
+}
+
 /// How many instructions of the usual size one of this opcode is worth.
 fn weight(opcode: Opcode) -> u64 {
     match opcode {
