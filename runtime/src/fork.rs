@@ -218,5 +218,8 @@ extern "C" fn in_child() {
     for module in modules {
         // Without memory for a copy the code can still run; linking more tries again, and gives the error.
         let _ = module.code().renew_in_child();
+        // Nor are the threads there that were about to compile.
+        module.in_work().forget();
+        module.runtime().budget().forget_work();
     }
 }

@@ -45,6 +45,7 @@ mod interrupt;
 mod libcalls;
 mod limits;
 mod link;
+mod materialise;
 mod memory;
 mod module;
 mod placed;

@@ -4,7 +4,6 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::exception::number_of_fields;
 use crate::instance::InstanceData;
-use crate::module::Demand;
 use crate::shared::{StoreMemory, copy_racing};
 use crate::store::StoreInner;
 use crate::sys::arch::{self, LibcallReturn, status};
@@ -114,7 +113,7 @@ epsilon_abi::for_each_libcall!(define);
 pub unsafe extern "C" fn materialise(anchor: usize, index: u32) -> LibcallReturn {
     let body = |site: Site<'_>| -> Result<u64> {
         let module = site.instance().module.clone();
-        Ok(module.materialise(DefinedFuncIndex(index), Demand::Call)? as u64)
+        Ok(module.materialise_for_call(DefinedFuncIndex(index), &site.store.vm)? as u64)
     };
     // SAFETY: as the caller promises.
     unsafe { run(anchor, body) }

@@ -17,7 +17,6 @@ use epsilon_abi::{
     MemoryPlan, ModuleInfo, TypeIndex, VmLayout,
 };
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 /// What an engine fixes for all of its modules and stores.
@@ -126,7 +125,7 @@ pub struct LinkedModule {
     source: Box<dyn FunctionSource>,
     symbols: Box<dyn Symbolicate>,
     /// Functions that some thread is asking the source for.
-    in_work: Claims<DefinedFuncIndex>,
+    in_work: Arc<Claims<DefinedFuncIndex>>,
 }
 
 /// Why a function is wanted.
@@ -134,8 +133,10 @@ pub struct LinkedModule {
 pub enum Demand {
     /// A guest calls it now.
     Call,
-    /// It may be called later.
+    /// It may be called later, and is waited for.
     Background,
+    /// It may be called later, and can be left for later where there is no room for what compiling it takes.
+    Ahead,
 }
 
 /// Where a module's functions come from: the compiler, or a cache of its work.
@@ -154,11 +155,16 @@ pub unsafe trait FunctionSource: Send + Sync {
     /// The module's binary.
     fn wasm(&self) -> &Arc<ModuleBytes>;
 
-    /// The function.
+    /// The function. A wait for others to end their work ends when it is `cancelled`.
     ///
     /// # Errors
-    /// If it cannot be compiled.
-    fn function(&self, index: DefinedFuncIndex, demand: Demand) -> Result<CompiledFunction, HostError>;
+    /// If it cannot be compiled; and the trap of an interruption if it is cancelled.
+    fn function(
+        &self,
+        index: DefinedFuncIndex,
+        demand: Demand,
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<CompiledFunction, HostError>;
 
     /// Functions that are worth linking before anything runs.
     fn beginning(&self) -> Vec<(DefinedFuncIndex, CompiledFunction)> {
@@ -208,9 +214,10 @@ impl LinkedModule {
             wasm,
             source,
             symbols,
-            in_work: Claims::default(),
+            in_work: Arc::default(),
         });
         crate::fork::register(&module);
+        crate::fork::register_list(module.in_work.waiting());
         drop(held_off);
         Ok(module)
     }
@@ -261,61 +268,30 @@ impl LinkedModule {
         self.code.address(index).is_some()
     }
 
-    /// The address of a function's code, which is asked for from the source if it is not there yet. Threads that want
-    /// the same function wait for one of them; nobody waits for another function.
-    ///
-    /// # Errors
-    /// Those of the source; if there is no memory or no room for the code; or if the module is broken, and the function is
-    /// not there yet.
-    ///
-    /// # Panics
-    /// If the source panics. That breaks the module.
-    pub fn materialise(&self, index: DefinedFuncIndex, demand: Demand) -> Result<usize> {
-        // A child of a fork in between would wait for threads that it does not have.
-        let _held_off = crate::fork::hold_off();
-        let _claim = match self.in_work.claim(index, || self.code.address(index)) {
-            Ok(address) => return Ok(address),
-            Err(claim) => claim,
-        };
-        match catch_unwind(AssertUnwindSafe(|| self.materialise_claimed(index, demand))) {
-            Ok(result) => result,
-            Err(panic) => {
-                self.break_down(index, &*panic);
-                resume_unwind(panic)
-            }
-        }
-    }
-
-    /// As [`Self::materialise`], for a thread that does not need the function now: nothing is done if another thread is at
-    /// it.
-    ///
-    /// # Errors
-    /// As for [`Self::materialise`]. If the source panics, the module is broken, and the error says so.
-    pub fn materialise_ahead(&self, index: DefinedFuncIndex) -> Result<()> {
-        let _held_off = crate::fork::hold_off();
-        let Some(_claim) = self.in_work.try_claim(index).filter(|_| !self.is_linked(index)) else { return Ok(()) };
-        match catch_unwind(AssertUnwindSafe(|| self.materialise_claimed(index, Demand::Background))) {
-            Ok(result) => result.map(drop),
-            Err(panic) => Err(self.break_down(index, &*panic).into()),
-        }
-    }
-
     /// Ends the use of a module of which something was left half-done: whoever asks for more of it is told so.
     pub fn fail(&self, reason: &str) {
         self.code.break_down(reason);
     }
 
-    /// Links a function that this thread has claimed.
-    fn materialise_claimed(&self, index: DefinedFuncIndex, demand: Demand) -> Result<usize> {
+    /// The function, from the source.
+    pub(crate) fn ask_source(
+        &self,
+        index: DefinedFuncIndex,
+        demand: Demand,
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<CompiledFunction> {
         self.code.check()?;
         self.runtime.faults.compile(index);
-        let function = self.source.function(index, demand).map_err(Error::host)?;
-        self.code.link(&[(index, &function)])?;
-        Ok(self.code.address(index).expect("just linked"))
+        self.source.function(index, demand, cancelled).map_err(Error::host)
+    }
+
+    /// Functions that some thread is asking the source for.
+    pub(crate) fn in_work(&self) -> &Arc<Claims<DefinedFuncIndex>> {
+        &self.in_work
     }
 
     /// A panic of the compiler may have left anything half-done that it shares with later compilations.
-    fn break_down(&self, index: DefinedFuncIndex, panic: &(dyn std::any::Any + Send)) -> LinkError {
+    pub(crate) fn break_down(&self, index: DefinedFuncIndex, panic: &(dyn std::any::Any + Send)) -> LinkError {
         let function = self.info.func_index(index).0;
         self.code.break_down(&format!("compiling function {function} panicked ({})", panic_message(panic)))
     }

@@ -56,7 +56,12 @@ unsafe impl FunctionSource for Source {
         &self.wasm
     }
 
-    fn function(&self, index: DefinedFuncIndex, _: Demand) -> Result<CompiledFunction, HostError> {
+    fn function(
+        &self,
+        index: DefinedFuncIndex,
+        _: Demand,
+        _: &(dyn Fn() -> bool + Sync),
+    ) -> Result<CompiledFunction, HostError> {
         self.slow.asked[index.index()].fetch_add(1, Ordering::SeqCst);
         if index.index() == 0 {
             let mut may_go_on = self.slow.may_go_on.lock().expect("no panic");

@@ -2,6 +2,7 @@
 //! as designed, thousands of times, without a trace left behind.
 
 mod codes;
+mod compiling;
 mod errors;
 mod fork;
 mod instances;

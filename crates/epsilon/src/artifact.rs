@@ -22,7 +22,7 @@ use crate::cache::entry::{self, Bytes, Contents, Entry, Secret};
 use crate::cache::{key_of, write_atomically};
 use crate::codec::{self, Reader};
 use crate::hash;
-use crate::source::{ModuleSource, Stored};
+use crate::source::{HELD, ModuleSource, Stored};
 use crate::watch::{Counting, Watch};
 use crate::{Engine, Error, Module, Result};
 use epsilon_abi::{DefinedFuncIndex, seeded};
@@ -228,6 +228,8 @@ fn load(engine: &Engine, bytes: ModuleBytes, secret: &Secret, keyed: bool) -> Re
     }
     let source = ModuleSource {
         compiler: compiler.clone(),
+        held: engine.runtime().budget().charge(parsed.held_bytes(), HELD)?,
+        budget: engine.runtime().budget().clone(),
         parsed,
         wasm: Arc::new(ModuleBytes::part(&bytes, sections.code_start - wasm.len()..sections.code_start)),
         likely: Likely::default(),

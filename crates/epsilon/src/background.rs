@@ -151,7 +151,7 @@ impl Shared {
 }
 
 /// Compiles a function that may be called. Whether to go on with the module.
-fn compile_ahead(module: &LinkedModule, index: DefinedFuncIndex) -> bool {
+fn compile_ahead(module: &Arc<LinkedModule>, index: DefinedFuncIndex) -> bool {
     match module.materialise_ahead(index) {
         Ok(()) => true,
         // There is no room for more code: what is left of it belongs to functions that are called.

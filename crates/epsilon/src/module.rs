@@ -10,7 +10,7 @@ use crate::externs::{ExportType, ExternType, ImportType};
 use crate::hash;
 #[cfg(feature = "cache")]
 use crate::source::Stored;
-use crate::source::{self, ModuleSource, SharedSource};
+use crate::source::{self, HELD, ModuleSource, SharedSource};
 use crate::symbols::Symbols;
 use crate::watch::{Progress, Watch};
 use crate::{Error, Result};
@@ -342,6 +342,8 @@ fn open_source(engine: &Engine, wasm: ModuleBytes) -> Result<ModuleSource> {
         });
     Ok(ModuleSource {
         compiler: engine.compiler().clone(),
+        held: engine.runtime().budget().charge(parsed.held_bytes(), HELD)?,
+        budget: engine.runtime().budget().clone(),
         parsed,
         wasm: Arc::new(wasm),
         likely: Likely::default(),

@@ -8,14 +8,32 @@ use crate::cache::entry::Entry;
 use crate::watch::{Counting, Watch};
 use crate::{Error, HostError};
 use epsilon_abi::{CompiledFunction, DefinedFuncIndex, EntityIndex, MemoryPlan, ModuleInfo};
-use epsilon_compiler::{Compiler, ParsedModule, Scratch};
-use epsilon_runtime::{Demand, FunctionSource, LinkedModule, ModuleBytes, host_stack_left_bytes};
-use std::cell::Cell;
+use epsilon_compiler::{CompileError, Compiler, ParsedModule, Room, Scratch};
+use epsilon_runtime::{Budget, Charge, Demand, FunctionSource, LinkedModule, ModuleBytes, Trap, host_stack_left_bytes};
+use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Once, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 /// Host stack that compiling a function may take. Where a caller has less, another thread compiles for it.
 const COMPILER_STACK_BYTES: usize = 1 << 20;
+
+/// What parsed modules are charged for.
+pub const HELD: &str = "modules";
+
+/// What compilations are charged for, and what each is charged at first: it grows as the compiler asks for more.
+const COMPILATIONS: &str = "compilations";
+const LEAST_COMPILATION_BYTES: usize = 512 << 10;
+
+/// The engine's memory that a compilation may hold.
+struct Reserved(RefCell<Charge>);
+
+impl Room for Reserved {
+    fn hold(&self, bytes: u64) -> bool {
+        let mut charge = self.0.borrow_mut();
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX).max(charge.bytes());
+        charge.resize(bytes).is_ok()
+    }
+}
 
 thread_local! {
     /// What compiling leaves for the next function. `None` while it is in use, and after a panic.
@@ -49,6 +67,10 @@ pub struct ModuleSource {
     pub compiler: Arc<Compiler>,
     pub parsed: ParsedModule,
     pub wasm: Arc<ModuleBytes>,
+    /// The engine's, which compiling is charged to.
+    pub budget: Budget,
+    /// What the parsed module holds.
+    pub held: Charge,
     pub likely: Likely,
     /// Who compiles ahead, and for which module; set once there is one.
     pub ahead: OnceLock<(Arc<Shared>, Weak<LinkedModule>)>,
@@ -156,21 +178,49 @@ impl ModuleSource {
         Ok(None)
     }
 
-    fn compile(&self, index: DefinedFuncIndex) -> Result<CompiledFunction, HostError> {
-        with_scratch(|scratch| Ok(self.compiler.compile_function(&self.parsed, &self.wasm, index, scratch)?))
+    /// Compiles a function within the engine's budget: waits until there is room for what that takes, but not where it is
+    /// not needed yet.
+    fn compile(
+        &self,
+        index: DefinedFuncIndex,
+        demand: Demand,
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<CompiledFunction, HostError> {
+        let mut bytes = LEAST_COMPILATION_BYTES;
+        loop {
+            let charge = if demand == Demand::Ahead {
+                self.budget.reserve_now(bytes, COMPILATIONS).map_err(|refused| refused.to_string())?
+            } else {
+                let reserved = self.budget.reserve_waiting(bytes, COMPILATIONS, cancelled).map_err(Error::from)?;
+                reserved.ok_or_else(|| Error::from(Trap::Interrupt))?
+            };
+            let room = Reserved(RefCell::new(charge));
+            match with_scratch(|scratch| {
+                self.compiler.compile_function_within(&self.parsed, &self.wasm, index, scratch, &room)
+            }) {
+                // Who has room must not wait for more: all is given back first, and asked for at once.
+                Err(CompileError::NoRoom { bytes: needed, .. }) => bytes = (needed as usize).max(bytes + bytes / 2),
+                compiled => return Ok(compiled?),
+            }
+        }
     }
 
     /// Compiles on this thread's stack, or on another one where this is short.
-    fn compile_somewhere(&self, index: DefinedFuncIndex) -> Result<CompiledFunction, HostError> {
+    fn compile_somewhere(
+        &self,
+        index: DefinedFuncIndex,
+        demand: Demand,
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<CompiledFunction, HostError> {
         if host_stack_left_bytes() >= COMPILER_STACK_BYTES {
-            return self.compile(index);
+            return self.compile(index, demand, cancelled);
         }
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().stack_size(4 * COMPILER_STACK_BYTES);
             // This thread holds off forks and waits for the other one, which so has to be able to go on.
             let compile = || {
                 let _held_off = epsilon_runtime::hold_off_for_spawner();
-                self.compile(index)
+                self.compile(index, demand, cancelled)
             };
             let compilation = thread.spawn_scoped(scope, compile).map_err(|error| {
                 let needed = COMPILER_STACK_BYTES >> 10;
@@ -213,13 +263,18 @@ unsafe impl FunctionSource for SharedSource {
         Vec::new()
     }
 
-    fn function(&self, index: DefinedFuncIndex, demand: Demand) -> Result<CompiledFunction, HostError> {
+    fn function(
+        &self,
+        index: DefinedFuncIndex,
+        demand: Demand,
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<CompiledFunction, HostError> {
         if let Some(function) = self.0.stored(index)? {
             self.note(index, &function, demand, None);
             return Ok(function);
         }
         let started = Instant::now();
-        let function = self.0.compile_somewhere(index)?;
+        let function = self.0.compile_somewhere(index, demand, cancelled)?;
         self.note(index, &function, demand, Some(started.elapsed()));
         Ok(function)
     }
@@ -240,8 +295,8 @@ impl SharedSource {
                 self.0.compile_ahead();
                 self.0.likely.add_soon(callees);
             }
-            Demand::Background if compiled_in.is_some() => self.0.likely.add_later(callees),
-            Demand::Background => {}
+            Demand::Background | Demand::Ahead if compiled_in.is_some() => self.0.likely.add_later(callees),
+            Demand::Background | Demand::Ahead => {}
         }
         #[cfg(feature = "cache")]
         if let Some(cached) = self.0.stored.cached()

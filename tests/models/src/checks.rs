@@ -1,6 +1,6 @@
 //! The models: a few threads, and what must hold whatever their order.
 
-use crate::claims::Claims;
+use crate::claims::{Claim, Claims, Turn};
 use crate::interrupt::InterruptHandle;
 use crate::registry::{GRANULE_BYTES, Ranges};
 use crate::store::VmStore;
@@ -76,15 +76,26 @@ fn a_registry_never_shows_half_a_range() {
     });
 }
 
+/// Waits until the thing is done, or lets this thread be the one to do it.
+fn done_or_ours<R>(claims: &Arc<Claims<u32>>, done: impl Fn() -> Option<R>) -> Result<R, Claim<u32>> {
+    loop {
+        match claims.claim(3, &done) {
+            Turn::Done(result) => return Ok(result),
+            Turn::Ours(claim) => return Err(claim),
+            Turn::Theirs(work) => claims.wait(&work, None),
+        }
+    }
+}
+
 /// Two threads call a function without code, and a third one is at it ahead of them: one compiles, all get the code.
 #[test]
 fn what_is_wanted_by_many_is_done_once() {
     loom::model(|| {
         let claims = Arc::new(Claims::<u32>::default());
         let (code, compilations) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let materialise = |claims: &Claims<u32>, code: &AtomicUsize, compilations: &AtomicUsize| {
+        let materialise = |claims: &Arc<Claims<u32>>, code: &AtomicUsize, compilations: &AtomicUsize| {
             let linked = || Some(code.load(Ordering::Acquire)).filter(|address| *address != 0);
-            match claims.claim(3, linked) {
+            match done_or_ours(claims, linked) {
                 Ok(address) => address,
                 Err(_claim) => {
                     compilations.fetch_add(1, Ordering::Relaxed);
@@ -109,21 +120,21 @@ fn work_ahead_is_not_done_twice() {
     loom::model(|| {
         let claims = Arc::new(Claims::<u32>::default());
         let (code, compilations) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let compile = |code: &AtomicUsize, compilations: &AtomicUsize| {
+            compilations.fetch_add(1, Ordering::Relaxed);
+            code.store(0x40, Ordering::Release);
+        };
+        let linked = |code: &AtomicUsize| Some(code.load(Ordering::Acquire)).filter(|address| *address != 0);
         let ahead = {
             let (claims, code, compilations) = (claims.clone(), code.clone(), compilations.clone());
             thread::spawn(move || {
-                if let Some(_claim) = claims.try_claim(3)
-                    && code.load(Ordering::Acquire) == 0
-                {
-                    compilations.fetch_add(1, Ordering::Relaxed);
-                    code.store(0x40, Ordering::Release);
+                if let Turn::Ours(_claim) = claims.claim(3, || linked(&code)) {
+                    compile(&code, &compilations);
                 }
             })
         };
-        let linked = || Some(code.load(Ordering::Acquire)).filter(|address| *address != 0);
-        if let Err(_claim) = claims.claim(3, linked) {
-            compilations.fetch_add(1, Ordering::Relaxed);
-            code.store(0x40, Ordering::Release);
+        if let Err(_claim) = done_or_ours(&claims, || linked(&code)) {
+            compile(&code, &compilations);
         }
         ahead.join().expect("no panic");
         assert_eq!((code.load(Ordering::Relaxed), compilations.load(Ordering::Relaxed)), (0x40, 1));
@@ -136,8 +147,8 @@ fn failures_pass_the_work_on() {
     loom::model(|| {
         let claims = Arc::new(Claims::<u32>::default());
         let attempts = Arc::new(AtomicUsize::new(0));
-        let attempt = |claims: &Claims<u32>, attempts: &AtomicUsize| {
-            let claim = claims.claim(3, || None::<()>);
+        let attempt = |claims: &Arc<Claims<u32>>, attempts: &AtomicUsize| {
+            let claim = done_or_ours(claims, || None::<()>);
             assert!(claim.is_err(), "it is never done");
             attempts.fetch_add(1, Ordering::Relaxed);
         };
@@ -148,6 +159,23 @@ fn failures_pass_the_work_on() {
         attempt(&claims, &attempts);
         other.join().expect("no panic");
         assert_eq!(attempts.load(Ordering::Relaxed), 2);
+    });
+}
+
+/// Who waits for the work of another is interrupted, whenever that comes; and the work goes on.
+#[test]
+fn a_wait_for_work_is_interrupted() {
+    loom::model(|| {
+        let (claims, vm) = (Arc::new(Claims::<u32>::default()), Arc::new(VmStore::default()));
+        let Turn::Ours(claim) = claims.claim(3, || None::<()>) else { panic!("nobody else is there") };
+        let waiter = {
+            let (claims, vm, work) = (claims.clone(), vm.clone(), claim.work().clone());
+            thread::spawn(move || claims.wait(&work, Some(&vm)))
+        };
+        vm.pending.store(1, Ordering::SeqCst);
+        vm.waiting.interrupt();
+        waiter.join().expect("the wait ends");
+        assert!(!claim.work().has_ended());
     });
 }
 

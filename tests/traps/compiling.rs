@@ -1,0 +1,122 @@
+//! Interruption of a guest that waits for its own function to be compiled: by a thread for it, by a worker, or by another
+//! guest's call.
+
+use epsilon::{Config, Engine, Instance, Module, Store, Trap, TypedFunc};
+use std::fmt::Write as _;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long an end may take that comes at once, on a machine that does much else; compiling takes several times that.
+const AT_ONCE: Duration = Duration::from_millis(300);
+
+/// The length of the function, in steps: seconds of compilation.
+const STEPS: u32 = 100_000;
+
+fn engine() -> Engine {
+    Engine::new(Config::new().cache(None)).expect("an engine")
+}
+
+/// A module whose function `f`, which it exports as `_start` too, takes long to compile; and other functions.
+fn slow_module(engine: &Engine, others: usize) -> Module {
+    let mut text = String::from("(module (func $f (export \"f\") (param i32) (result i32)");
+    for n in 0..STEPS {
+        let _ = write!(text, " (local.set 0 (i32.xor (i32.mul (local.get 0) (i32.const {})) (i32.const {n})))", n | 1);
+    }
+    text += " (local.get 0)) (func (export \"_start\") (drop (call $f (i32.const 1))))";
+    (0..others).for_each(|n| drop(write!(text, "(func (export \"other{n}\"))")));
+    Module::new(engine, text + ")").expect("a valid module")
+}
+
+fn expected(mut value: u32) -> u32 {
+    (0..STEPS).for_each(|n| value = value.wrapping_mul(n | 1) ^ n);
+    value
+}
+
+fn function(store: &mut Store<()>, module: &Module) -> TypedFunc<u32, u32> {
+    let instance = Instance::new(&mut *store, module, &[]).expect("an instance");
+    instance.get_typed_func(&mut *store, "f").expect("a function")
+}
+
+/// Calls the function, interrupts the call after a while, and returns how long it took to end from then on.
+fn interrupt_after(store: &mut Store<()>, function: &TypedFunc<u32, u32>, delay: Duration) -> Duration {
+    let (handle, (sender, receiver)) = (store.interrupt_handle(), mpsc::channel());
+    let interrupter = thread::spawn(move || {
+        thread::sleep(delay);
+        let at = Instant::now();
+        handle.interrupt();
+        sender.send(at).expect("somebody listens");
+    });
+    let error = function.call(&mut *store, 1).expect_err("it takes longer to compile");
+    let end = Instant::now();
+    assert_eq!(error.trap(), Some(Trap::Interrupt), "{error:?}");
+    interrupter.join().expect("no panic");
+    end - receiver.recv().expect("it was interrupted")
+}
+
+#[test]
+fn a_guest_that_waits_for_its_function_is_interrupted_at_once() {
+    let engine = engine();
+    let module = slow_module(&engine, 0);
+    let mut store = Store::new(&engine, ());
+    let f = function(&mut store, &module);
+    let before = Instant::now();
+    let waited = interrupt_after(&mut store, &f, Duration::from_millis(100));
+    assert!(waited < AT_ONCE, "{waited:?}");
+    // Again, while the first call's compilation goes on.
+    let waited = interrupt_after(&mut store, &f, Duration::from_millis(20));
+    assert!(waited < AT_ONCE, "{waited:?}");
+    assert_eq!(f.call(&mut store, 1).expect("compiled by then"), expected(1));
+    assert!(before.elapsed() > 2 * AT_ONCE, "compiling took {:?}: too short to tell anything", before.elapsed());
+    assert_eq!(f.call(&mut store, 2).expect("compiled"), expected(2));
+}
+
+#[test]
+fn a_guest_that_waits_for_a_worker_is_interrupted_at_once() {
+    let engine = engine();
+    // So many functions that workers begin with what the module is entered at, and go on with what that calls.
+    let module = slow_module(&engine, 20);
+    let mut store = Store::new(&engine, ());
+    let f = function(&mut store, &module);
+    thread::sleep(Duration::from_millis(100));
+    let waited = interrupt_after(&mut store, &f, Duration::from_millis(50));
+    assert!(waited < AT_ONCE, "{waited:?}");
+    assert_eq!(f.call(&mut store, 3).expect("compiled by then"), expected(3));
+}
+
+#[test]
+fn a_guest_that_waits_for_another_one_is_interrupted_alone() {
+    let engine = engine();
+    let module = slow_module(&engine, 0);
+    thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            let mut store = Store::new(&engine, ());
+            let f = function(&mut store, &module);
+            f.call(&mut store, 4).expect("nobody interrupts this one")
+        });
+        thread::sleep(Duration::from_millis(50));
+        let mut store = Store::new(&engine, ());
+        let f = function(&mut store, &module);
+        let waited = interrupt_after(&mut store, &f, Duration::from_millis(50));
+        assert!(waited < AT_ONCE, "{waited:?}");
+        assert_eq!(other.join().expect("no panic"), expected(4));
+        assert_eq!(f.call(&mut store, 5).expect("compiled"), expected(5));
+    });
+}
+
+#[test]
+fn what_is_being_compiled_can_be_dropped() {
+    let engine = engine();
+    let module = slow_module(&engine, 0);
+    let mut store = Store::new(&engine, ());
+    let f = function(&mut store, &module);
+    let waited = interrupt_after(&mut store, &f, Duration::from_millis(50));
+    let before = Instant::now();
+    drop((store, module, engine));
+    assert!(waited + before.elapsed() < AT_ONCE, "{waited:?}, {:?}", before.elapsed());
+    let engine = self::engine();
+    let module = Module::new(&engine, "(module (func (export \"f\") (param i32) (result i32) (local.get 0)))");
+    let mut store = Store::new(&engine, ());
+    let f = function(&mut store, &module.expect("a valid module"));
+    assert_eq!(f.call(&mut store, 6).expect("it runs"), 6);
+}
