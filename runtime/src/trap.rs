@@ -5,6 +5,7 @@ use crate::error::{Error, HostError};
 use crate::store::StoreInner;
 use crate::sys::arch::Stopped;
 use std::any::Any;
+use std::sync::atomic::Ordering;
 
 pub use epsilon_abi::TrapCode as Trap;
 
@@ -55,7 +56,11 @@ pub fn outcome(store: &mut StoreInner) -> Result<Error, Box<dyn Any + Send>> {
         return Ok(Error::from(code).with_backtrace(|| wanted(store, |store| WasmBacktrace::of_fault(store, &fault))));
     }
     let error = match unwind {
-        Some(Unwind::Trap(code)) => Error::from(code),
+        Some(Unwind::Trap(code)) => {
+            // A wait for code has ended early.
+            store.interrupted |= code == Trap::Interrupt && store.vm.pending.load(Ordering::Relaxed) != 0;
+            Error::from(code)
+        }
         Some(Unwind::Exception(number)) => Error::from(store.uncaught_exception(number)),
         Some(Unwind::Host(source)) => Error::host(source),
         Some(Unwind::Panic(payload)) => return Err(payload),
