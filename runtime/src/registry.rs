@@ -82,7 +82,11 @@ mod tests {
 
     #[test]
     fn any_number_of_ranges_come_and_go() {
-        let ranges = Ranges::<4>::new([const { AtomicUsize::new(0) }; 4]);
+        if crate::sync::IS_MODEL {
+            // tests/models looks at orders, of a few ranges.
+            return;
+        }
+        let ranges = Ranges::<4>::new(std::array::from_fn(|_| AtomicUsize::new(0)));
         let start = |n: usize| (2 * n + 1) * GRANULE_BYTES;
         (0..1000).for_each(|n| ranges.insert(start(n), GRANULE_BYTES));
         assert!((0..1000).all(|n| ranges.contains(start(n)) && ranges.contains(start(n) + GRANULE_BYTES - 1)));

@@ -3,3 +3,7 @@
 
 pub use std::sync::atomic::{AtomicBool, AtomicUsize};
 pub use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Whether this is a model's build.
+#[cfg(test)]
+pub const IS_MODEL: bool = false;

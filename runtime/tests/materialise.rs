@@ -81,8 +81,8 @@ impl Symbolicate for NoSymbols {
         Vec::new()
     }
 
-    fn demangle(&self, name: &str) -> String {
-        name.to_owned()
+    fn demangle(&self, _: &str) -> Option<String> {
+        None
     }
 }
 

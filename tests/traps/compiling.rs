@@ -1,7 +1,7 @@
 //! Interruption of a guest that waits for its own function to be compiled: by a thread for it, by a worker, or by another
 //! guest's call.
 
-use epsilon::{Config, Engine, Instance, Module, Store, Trap, TypedFunc};
+use epsilon::{Config, Engine, ErrorKind, Instance, Module, Store, Trap, TypedFunc};
 use std::fmt::Write as _;
 use std::sync::mpsc;
 use std::thread;
@@ -19,8 +19,12 @@ fn engine() -> Engine {
 
 /// A module whose function `f`, which it exports as `_start` too, takes long to compile; and other functions.
 fn slow_module(engine: &Engine, others: usize) -> Module {
+    module_of(engine, STEPS, others)
+}
+
+fn module_of(engine: &Engine, steps: u32, others: usize) -> Module {
     let mut text = String::from("(module (func $f (export \"f\") (param i32) (result i32)");
-    for n in 0..STEPS {
+    for n in 0..steps {
         let _ = write!(text, " (local.set 0 (i32.xor (i32.mul (local.get 0) (i32.const {})) (i32.const {n})))", n | 1);
     }
     text += " (local.get 0)) (func (export \"_start\") (drop (call $f (i32.const 1))))";
@@ -28,8 +32,12 @@ fn slow_module(engine: &Engine, others: usize) -> Module {
     Module::new(engine, text + ")").expect("a valid module")
 }
 
-fn expected(mut value: u32) -> u32 {
-    (0..STEPS).for_each(|n| value = value.wrapping_mul(n | 1) ^ n);
+fn expected(value: u32) -> u32 {
+    expected_of(STEPS, value)
+}
+
+fn expected_of(steps: u32, mut value: u32) -> u32 {
+    (0..steps).for_each(|n| value = value.wrapping_mul(n | 1) ^ n);
     value
 }
 
@@ -119,4 +127,32 @@ fn what_is_being_compiled_can_be_dropped() {
     let mut store = Store::new(&engine, ());
     let f = function(&mut store, &module.expect("a valid module"));
     assert_eq!(f.call(&mut store, 6).expect("it runs"), 6);
+}
+
+/// A function that is too large for the engine alone is refused; several that are too large together wait for each other.
+#[test]
+fn compilations_keep_within_the_engines_budget() {
+    let engine = Engine::new(Config::new().cache(None).max_memory(48 << 20)).expect("an engine");
+    let module = slow_module(&engine, 0);
+    let mut store = Store::new(&engine, ());
+    let f = function(&mut store, &module);
+    for _ in 0..2 {
+        let error = f.call(&mut store, 1).expect_err("there is no room");
+        assert!(matches!(error.kind(), ErrorKind::Limit(_)), "{error:?}");
+        assert!(error.to_string().contains("compilations") && error.to_string().contains("max_memory"), "{error}");
+    }
+    let used = engine.memory_in_use();
+    let steps = 2000;
+    thread::scope(|scope| {
+        for n in 0..8 {
+            let engine = &engine;
+            scope.spawn(move || {
+                let module = module_of(engine, steps, 0);
+                let mut store = Store::new(engine, ());
+                let f = function(&mut store, &module);
+                assert_eq!(f.call(&mut store, n).expect("room, sooner or later"), expected_of(steps, n));
+            });
+        }
+    });
+    assert_eq!(engine.memory_in_use(), used, "all is given back");
 }

@@ -3,3 +3,6 @@
 pub use loom::sync::atomic::{AtomicBool, AtomicUsize};
 pub use loom::sync::{Condvar, Mutex, MutexGuard};
 pub use std::sync::PoisonError;
+
+/// Whether this is a model's build.
+pub const IS_MODEL: bool = true;
