@@ -199,7 +199,8 @@ impl<'a> Walk<'a> {
     fn push_return(&mut self, pc: usize) -> bool {
         self.ended = pc == arch::enter_return();
         if !self.ended {
-            self.push_exact(pc - 1);
+            // Of the call itself. No address is taken for granted here, whatever memory looks like.
+            self.push_exact(pc.saturating_sub(1));
         }
         !self.ended
     }
@@ -240,6 +241,6 @@ impl<'a> Walk<'a> {
 
     fn is_on_wasm_stack(&self, fp: usize) -> bool {
         let Some(stack) = &self.store.stack else { return false };
-        fp >= stack.low() && fp + 16 <= stack.top() && fp.is_multiple_of(8)
+        (stack.lowest()..stack.top() - 15).contains(&fp) && fp.is_multiple_of(8)
     }
 }

@@ -1,16 +1,16 @@
 //! Entering wasm from the host, and what the host's side of an activation keeps.
 
 use crate::error::{Error, Result};
+use crate::host_stack::{self, Looked};
 use crate::stack::WasmStack;
 use crate::store::StoreInner;
 use crate::sys::arch::{self, EntryFrame};
 use crate::sys::{signal, thread};
 use crate::trap::{self, Trap};
+use epsilon_abi::seeded;
 use std::mem::size_of;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
-
-/// Host stack that must be left when wasm is entered: host functions run on it.
-const MIN_HOST_STACK_BYTES: usize = 64 << 10;
 
 /// Wasm stack that must be left for an activation to begin, beside its stack arguments.
 const MIN_WASM_STACK_BYTES: usize = 1 << 10;
@@ -21,6 +21,10 @@ pub struct Activation {
     pub previous: *const Activation,
     pub exit_fp: usize,
     exit_sp: usize,
+    /// The store as its activations further out reach it.
+    owner: *mut StoreInner,
+    /// What is known of the stack that this record is on.
+    pub looked: Looked,
 }
 
 /// Calls machine code with the arguments in `frame`, and leaves its results there.
@@ -30,14 +34,15 @@ pub struct Activation {
 /// layout.
 #[inline]
 pub unsafe fn invoke(store: &mut StoreInner, frame: &mut EntryFrame) -> Result<()> {
-    if !signal::prepare() {
-        return Err(Error::misuse("the thread is ending, and can run no more guests: its signal stack is gone"));
-    }
-    if thread::host_stack_left_bytes() < MIN_HOST_STACK_BYTES {
-        return Err(Trap::StackOverflow.into());
-    }
-    let activation =
-        Activation { previous: store.activation, exit_fp: store.vm.exit_fp.get(), exit_sp: store.vm.exit_sp.get() };
+    signal::prepare()?;
+    let looked = host_stack::check(&raw const *frame as usize, store.activation)?;
+    let activation = Activation {
+        previous: store.activation,
+        exit_fp: store.vm.exit_fp.get(),
+        exit_sp: store.vm.exit_sp.get(),
+        owner: store.vm.owner.get(),
+        looked,
+    };
     if activation.previous.is_null() {
         begin_outermost(store)?;
     } else if store.runs_elsewhere() {
@@ -56,6 +61,10 @@ pub unsafe fn invoke(store: &mut StoreInner, frame: &mut EntryFrame) -> Result<(
     // SAFETY: the caller answers for the frame; the stack below `stack_top` is unused: it lies under every frame of
     // the activations further out. No Rust frame is on it (invariant 4).
     let landed = unsafe { arch::enter(frame, std::sync::Arc::as_ptr(&store.vm).cast_mut()) } != 0;
+    if seeded::bug("float-environment-lost") {
+        // SAFETY: it is that of guests.
+        unsafe { arch::set_float_environment(arch::GUEST_FLOATS) };
+    }
     if !landed {
         end(store, &activation);
         return Ok(());
@@ -80,6 +89,7 @@ fn end(store: &mut StoreInner, activation: &Activation) {
     store.activation = activation.previous;
     store.vm.exit_fp.set(activation.exit_fp);
     store.vm.exit_sp.set(activation.exit_sp);
+    store.vm.owner.set(activation.owner);
     if activation.previous.is_null() {
         store.vm.running_thread.store(0, Ordering::Relaxed);
         if let Some(stack) = store.stack.take() {
@@ -99,7 +109,7 @@ pub fn for_each_stack_word(store: &StoreInner, found: &mut dyn FnMut(u32)) {
         outermost = previous;
     }
     let host = &raw const registers as usize..outermost as usize;
-    let wasm = store.vm.exit_sp.get().max(stack.low())..stack.top();
+    let wasm = store.vm.exit_sp.get().max(stack.lowest())..stack.top();
     for range in [host, wasm] {
         for address in range.step_by(size_of::<u32>()) {
             // SAFETY: the wasm stack is mapped between its ends, and nothing else runs on it now; the host's stack
@@ -111,8 +121,8 @@ pub fn for_each_stack_word(store: &StoreInner, found: &mut dyn FnMut(u32)) {
 
 #[cold]
 fn finish_landed(store: &mut StoreInner, activation: &Activation) -> Result<()> {
-    // First, while the frames are still there to be walked.
-    let outcome = trap::outcome(store);
+    // First, while the frames are still there to be walked. Whatever goes wrong there, no activation is left behind.
+    let outcome = catch_unwind(AssertUnwindSafe(|| trap::outcome(store))).flatten();
     end(store, activation);
     // Whatever host functions further out made of the interruption: here it ends.
     if !store.is_running() && std::mem::take(&mut store.interrupted) {

@@ -18,6 +18,8 @@ pub struct Error(Box<Inner>);
 struct Inner {
     kind: ErrorKind,
     backtrace: Option<WasmBacktrace>,
+    /// What else is to be said of a trap.
+    note: Option<Box<str>>,
 }
 
 /// What happened.
@@ -79,7 +81,7 @@ impl Error {
     /// An error of this kind.
     #[cold]
     pub fn new(kind: ErrorKind) -> Self {
-        Self(Box::new(Inner { kind, backtrace: None }))
+        Self(Box::new(Inner { kind, backtrace: None, note: None }))
     }
 
     /// The error that an item's wrong store gives.
@@ -133,6 +135,13 @@ impl Error {
     #[cold]
     pub(crate) fn with_backtrace(mut self, walk: impl FnOnce() -> Option<WasmBacktrace>) -> Self {
         self.0.backtrace = self.0.backtrace.take().or_else(walk);
+        self
+    }
+
+    /// With words that a trap's own do not say: where, and what to do.
+    #[cold]
+    pub(crate) fn with_note(mut self, note: String) -> Self {
+        self.0.note = Some(note.into());
         self
     }
 
@@ -195,7 +204,10 @@ fn inner_error<'a>(source: &'a (dyn std::error::Error + 'static)) -> Option<&'a 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0.kind {
-            ErrorKind::Trap(code) => write!(f, "{}{code}", TrapCode::PREFIX),
+            ErrorKind::Trap(code) => match &self.0.note {
+                Some(note) => write!(f, "{}{code}: {note}", TrapCode::PREFIX),
+                None => write!(f, "{}{code}", TrapCode::PREFIX),
+            },
             ErrorKind::Exception(exception) => exception.fmt(f),
             ErrorKind::WrongStore { item } => {
                 write!(f, "this {item} belongs to another store; use it with the store that it came from")

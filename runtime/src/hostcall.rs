@@ -199,12 +199,16 @@ pub trait IntoHostFunc<T: 'static, Params, Results>: Send + Sync + 'static {
     fn into_host_func(self, runtime: &Arc<Runtime>) -> Result<HostFunc<T>>;
 }
 
-/// Runs the host's side of a call: finds the store, catches panics, keeps errors for whoever entered wasm.
+/// Runs the host's side of a call: finds the store, catches panics, keeps errors for whoever entered wasm. `body` gets the
+/// store a second time, for when it is through with the first.
 ///
 /// # Safety
 /// `anchor` must be the pinned register's value at the call, in a store whose data is `T`.
 #[inline(always)]
-unsafe fn host_side<T: 'static>(anchor: usize, body: impl FnOnce(Caller<'_, T>) -> Result<(), HostError>) -> u32 {
+unsafe fn host_side<T: 'static>(
+    anchor: usize,
+    body: impl FnOnce(Caller<'_, T>, *mut StoreInner) -> Result<(), HostError>,
+) -> u32 {
     // SAFETY: the anchor is live; `owner` was set when this store was entered, and the store is borrowed exclusively
     // by that call, which waits for us.
     let (store, instance) = unsafe {
@@ -214,7 +218,7 @@ unsafe fn host_side<T: 'static>(anchor: usize, body: impl FnOnce(Caller<'_, T>) 
     };
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: `StoreInner` comes first in its `StoreBox<T>`.
-        body(Caller { store: unsafe { &mut *store.cast::<StoreBox<T>>() }, instance })
+        body(Caller { store: unsafe { &mut *store.cast::<StoreBox<T>>() }, instance }, store)
     }));
     let unwind = match outcome {
         Ok(Ok(())) => return status::RETURNED,
@@ -270,7 +274,7 @@ macro_rules! closures {
                     // lives as long as it, and for stores with data `T`; arguments are of the thunk's type.
                     unsafe {
                         let closure = &*((*data).context as *const Closure);
-                        host_side::<T>(anchor, |mut caller| {
+                        host_side::<T>(anchor, |caller, store| {
                             let regs = &mut *regs;
                             let needs_area = R::Results::NEEDS_AREA;
                             let area = area_of(regs, needs_area);
@@ -279,9 +283,8 @@ macro_rules! closures {
                                 let bits = read_place(regs, stack_args, places.next($name::TYPE), $name::TYPE);
                                 let $name = $name::from_bits(&caller.store.inner, bits);
                             )*
-                            let inner: *mut StoreInner = &mut caller.store.inner;
                             let results = closure(caller, $($name),*).into_results()?;
-                            results.leave(&mut *inner, regs, area).map_err(Into::into)
+                            results.leave(&mut *store, regs, area).map_err(Into::into)
                         })
                     }
                 }
@@ -347,7 +350,7 @@ where
     // SAFETY: as for the targets of typed closures.
     unsafe {
         let closure = &*((*data).context as *const DynamicClosure<F>);
-        host_side::<T>(anchor, |caller| {
+        host_side::<T>(anchor, |caller, store| {
             let regs = &mut *regs;
             let area = area_of(regs, closure.layout.ret_area_bytes > 0);
             let mut read = |slot: &Slot, ty: &ValType| {
@@ -358,10 +361,9 @@ where
                 closure.layout.params.iter().zip(&closure.ty.params).map(|(slot, ty)| read(slot, ty)).collect();
             let preset = |ty: &ValType| Val::default_for(*ty).unwrap_or(Val::FuncRef(None));
             let mut results: Vec<Val> = closure.ty.results.iter().map(preset).collect();
-            let inner: *mut StoreInner = &mut caller.store.inner;
             (closure.func)(caller, &params, &mut results)?;
             for ((value, ty), slot) in results.iter().zip(&closure.ty.results).zip(&closure.layout.results) {
-                let bits = (*inner).val_to_bits(value, *ty, || "result of a host function".into())?;
+                let bits = (*store).val_to_bits(value, *ty, || "result of a host function".into())?;
                 write_place(regs, area, *slot, *ty, bits);
             }
             Ok(())

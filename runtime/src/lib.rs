@@ -14,7 +14,8 @@
 //! | `shared`, `waiting` | memories that threads share, and threads that wait on them |
 //! | `bytes`, `module`, `instance`, `store` | modules' binaries, linked modules, their instances, and who owns those |
 //! | `handle` | what the API outside holds of an engine and of a module |
-//! | `stack`, `call`, `hostcall`, `libcalls` | into wasm, out of it, and the stacks for that |
+//! | `stack`, `host_stack`, `call`, `hostcall`, `libcalls` | into wasm, out of it, and the stacks for that |
+//! | `floats` | computing as guests do, whatever the host's floating-point environment is |
 //! | `exception`, `throw` | tags, exceptions, and the way to their handlers |
 //! | `trap`, `backtrace`, `interrupt` | ends of activations that are not returns |
 //! | `value`, `typed`, `func` | values and functions as embedders see them |
@@ -34,10 +35,12 @@ mod describe;
 mod error;
 mod exception;
 mod fault;
+mod floats;
 mod fork;
 mod func;
 mod global;
 mod handle;
+mod host_stack;
 mod hostcall;
 mod image;
 mod instance;
@@ -72,10 +75,12 @@ pub use error::{Error, ErrorKind, HostError, Result};
 pub use exception::{Exception, ExnRef, Tag};
 #[doc(hidden)]
 pub use fault::{Fault, panic_message};
+pub use floats::in_guest_float_environment;
 pub use fork::{Guard as ForkGuard, HoldOff, Mutex as ForkMutex, hold_off, hold_off_for_spawner};
 pub use func::{Func, TypedFunc};
 pub use global::Global;
 pub use handle::{AsEngine, AsModule, EngineHandle, ModuleHandle};
+pub use host_stack::host_stack_left_bytes;
 pub use hostcall::{Caller, HostFunc, HostResult, IntoHostFunc};
 pub use instance::{Extern, Instance};
 pub use interrupt::InterruptHandle;
@@ -86,7 +91,6 @@ pub use module::{Demand, FunctionSource, LinkedModule, Runtime, RuntimeSettings}
 pub use shared::{SharedMemory, WaitResult};
 pub use space::MemoryError;
 pub use store::{AsContext, AsContextMut, Store, StoreContext, StoreContextMut};
-pub use sys::thread::host_stack_left_bytes;
 pub use table::Table;
 pub use trap::Trap;
 pub use typed::{WasmParams, WasmResults, WasmTy};

@@ -52,7 +52,7 @@ unsafe fn run<E: Into<Stop>>(anchor: usize, body: impl FnOnce(Site<'_>) -> Resul
         (owner, (*(*VmContext::of_anchor(anchor)).instance.cast::<InstanceData>()).index())
     };
     // SAFETY: as above.
-    let site = Site { store: unsafe { &mut *store }, instance };
+    let site = Site { store: unsafe { StoreInner::of_block(store) }, instance };
     let unwind = match catch_unwind(AssertUnwindSafe(|| body(site))) {
         Ok(Ok(value)) => return LibcallReturn { value, failed: 0 },
         Ok(Err(stop)) => match stop.into() {

@@ -1,17 +1,26 @@
 //! Stacks that wasm runs on: mapped with a guard, committed as they are used, handed from call to call.
 //!
 //! ```text
-//! mapping ├─ guard, no access ─┤├────────── usable ──────────┤ top
-//!          64 KiB, the largest    grows downwards
-//!          frame without probes
+//! mapping ├──── guard, no access ────┤├────────── usable ──────────┤ top
+//!          last part    first part      grows downwards
 //! ```
+//! Each part of the guard is as large as the largest frame without probes. The first is opened for handlers of the
+//! host's signals that run on this stack, because they were installed without `SA_ONSTACK`, and that find too little
+//! room on it. The guest ends behind that, and such a stack is not used a second time.
 
 use crate::error::{Error, Result};
-use crate::sys::mapping::{Access, Mapping, round_to_pages};
+use crate::sys::mapping::{Access, Mapping, protect, round_to_pages};
+use crate::sys::thread;
 use std::cell::Cell;
+use std::io;
+use std::mem::ManuallyDrop;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Frames up to this size are not probed, so the guard must be at least as large.
-pub const GUARD_BYTES: usize = 64 << 10;
+/// Frames up to this size are not probed, so each part of the guard must be at least as large.
+const PART_BYTES: usize = 64 << 10;
+
+/// The whole guard.
+pub const GUARD_BYTES: usize = 2 * PART_BYTES;
 
 /// A larger stack is asked of the system at this size, and refused by it: no address space for users is larger.
 pub const MAX_BYTES: usize = 1 << 47;
@@ -20,6 +29,8 @@ pub const MAX_BYTES: usize = 1 << 47;
 #[derive(Debug)]
 pub struct WasmStack {
     mapping: Mapping,
+    /// By [`thread::marker`].
+    taken_by: usize,
 }
 
 thread_local! {
@@ -28,6 +39,74 @@ thread_local! {
     static SPARE: Cell<Spare> = const { Cell::new(Spare::Unused) };
     /// Frees the spare stack when the thread ends.
     static AT_END: FreeSpare = const { FreeSpare };
+    /// The stack that this thread took last, for signal handlers.
+    static LATEST: Cell<Latest> = const { Cell::new(Latest::NONE) };
+    /// The base of the one stack of this thread whose guard is open in part; 0 if there is none.
+    static OPEN: Cell<usize> = const { Cell::new(0) };
+}
+
+#[derive(Clone, Copy)]
+struct Latest {
+    base: usize,
+    top: usize,
+    /// What `MOVES` was.
+    moves: usize,
+}
+
+/// How often a stack was given back on another thread than the one that took it: it may be gone, and the thread that took
+/// it does not know.
+static MOVES: AtomicUsize = AtomicUsize::new(0);
+
+impl Latest {
+    const NONE: Self = Self { base: 0, top: 0, moves: 0 };
+
+    /// The stack that an address is on, if it is the one that this thread took last.
+    fn containing(address: usize) -> Option<Self> {
+        let latest = LATEST.get();
+        let is_there = latest.moves == MOVES.load(Ordering::Relaxed);
+        (is_there && (latest.base..latest.top).contains(&address)).then_some(latest)
+    }
+
+    fn open_first_part(&self) -> io::Result<()> {
+        // SAFETY: a part of the mapping of a stack that is there.
+        unsafe { protect((self.base + PART_BYTES) as *mut u8, PART_BYTES, Access::ReadWrite) }
+    }
+}
+
+/// How near to its end a stack is, for the handler of a fault.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// There was too little room, and now there is more.
+    Opened,
+    /// All room is used up.
+    Reached,
+    /// It is not the end of a stack.
+    Elsewhere,
+}
+
+/// Called in the handler of a fault in the host's code at `address`: makes room if a stack for wasm ends there that `sp`
+/// is on as well.
+pub fn make_room_at(address: usize, sp: usize) -> End {
+    match Latest::containing(address) {
+        Some(latest) if address < latest.base + GUARD_BYTES && (latest.base..latest.top).contains(&sp) => {
+            if address >= latest.base + PART_BYTES { open(&latest) } else { End::Reached }
+        }
+        _ => End::Elsewhere,
+    }
+}
+
+/// Whether the guard of the stack that `sp` is on is open: a handler of the host has run there, and the guest must not
+/// use what was made for that. Safe to ask in a signal handler.
+pub fn is_open(sp: usize) -> bool {
+    Latest::containing(sp).is_some_and(|latest| OPEN.get() == latest.base)
+}
+
+fn open(latest: &Latest) -> End {
+    if OPEN.get() != 0 || latest.open_first_part().is_err() {
+        return End::Reached;
+    }
+    OPEN.set(latest.base);
+    End::Opened
 }
 
 #[derive(Clone, Copy)]
@@ -54,7 +133,7 @@ impl Drop for FreeSpare {
 fn replace_spare(spare: Spare) -> Option<WasmStack> {
     match SPARE.replace(spare) {
         // SAFETY: the mapping was put there by `keep`, belongs to nobody else, and is there no more.
-        Spare::Stack(base, len_bytes) => Some(WasmStack { mapping: unsafe { Mapping::from_raw(base, len_bytes) } }),
+        Spare::Stack(base, len_bytes) => Some(unsafe { WasmStack::from_raw(base, len_bytes) }),
         _ => None,
     }
 }
@@ -69,7 +148,14 @@ impl WasmStack {
             Ok(mapping)
         };
         let mapping = map().map_err(|error| Error::system("map a stack for wasm", error))?;
-        Ok(Self { mapping })
+        Ok(Self { mapping, taken_by: thread::marker() })
+    }
+
+    /// # Safety
+    /// The values must be what `keep` noted, once.
+    unsafe fn from_raw(base: *mut u8, len_bytes: usize) -> Self {
+        // SAFETY: as the caller promises.
+        Self { mapping: unsafe { Mapping::from_raw(base, len_bytes) }, taken_by: thread::marker() }
     }
 
     /// This thread's spare stack if it has the right size, else a new one. The size is in whole pages of the host.
@@ -79,15 +165,44 @@ impl WasmStack {
             Spare::Stack(base, len_bytes) if len_bytes == usable_bytes + GUARD_BYTES => {
                 SPARE.set(Spare::Nothing);
                 // SAFETY: as in `replace_spare`.
-                Ok(Self { mapping: unsafe { Mapping::from_raw(base, len_bytes) } })
+                let stack = unsafe { Self::from_raw(base, len_bytes) };
+                if LATEST.get().base != base as usize {
+                    stack.note();
+                }
+                Ok(stack)
             }
-            _ => Self::new(usable_bytes),
+            _ => Self::new(usable_bytes).inspect(Self::note),
         }
+    }
+
+    /// Tells this thread's signal handlers of the stack.
+    #[cold]
+    fn note(&self) {
+        LATEST.set(Latest { base: self.guard_low(), top: self.top(), moves: MOVES.load(Ordering::Relaxed) });
     }
 
     /// Keeps the stack for this thread's next call.
     #[inline]
     pub fn give_back(self) {
+        if OPEN.get() != 0 || self.taken_by != thread::marker() {
+            return self.give_back_changed();
+        }
+        self.give_back_whole();
+    }
+
+    /// Of a stack whose guard may be open, or that another thread took.
+    #[cold]
+    fn give_back_changed(self) {
+        if self.taken_by != thread::marker() {
+            MOVES.fetch_add(1, Ordering::Relaxed);
+        } else if OPEN.get() != self.guard_low() {
+            self.give_back_whole();
+        }
+        // A guard that was open goes with its stack.
+    }
+
+    #[inline]
+    fn give_back_whole(self) {
         match SPARE.get() {
             Spare::Nothing => self.keep(),
             _ => self.give_back_slowly(),
@@ -109,8 +224,8 @@ impl WasmStack {
 
     #[inline]
     fn keep(self) {
-        let (base, len_bytes) = self.mapping.into_raw();
-        SPARE.set(Spare::Stack(base, len_bytes));
+        let this = ManuallyDrop::new(self);
+        SPARE.set(Spare::Stack(this.mapping.base(), this.mapping.len_bytes()));
     }
 
     /// The end that the stack starts from: its highest address.
@@ -123,9 +238,25 @@ impl WasmStack {
         self.mapping.base() as usize + GUARD_BYTES
     }
 
+    /// The lowest address that may ever have been used, by guests whose signal handlers needed room.
+    pub fn lowest(&self) -> usize {
+        self.mapping.base() as usize + PART_BYTES
+    }
+
     /// The lowest address of the guard.
     pub fn guard_low(&self) -> usize {
         self.mapping.base() as usize
+    }
+}
+
+impl Drop for WasmStack {
+    fn drop(&mut self) {
+        if LATEST.get().base == self.guard_low() {
+            LATEST.set(Latest::NONE);
+        }
+        if OPEN.get() == self.guard_low() {
+            OPEN.set(0);
+        }
     }
 }
 

@@ -77,6 +77,12 @@ impl VmStore {
         }
     }
 
+    /// Whether less than so many bytes lie between a stack pointer and the guard of the wasm stack. Safe to ask in a
+    /// signal handler.
+    pub fn is_near_stack_guard(&self, sp: usize, bytes: usize) -> bool {
+        (self.guard_low.get()..self.stack_low.get() + bytes).contains(&sp)
+    }
+
     /// Whether an address is in the guard of the wasm stack. Safe to ask in a signal handler.
     pub fn is_stack_guard(&self, address: usize) -> bool {
         (self.guard_low.get()..self.stack_low.get()).contains(&address)
@@ -114,6 +120,9 @@ pub struct StoreInner {
     /// The anchor for host functions that are called from the host.
     host_anchor: Box<VmContext>,
     limiter_of: LimiterOf,
+    /// The whole block that this is in, as the reference reaches it through which this was last entered. A pointer made
+    /// from `&mut StoreInner` alone must not be used for what lies beside it.
+    block: *mut StoreInner,
 }
 
 type LimiterOf = unsafe fn(*mut StoreInner) -> Option<*mut dyn ResourceLimiter>;
@@ -192,11 +201,13 @@ impl<T: std::fmt::Debug> std::fmt::Debug for Store<T> {
     }
 }
 
-unsafe fn limiter_of<T: 'static>(inner: *mut StoreInner) -> Option<*mut dyn ResourceLimiter> {
-    // SAFETY: this function is only stored in the `inner` of a `StoreBox<T>`, which comes first in it.
-    let store = unsafe { &mut *inner.cast::<StoreBox<T>>() };
-    let limiter = store.limiter.as_mut()?;
-    Some(std::ptr::from_mut(limiter(&mut store.data)))
+/// # Safety
+/// `block` must lead to a whole `StoreBox<T>`, of which nobody but the `inner` is borrowed.
+unsafe fn limiter_of<T: 'static>(block: *mut StoreInner) -> Option<*mut dyn ResourceLimiter> {
+    let block = block.cast::<StoreBox<T>>();
+    // SAFETY: as the caller promises. The references are to what lies beside `inner`, which stays borrowed.
+    let (limiter, data) = unsafe { (&mut (*block).limiter, &mut (*block).data) };
+    Some(std::ptr::from_mut(limiter.as_mut()?(data)))
 }
 
 impl StoreInner {
@@ -228,15 +239,27 @@ impl StoreInner {
                 magic: VM_MAGIC,
             }),
             limiter_of,
+            block: std::ptr::null_mut(),
             vm,
         }
     }
 
-    /// Notes this store's present address, from which host functions and libcalls get it back.
+    /// The store of a host function or libcall, from its block.
+    ///
+    /// # Safety
+    /// `block` must lead to the whole block of a store, which nobody else uses as long as the reference lives.
+    #[inline]
+    pub(crate) unsafe fn of_block<'a>(block: *mut Self) -> &'a mut Self {
+        // SAFETY: as the caller promises.
+        let this = unsafe { &mut *block };
+        this.block = block;
+        this
+    }
+
+    /// Notes the store's block, from which host functions and libcalls get it back.
     #[inline]
     pub(crate) fn settle(&mut self) {
-        let this: *mut Self = self;
-        self.vm.owner.set(this);
+        self.vm.owner.set(self.block);
     }
 
     /// The anchor for host functions that are called from the host.
@@ -246,9 +269,9 @@ impl StoreInner {
 
     /// The limiter, if the embedder set one.
     pub(crate) fn limiter(&mut self) -> Option<&mut (dyn ResourceLimiter + 'static)> {
-        // SAFETY: `self` is the `inner` of the `StoreBox<T>` whose `T` made `limiter_of`; the reference lives no
-        // longer than the borrow of the store.
-        unsafe { (self.limiter_of)(self).map(|limiter| &mut *limiter) }
+        // SAFETY: `block` was noted when this borrow of the store began, and is of the `StoreBox<T>` whose `T` made
+        // `limiter_of`; the reference lives no longer than that borrow.
+        unsafe { (self.limiter_of)(self.block).map(|limiter| &mut *limiter) }
     }
 
     /// Refuses items of another store.
@@ -346,8 +369,11 @@ impl<T> StoreContextMut<'_, T> {
         &mut self.0.data
     }
 
+    #[inline]
     pub(crate) fn inner(&mut self) -> &mut StoreInner {
-        &mut self.0.inner
+        let block: *mut StoreBox<T> = self.0;
+        // SAFETY: it is borrowed as long as the result is; `inner` comes first in it.
+        unsafe { StoreInner::of_block(block.cast()) }
     }
 }
 

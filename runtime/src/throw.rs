@@ -72,7 +72,7 @@ impl StoreInner {
     pub(crate) unsafe fn find_handler(&mut self, anchor: usize, exception: u32) -> bool {
         let Some((tag, fields)) = self.exceptions.look(exception) else { return false };
         let Some(stack) = &self.stack else { return false };
-        let frames = stack.low()..stack.top() - 15;
+        let frames = stack.lowest()..stack.top() - 15;
         let is_frame = |fp: usize| frames.contains(&fp) && fp.is_multiple_of(8);
         let (mut fp, mut anchor) = (self.vm.exit_fp.get(), anchor);
         for _ in 0..MAX_FRAMES {
@@ -94,9 +94,13 @@ impl StoreInner {
             } else {
                 let known = self.known_frame(anchor, pc, tag);
                 if known.handler != 0 {
+                    let sp = caller_fp.wrapping_sub(known.frame_bytes as usize);
+                    if !(fp..frames.end).contains(&sp) {
+                        return false;
+                    }
                     let landing = &self.vm.landing;
                     landing.pc.set(known.handler);
-                    landing.sp.set(caller_fp - known.frame_bytes as usize);
+                    landing.sp.set(sp);
                     landing.fp.set(caller_fp);
                     landing.anchor.set(anchor);
                     landing.exception.set(exception as usize);

@@ -50,11 +50,13 @@ impl FaultRecord {
 pub fn outcome(store: &mut StoreInner) -> Result<Error, Box<dyn Any + Send>> {
     let fault = store.vm.fault.take();
     let unwind = store.unwind.take();
-    if fault.signal != 0 {
+    if fault.signal != 0 && unwind.is_none() {
         let code = classify(store, &fault);
         store.interrupted |= code == Trap::Interrupt;
         return Ok(Error::from(code).with_backtrace(|| wanted(store, |store| WasmBacktrace::of_fault(store, &fault))));
     }
+    // What the host left behind goes first: an interruption that came right behind it is still pending, and ends what
+    // the host does next with the store.
     let error = match unwind {
         Some(Unwind::Trap(code)) => {
             // A wait for code has ended early.

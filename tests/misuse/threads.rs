@@ -105,13 +105,14 @@ fn guests_run_or_are_refused_while_their_thread_ends() {
 }
 
 #[test]
-fn threads_with_little_stack_get_an_error() {
+fn stacks_with_too_little_left_get_an_error() {
     let engine = crate::support::engine();
-    let thread = std::thread::Builder::new().stack_size(32 << 10).spawn(move || {
-        let mut store = Store::new(&engine, ());
-        let f = Func::wrap(&mut store, |n: i32| n).expect("a host function");
-        let result = f.call(&mut store, &[Val::I32(1)], &mut [Val::I32(0)]);
-        assert_eq!(result.expect_err("too little stack").trap(), Some(Trap::StackOverflow));
-    });
-    thread.expect("a thread").join().expect("no panic");
+    let mut store = Store::new(&engine, ());
+    let f = Func::wrap(&mut store, |n: i32| n).expect("a host function");
+    let stack = corosensei::stack::DefaultStack::new(16 << 10).expect("a stack");
+    let result = corosensei::on_stack(stack, || f.call(&mut store, &[Val::I32(1)], &mut [Val::I32(0)]));
+    assert_eq!(result.expect_err("too little stack").trap(), Some(Trap::StackOverflow));
+    let mut results = [Val::I32(0)];
+    f.call(&mut store, &[Val::I32(1)], &mut results).expect("enough stack");
+    assert_eq!(results[0].i32(), Some(1));
 }

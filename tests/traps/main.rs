@@ -4,11 +4,15 @@
 mod codes;
 mod compiling;
 mod errors;
+mod floats;
 mod fork;
+mod host_handlers;
+mod host_stacks;
 mod instances;
 mod interrupts;
 mod overflow;
 mod signals;
+mod stack_use;
 mod steps;
 #[path = "../support.rs"]
 mod support;

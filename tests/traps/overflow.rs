@@ -4,7 +4,7 @@ use crate::support::{engines, engines_with, module};
 use epsilon::{Caller, Engine, Error, Func, Instance, Linker, Store, Trap, TypedFunc};
 
 /// Runs on a thread with a small stack; what panics there panics here.
-fn on_small_thread<R: Send>(stack_bytes: usize, body: impl FnOnce() -> R + Send) -> R {
+pub fn on_small_thread<R: Send>(stack_bytes: usize, body: impl FnOnce() -> R + Send) -> R {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(stack_bytes);
         let thread = thread.spawn_scoped(scope, body).expect("a thread");
@@ -59,15 +59,15 @@ fn mutual_recursion_through_a_table() {
     );
 }
 
-/// Text for a frame of more than 100 KiB: locals 1 to 6,600, what sets them, and what adds them up in `$sum`.
+/// Text for a frame that is larger than a stack's guard: locals 1 to 9,200, what sets them, and what adds them up in `$sum`.
 fn many_vectors() -> (String, String, String) {
-    const LOCALS: usize = 6_600;
+    const LOCALS: usize = 9_200;
     let sets = (1..=LOCALS).map(|n| format!("(local.set {n} (v128.load offset={n} (i32.const 0)))")).collect();
     let sums = (1..=LOCALS).map(|n| format!("(local.set $sum (i64x2.add (local.get $sum) (local.get {n})))")).collect();
     ("v128 ".repeat(LOCALS), sets, sums)
 }
 
-/// Frames of more than 100 KiB, larger than the guard: the values of 6,600 vectors live across the call.
+/// Frames of more than 140 KiB, larger than the guard: the values of 9,200 vectors live across the call.
 #[test]
 fn large_frames() {
     let (locals, sets, sums) = many_vectors();
@@ -83,7 +83,7 @@ fn large_frames() {
     ));
 }
 
-/// Frames of more than 100 KiB of which the recursion itself writes nothing: without probes a call would step over the
+/// Frames of more than 140 KiB of which the recursion itself writes nothing: without probes a call would step over the
 /// guard. Where the guard lies between two frames depends on what is on the stack before: all distances are tried.
 #[test]
 fn large_frames_that_nothing_is_written_to() {
@@ -127,14 +127,15 @@ fn many_arguments_and_results() {
     ));
 }
 
-type Data = Option<TypedFunc<i32, i32>>;
+pub type Data = Option<TypedFunc<i32, i32>>;
 
-fn back(mut caller: Caller<'_, Data>, n: i32) -> epsilon::Result<i32> {
+pub fn back(mut caller: Caller<'_, Data>, n: i32) -> epsilon::Result<i32> {
     let run = caller.data().expect("set before the first call");
     Ok(1 + run.call(&mut caller, n - 1)?)
 }
 
-const BACK: &str = r#"(module (import "host" "back" (func $back (param i32) (result i32)))
+/// Exports `run`, which calls the host's `back`, which calls `run`: as often as its argument says.
+pub const BACK: &str = r#"(module (import "host" "back" (func $back (param i32) (result i32)))
     (func $run (export "run") (param i32) (result i32)
         (if (result i32) (local.get 0) (then (call $back (local.get 0))) (else (i32.const 0)))))"#;
 

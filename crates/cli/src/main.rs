@@ -18,6 +18,7 @@ mod output;
 mod progress;
 mod report;
 mod run;
+mod stack;
 mod stop;
 mod validate;
 mod wast;
@@ -69,6 +70,10 @@ enum Command {
 }
 
 fn main() {
+    stack::run_on_enough(main_on_enough_stack);
+}
+
+fn main_on_enough_stack() {
     if let Some(embedded) = executable::Embedded::of_this_process() {
         end(report::end_quietly_on_broken_pipe().and_then(|()| embedded.execute()));
     }

@@ -57,7 +57,7 @@ pub fn error(error: &anyhow::Error) {
 pub fn guest_end(name: &str, error: &Error) {
     let cause = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source()).last();
     let mut text = match (error.trap(), cause) {
-        (Some(trap), _) => format!("`{name}` trapped: {trap}"),
+        (Some(trap), _) => format!("`{name}` trapped: {}", with_note(error, trap)),
         (None, Some(cause)) if error.exception().is_some() => format!("`{name}` ended with {cause}"),
         (None, cause) => format!("`{name}` was stopped: {}", cause.unwrap_or(error)),
     };
@@ -67,13 +67,20 @@ pub fn guest_end(name: &str, error: &Error) {
         _ => None,
     });
     let help = match (error.trap(), limit) {
-        (Some(Trap::StackOverflow), _) => {
+        // A note is about the host's stack, and says what to do itself.
+        (Some(trap @ Trap::StackOverflow), _) if with_note(error, trap) == trap.to_string() => {
             Some("if the recursion is meant to be this deep, `-W max-wasm-stack=64M` gives room".to_owned())
         }
         (_, Some(setting)) => Some(crate::options::help_with_limit(setting)),
         _ => None,
     };
     print(&text, help.as_deref());
+}
+
+/// A trap's text, with what the error says beyond it.
+fn with_note(error: &Error, trap: Trap) -> String {
+    let text = error.to_string();
+    text.strip_prefix("wasm trap: ").map_or_else(|| trap.to_string(), str::to_owned)
 }
 
 /// Prints that the guest's time was up, and where it was.

@@ -41,6 +41,22 @@ impl Default for Engine {
 impl Engine {
     /// An engine with these settings.
     ///
+    /// # Signals
+    /// Faults of guests are signals, and guests run on stacks of their own. When a process runs its first guest, it gets
+    /// handlers for SIGSEGV, SIGBUS, SIGILL, SIGFPE and SIGURG; what is not a guest's goes on to the handlers that were
+    /// there before. What that asks of an embedder:
+    ///
+    /// - Handlers of other signals are installed with `SA_ONSTACK`, as those of profilers are. Handlers that are there
+    ///   when the first guest runs get that flag. One that is installed later without it runs on the stack of the guest
+    ///   that it interrupts, which ends with the trap "call stack exhausted" if little of that is left. The handler has
+    ///   64 KiB then, beyond which the process ends with a message that names the cause; and if there is not even room
+    ///   for the handler's frame, that signal is lost.
+    /// - Handlers that are installed for one of the five after that pass on what is not theirs.
+    /// - None of the five is blocked in a thread that runs guests. They may have been blocked before: a thread's first
+    ///   call of a guest unblocks them.
+    ///
+    /// A thread gets a signal stack of 64 KiB with its first call of a guest, unless it has one as large.
+    ///
     /// # Errors
     /// If the processor lacks what generated code needs, or settings contradict each other.
     pub fn new(config: &Config) -> Result<Self> {

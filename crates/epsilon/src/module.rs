@@ -379,10 +379,11 @@ fn without_byte_order_mark(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
 }
 
+/// Numbers in the text are read as everywhere, whatever the thread's rounding is.
 #[cfg(feature = "wat")]
 fn text_to_binary(bytes: &[u8], path: Option<&Path>) -> Result<Vec<u8>> {
     let text = std::str::from_utf8(without_byte_order_mark(bytes)).map_err(Error::module)?;
-    wat::parse_str(text).map_err(|mut error| {
+    epsilon_runtime::in_guest_float_environment(|| wat::parse_str(text)).map_err(|mut error| {
         if let Some(path) = path {
             error.set_path(path);
         }

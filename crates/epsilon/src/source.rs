@@ -9,7 +9,10 @@ use crate::watch::{Counting, Watch};
 use crate::{Error, HostError};
 use epsilon_abi::{CompiledFunction, DefinedFuncIndex, EntityIndex, MemoryPlan, ModuleInfo};
 use epsilon_compiler::{CompileError, Compiler, ParsedModule, Room, Scratch};
-use epsilon_runtime::{Budget, Charge, Demand, FunctionSource, LinkedModule, ModuleBytes, Trap, host_stack_left_bytes};
+use epsilon_runtime::{
+    Budget, Charge, Demand, FunctionSource, LinkedModule, ModuleBytes, Trap, host_stack_left_bytes,
+    in_guest_float_environment,
+};
 use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Once, OnceLock, Weak};
 use std::time::{Duration, Instant};
@@ -195,9 +198,10 @@ impl ModuleSource {
                 reserved.ok_or_else(|| Error::from(Trap::Interrupt))?
             };
             let room = Reserved(RefCell::new(charge));
-            match with_scratch(|scratch| {
+            let compile = |scratch: &mut Scratch| {
                 self.compiler.compile_function_within(&self.parsed, &self.wasm, index, scratch, &room)
-            }) {
+            };
+            match with_scratch(|scratch| in_guest_float_environment(|| compile(scratch))) {
                 // Who has room must not wait for more: all is given back first, and asked for at once.
                 Err(CompileError::NoRoom { bytes: needed, .. }) => bytes = (needed as usize).max(bytes + bytes / 2),
                 compiled => return Ok(compiled?),

@@ -1,6 +1,7 @@
 //! `-W`: how much a guest may take.
 
-use crate::command::epsilon;
+use crate::command::{command, epsilon, finish, prebuilt};
+use std::process::Command;
 
 #[test]
 fn memory_grows_up_to_the_limit() {
@@ -28,4 +29,33 @@ fn the_stack_is_as_large_as_told() {
         "-W max-wasm-stack=64M",
     ]);
     epsilon("-W max-wasm-stack=64M --invoke depth library.wat 1000000").exits(0).prints("1000000\n");
+}
+
+/// Runs the command with this `ulimit -s`, in KiB.
+fn epsilon_with_stack(kib: u32, arguments: &str) -> crate::command::Outcome {
+    let prepared = command();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("ulimit -s {kib} && exec \"$0\" {arguments}")]).arg(prepared.get_program());
+    shell.current_dir(prepared.get_current_dir().unwrap());
+    shell.envs(prepared.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    finish(shell.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()))
+}
+
+#[test]
+fn little_stack_of_the_host_is_enough() {
+    for kib in [128, 256, 8192] {
+        for cache in ["--no-cache", "-O compilation=eager --no-cache", "", ""] {
+            epsilon_with_stack(kib, &format!("{cache} {}", prebuilt("hello-rust.wasm")))
+                .exits(0)
+                .prints("hello, world\n");
+        }
+        epsilon_with_stack(kib, &format!("--no-cache {} d", prebuilt("trap-dwarf.wasm")))
+            .exits(134)
+            .says(&["trapped: integer divide by zero", "trap-dwarf/main.c:38"]);
+        epsilon_with_stack(kib, "--no-cache --invoke depth library.wat 1000").exits(0).prints("1000\n");
+        epsilon_with_stack(kib, "-W max-wasm-stack=64K --no-cache --invoke depth library.wat 100000")
+            .exits(134)
+            .says(&["call stack exhausted", "-W max-wasm-stack=64M"]);
+        epsilon_with_stack(kib, "-W timeout=100ms --no-cache loop.wat").exits(124);
+    }
 }

@@ -4,7 +4,7 @@
 //! Branches to code of another function are unconditional ones: a linker extends those where the target is far, and it
 //! may use `x16` and `x17` for that.
 
-use super::labels::Label;
+use super::labels::{Label, mark};
 use super::{EntryFrame, LibcallReturn, RegFile, ThunkData, flag, status};
 use crate::libcalls;
 use crate::store::VmStore;
@@ -21,6 +21,10 @@ const REGS: usize = offset_of!(EntryFrame, regs);
 const HOST_FRAME: usize = size_of::<RegFile>() + 16;
 const _: () = assert!(HOST_FRAME.is_multiple_of(16) && FLOATS == 64 && REGS == 0 && INTS == 0);
 
+/// From `host_sp`: the host's FPCR, while a guest runs. That of guests is 0: no exception traps, rounding to nearest,
+/// nothing flushed to zero.
+const HOST_FPCR: usize = 16;
+
 /// Enters wasm: switches to the wasm stack, calls, and comes back with 0; or 1 if the activation was landed.
 ///
 /// The registers that C functions preserve are restored from the host's stack in both cases: code that was landed has
@@ -30,8 +34,9 @@ const _: () = assert!(HOST_FRAME.is_multiple_of(16) && FLOATS == 64 && REGS == 0
 /// x29+96   d8 to d15
 /// x29+16   x19 to x28
 /// x29      caller's x29 and x30
-/// x29-8    frame
-/// x29-16   the outer activation's host_sp; the host's stack is used from here down while wasm runs
+/// x29-16   the host's FPCR
+/// x29-24   frame
+/// x29-32   the outer activation's host_sp; the host's stack is used from here down while wasm runs
 /// ```
 ///
 /// # Safety
@@ -42,23 +47,26 @@ pub unsafe extern "C" fn enter(frame: *mut EntryFrame, store: *mut VmStore) -> u
     naked_asm!(
         "stp x29, x30, [sp, #-160]!",
         "mov x29, sp",
-        "stp x19, x20, [sp, #16]",
-        "stp x21, x22, [sp, #32]",
-        "stp x23, x24, [sp, #48]",
-        "stp x25, x26, [sp, #64]",
-        "stp x27, x28, [sp, #80]",
+        "stp x19, x20, [sp, #16]\nstp x21, x22, [sp, #32]\nstp x23, x24, [sp, #48]",
+        "stp x25, x26, [sp, #64]\nstp x27, x28, [sp, #80]",
         "stp d8, d9, [sp, #96]",
         "stp d10, d11, [sp, #112]",
         "stp d12, d13, [sp, #128]",
         "stp d14, d15, [sp, #144]",
         "ldr x9, [x1, #{host_sp}]",
-        "stp x9, x0, [sp, #-16]!",
+        "mrs x10, fpcr",
+        "stp x9, x0, [sp, #-32]!",
+        "str x10, [sp, #{HOST_FPCR}]",
         "mov x9, sp",
         "str x9, [x1, #{host_sp}]",
+        "cbz x10, 8f",
+        "msr fpcr, xzr",
+        "8:",
         "mov x16, x0",
         "ldr x21, [x16, #{anchor}]",
         "ldr x9, [x16, #{stack_top}]",
         "mov sp, x9",
+        mark!("epsilon_enter_switched"),
         // Stack arguments.
         "ldr x9, [x16, #{stack_args_bytes}]",
         "cbz x9, 2f",
@@ -84,22 +92,23 @@ pub unsafe extern "C" fn enter(frame: *mut EntryFrame, store: *mut VmStore) -> u
         "ldp x6, x7, [x16, #32]",
         "ldr x8, [x16, #48]",
         // An interruption before this line is seen by the test; one behind it finds its pc in the window.
-        ".globl epsilon_enter_window",
-        ".hidden epsilon_enter_window",
-        "epsilon_enter_window:",
+        mark!("epsilon_enter_window"),
         "ldr x9, [x21, #{store}]",
         "ldr w9, [x9, #{pending}]",
         "cbnz w9, epsilon_landing_pad",
         "ldr x9, [x16, #{code}]",
         "blr x9",
-        ".globl epsilon_enter_return",
-        ".hidden epsilon_enter_return",
-        "epsilon_enter_return:",
+        mark!("epsilon_enter_return"),
         "ldr x9, [x21, #{store}]",
         "ldr x10, [x9, #{host_sp}]",
         "mov sp, x10",
-        "ldp x10, x16, [sp], #16",
+        mark!("epsilon_enter_left"),
+        "ldr x11, [sp, #{HOST_FPCR}]",
+        "ldp x10, x16, [sp], #32",
         "str x10, [x9, #{host_sp}]",
+        "cbz x11, 7f",
+        "msr fpcr, x11",
+        "7:",
         "str x2, [x16]",
         "ldr w9, [x16, #{flags}]",
         "tst w9, #{RESULTS}",
@@ -126,14 +135,17 @@ pub unsafe extern "C" fn enter(frame: *mut EntryFrame, store: *mut VmStore) -> u
         "ldp x29, x30, [sp], #160",
         "ret",
         // Traps, host errors and interruptions end here. Only the anchor in x21 is needed.
-        ".globl epsilon_landing_pad",
-        ".hidden epsilon_landing_pad",
-        "epsilon_landing_pad:",
+        mark!("epsilon_landing_pad"),
         "ldr x9, [x21, #{store}]",
         "ldr x10, [x9, #{host_sp}]",
         "mov sp, x10",
-        "ldp x10, x16, [sp], #16",
+        mark!("epsilon_landing_left"),
+        "ldr x11, [sp, #{HOST_FPCR}]",
+        "ldp x10, x16, [sp], #32",
         "str x10, [x9, #{host_sp}]",
+        "cbz x11, 9f",
+        "msr fpcr, x11",
+        "9:",
         "mov x0, #1",
         "b 6b",
         host_sp = const offset_of!(VmStore, host_sp),
@@ -145,6 +157,7 @@ pub unsafe extern "C" fn enter(frame: *mut EntryFrame, store: *mut VmStore) -> u
         stack_args_bytes = const offset_of!(EntryFrame, stack_args_bytes),
         stack_top = const offset_of!(EntryFrame, stack_top),
         flags = const offset_of!(EntryFrame, flags),
+        HOST_FPCR = const HOST_FPCR,
         FLOAT_PARAMS = const flag::FLOAT_PARAMS,
         RESULTS = const flag::FLOAT_RESULTS | flag::MANY_RESULTS,
     )
@@ -163,9 +176,7 @@ pub unsafe extern "C" fn enter(frame: *mut EntryFrame, store: *mut VmStore) -> u
 #[unsafe(naked)]
 unsafe extern "C" fn host_common() {
     naked_asm!(
-        ".globl epsilon_host_start",
-        ".hidden epsilon_host_start",
-        "epsilon_host_start:",
+        mark!("epsilon_host_start"),
         "stp x29, x30, [sp, #-16]!",
         "mov x29, sp",
         "sub sp, sp, #{frame}",
@@ -192,7 +203,16 @@ unsafe extern "C" fn host_common() {
         "ldr x10, [x16, #{target}]",
         "ldr x9, [x9, #{host_sp}]",
         "mov sp, x9",
+        "ldr x11, [sp, #{HOST_FPCR}]",
+        "cbz x11, 7f",
+        "msr fpcr, x11",
+        "7:",
         "blr x10",
+        "mrs x11, fpcr",
+        "str x11, [sp, #{HOST_FPCR}]",
+        "cbz x11, 8f",
+        "msr fpcr, xzr",
+        "8:",
         "sub sp, x29, #{frame}",
         "cbz w0, 3f",
         "cmp w0, #{CAUGHT}",
@@ -202,9 +222,7 @@ unsafe extern "C" fn host_common() {
         "b epsilon_landing_pad",
         "3:",
         // An interruption while the host ran is seen here; one behind this line finds its pc in the window.
-        ".globl epsilon_host_window",
-        ".hidden epsilon_host_window",
-        "epsilon_host_window:",
+        mark!("epsilon_host_window"),
         "ldr x9, [x21, #{store}]",
         "ldr w9, [x9, #{pending}]",
         "cbz w9, 4f",
@@ -228,13 +246,12 @@ unsafe extern "C" fn host_common() {
         "ldp x29, x30, [sp], #16",
         "add sp, sp, x9",
         "ret",
-        ".globl epsilon_host_end",
-        ".hidden epsilon_host_end",
-        "epsilon_host_end:",
+        mark!("epsilon_host_end"),
         "udf #0",
         frame = const HOST_FRAME,
         store = const VmContext::from_anchor(offset_of!(VmContext, store)),
         host_sp = const offset_of!(VmStore, host_sp),
+        HOST_FPCR = const HOST_FPCR,
         exit_fp = const offset_of!(VmStore, exit_fp),
         exit_sp = const offset_of!(VmStore, exit_sp),
         pending = const offset_of!(VmStore, pending),
@@ -264,9 +281,7 @@ unsafe extern "C" fn host_common() {
 #[unsafe(naked)]
 unsafe extern "C" fn switch_common() {
     naked_asm!(
-        ".globl epsilon_switch_start",
-        ".hidden epsilon_switch_start",
-        "epsilon_switch_start:",
+        mark!("epsilon_switch_start"),
         "adr x9, epsilon_switch_restore",
         "cmp x30, x9",
         "b.eq 4f",
@@ -286,9 +301,7 @@ unsafe extern "C" fn switch_common() {
         "3:",
         "ldp x9, x21, [x16, #{target}]",
         "blr x9",
-        ".globl epsilon_switch_restore",
-        ".hidden epsilon_switch_restore",
-        "epsilon_switch_restore:",
+        mark!("epsilon_switch_restore"),
         "ldp x16, x21, [x29, #-16]",
         "ldr w9, [x16, #{stack_args_bytes}]",
         "mov sp, x29",
@@ -298,9 +311,7 @@ unsafe extern "C" fn switch_common() {
         "4:",
         "ldp x9, x21, [x16, #{target}]",
         "br x9",
-        ".globl epsilon_switch_end",
-        ".hidden epsilon_switch_end",
-        "epsilon_switch_end:",
+        mark!("epsilon_switch_end"),
         "udf #0",
         target = const {
             assert!(offset_of!(ThunkData, context) == offset_of!(ThunkData, target) + 8, "loaded as a pair");
@@ -315,9 +326,7 @@ unsafe extern "C" fn switch_common() {
 #[unsafe(naked)]
 unsafe extern "C" fn libcall_common() {
     naked_asm!(
-        ".globl epsilon_libcall_start",
-        ".hidden epsilon_libcall_start",
-        "epsilon_libcall_start:",
+        mark!("epsilon_libcall_start"),
         "stp x29, x30, [sp, #-16]!",
         "mov x29, sp",
         "ldr x10, [x21, #{store}]",
@@ -325,6 +334,10 @@ unsafe extern "C" fn libcall_common() {
         "str x29, [x10, #{exit_sp}]",
         "ldr x10, [x10, #{host_sp}]",
         "mov sp, x10",
+        "ldr x11, [sp, #{HOST_FPCR}]",
+        "cbz x11, 7f",
+        "msr fpcr, x11",
+        "7:",
         "adrp x11, {table}",
         "add x11, x11, :lo12:{table}",
         "ldr x9, [x11, w9, uxtw #3]",
@@ -335,11 +348,14 @@ unsafe extern "C" fn libcall_common() {
         "mov x4, x6",
         "mov x5, x7",
         "blr x9",
+        "mrs x11, fpcr",
+        "str x11, [sp, #{HOST_FPCR}]",
+        "cbz x11, 8f",
+        "msr fpcr, xzr",
+        "8:",
         "mov sp, x29",
         "cbnz x1, 9f",
-        ".globl epsilon_libcall_window",
-        ".hidden epsilon_libcall_window",
-        "epsilon_libcall_window:",
+        mark!("epsilon_libcall_window"),
         "ldr x9, [x21, #{store}]",
         "ldr w9, [x9, #{pending}]",
         "cbz w9, 3f",
@@ -353,9 +369,7 @@ unsafe extern "C" fn libcall_common() {
         "b.eq epsilon_catch",
         "b epsilon_landing_pad",
         // To where an exception is caught: host functions come here as well.
-        ".globl epsilon_catch",
-        ".hidden epsilon_catch",
-        "epsilon_catch:",
+        mark!("epsilon_catch"),
         "ldr x9, [x21, #{store}]",
         "ldr w10, [x9, #{pending}]",
         "cbz w10, 4f",
@@ -369,12 +383,11 @@ unsafe extern "C" fn libcall_common() {
         "ldr x1, [x9, #{landing_fields}]",
         "ldr x9, [x9, #{landing_pc}]",
         "br x9",
-        ".globl epsilon_libcall_end",
-        ".hidden epsilon_libcall_end",
-        "epsilon_libcall_end:",
+        mark!("epsilon_libcall_end"),
         "udf #0",
         store = const VmContext::from_anchor(offset_of!(VmContext, store)),
         host_sp = const offset_of!(VmStore, host_sp),
+        HOST_FPCR = const HOST_FPCR,
         exit_fp = const offset_of!(VmStore, exit_fp),
         exit_sp = const offset_of!(VmStore, exit_sp),
         pending = const offset_of!(VmStore, pending),
@@ -394,9 +407,7 @@ unsafe extern "C" fn libcall_common() {
 #[unsafe(naked)]
 unsafe extern "C" fn materialise_common() {
     naked_asm!(
-        ".globl epsilon_materialise_start",
-        ".hidden epsilon_materialise_start",
-        "epsilon_materialise_start:",
+        mark!("epsilon_materialise_start"),
         "stp x29, x30, [sp, #-16]!",
         "mov x29, sp",
         "sub sp, sp, #{frame}",
@@ -416,14 +427,21 @@ unsafe extern "C" fn materialise_common() {
         "mov w1, w9",
         "ldr x10, [x10, #{host_sp}]",
         "mov sp, x10",
+        "ldr x11, [sp, #{HOST_FPCR}]",
+        "cbz x11, 7f",
+        "msr fpcr, x11",
+        "7:",
         "bl {body}",
+        "mrs x11, fpcr",
+        "str x11, [sp, #{HOST_FPCR}]",
+        "cbz x11, 8f",
+        "msr fpcr, xzr",
+        "8:",
         "sub sp, x29, #{frame}",
         "cbz x1, 2f",
         "b epsilon_landing_pad",
         "2:",
-        ".globl epsilon_materialise_window",
-        ".hidden epsilon_materialise_window",
-        "epsilon_materialise_window:",
+        mark!("epsilon_materialise_window"),
         "ldr x9, [x21, #{store}]",
         "ldr w9, [x9, #{pending}]",
         "cbz w9, 3f",
@@ -440,13 +458,12 @@ unsafe extern "C" fn materialise_common() {
         "mov sp, x29",
         "ldp x29, x30, [sp], #16",
         "br x0",
-        ".globl epsilon_materialise_end",
-        ".hidden epsilon_materialise_end",
-        "epsilon_materialise_end:",
+        mark!("epsilon_materialise_end"),
         "udf #0",
         frame = const HOST_FRAME,
         store = const VmContext::from_anchor(offset_of!(VmContext, store)),
         host_sp = const offset_of!(VmStore, host_sp),
+        HOST_FPCR = const HOST_FPCR,
         exit_fp = const offset_of!(VmStore, exit_fp),
         exit_sp = const offset_of!(VmStore, exit_sp),
         pending = const offset_of!(VmStore, pending),
@@ -480,6 +497,32 @@ epsilon_abi::for_each_libcall!(libcall_entries);
 static HOLDERS: [Label; 4] = [host_common, switch_common, libcall_common, materialise_common];
 #[used]
 static ENTER: unsafe extern "C" fn(*mut EntryFrame, *mut VmStore) -> u64 = enter;
+
+/// This thread's floating-point environment: FPCR.
+pub fn float_environment() -> u64 {
+    let control;
+    // SAFETY: it reads a register.
+    unsafe { std::arch::asm!("mrs {}, fpcr", out(reg) control, options(nomem, nostack, preserves_flags)) };
+    control
+}
+
+/// Changes this thread's floating-point environment.
+///
+/// # Safety
+/// `environment` must be what [`float_environment`] gave, or that of guests. Rust computes in that of guests, which is
+/// the one that threads begin with: another one may only be put back.
+pub unsafe fn set_float_environment(environment: u64) {
+    // SAFETY: as the caller promises.
+    unsafe { std::arch::asm!("msr fpcr, {}", in(reg) environment, options(nostack)) };
+}
+
+/// The floating-point environment of guests.
+pub const GUEST_FLOATS: u64 = 0;
+
+/// Whether code computes in a floating-point environment as guests do.
+pub fn computes_as_guests(environment: u64) -> bool {
+    environment == GUEST_FLOATS
+}
 
 /// The words that hold what the caller keeps in registers across calls. Always inlined: the registers are this
 /// function's own.
@@ -647,6 +690,17 @@ impl<'a> Stopped<'a> {
     /// Makes the thread go on at `pc`.
     pub fn resume_at(&mut self, pc: usize) {
         self.0.uc_mcontext.pc = pc as u64;
+    }
+
+    /// Makes the thread go on with this stack pointer.
+    pub fn set_sp(&mut self, sp: usize) {
+        self.0.uc_mcontext.sp = sp as u64;
+    }
+
+    /// Keeps a signal from the thread until it returns from the handler that was stopped.
+    pub fn block(&mut self, signal: i32) {
+        // SAFETY: the kernel's part of the set has a place for every signal.
+        unsafe { libc::sigaddset(&raw mut self.0.uc_sigmask, signal) };
     }
 }
 

@@ -3,9 +3,20 @@
 
 use epsilon_abi::seeded;
 
+/// A label in assembly, which the whole crate can name.
+macro_rules! mark {
+    ($name:literal) => {
+        concat!(".globl ", $name, "\n.hidden ", $name, "\n", $name, ":")
+    };
+}
+pub(super) use mark;
+
 unsafe extern "C" {
     pub(super) fn epsilon_landing_pad();
+    pub(super) fn epsilon_landing_left();
+    pub(super) fn epsilon_enter_switched();
     pub(super) fn epsilon_enter_return();
+    pub(super) fn epsilon_enter_left();
     pub(super) fn epsilon_enter_window();
     pub(super) fn epsilon_host_window();
     pub(super) fn epsilon_host_end();
@@ -62,8 +73,13 @@ pub fn runs_on_wasm_stack(pc: usize) -> bool {
         || is_between(pc, epsilon_switch_start, epsilon_switch_end)
         || is_between(pc, epsilon_libcall_start, epsilon_libcall_end)
         || is_between(pc, epsilon_materialise_start, epsilon_materialise_end)
-        || is_between(pc, epsilon_enter_window, epsilon_enter_return)
+        || is_between(pc, epsilon_enter_switched, epsilon_enter_left)
         || is_bulk_routine(pc)
+}
+
+/// Whether `pc` is in the landing pad, before that has left the wasm stack.
+pub fn is_landing(pc: usize) -> bool {
+    is_between(pc, epsilon_landing_pad, epsilon_landing_left)
 }
 
 /// How many bytes `pc` lies behind the beginning of fixed code that wasm calls: there its frame is made, by the same

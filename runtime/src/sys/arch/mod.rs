@@ -10,10 +10,14 @@
 //! | `libcall_entries` | from wasm to a runtime call on the host's stack |
 //! | `bulk` | copying and filling for wasm, on its own stack |
 //! | `bytes` | copying what others may write meanwhile |
+//! | `probe` | looking how far a stack reaches down |
 //!
 //! The rules that all of them keep: the pinned register holds a valid anchor from before the first to after the last
 //! wasm instruction; the return address of the outermost wasm frame of an activation is `enter`'s; while Rust code
 //! runs, the store's exit record names the frame that left wasm.
+//!
+//! Guests compute in one floating-point environment, whatever the host's is. `enter` keeps the host's on the host's
+//! stack; host functions and libcalls run in it, and leave what it is to be from then on.
 
 use crate::store::VmStore;
 
@@ -29,12 +33,14 @@ mod imp;
 mod imp;
 
 mod labels;
+mod probe;
 
 pub use bulk::bulk_routines;
 pub use imp::*;
 pub use labels::{
-    enter_return, fixed_code_offset, is_past_pending_check, landing_pad, runs_on_wasm_stack, switch_restore,
+    enter_return, fixed_code_offset, is_landing, is_past_pending_check, landing_pad, runs_on_wasm_stack, switch_restore,
 };
+pub use probe::{is_probe, probe_end, readable_down_to};
 
 /// The images of all argument or result registers of the `Tail` convention, in the order of `epsilon_abi::call`.
 /// On aarch64 `ints[6]` is `x8`, the address of the area for further results.

@@ -1,7 +1,7 @@
 //! x86_64: the pinned register is `r15`. Scratch registers that hold neither arguments nor the anchor at a call are
 //! `rax`, `r10` and `r11`; at a return only `r11`.
 
-use super::labels::Label;
+use super::labels::{Label, mark};
 use super::{EntryFrame, LibcallReturn, RegFile, ThunkData, flag, status};
 use crate::libcalls;
 use crate::store::VmStore;
@@ -18,7 +18,60 @@ const REGS: usize = offset_of!(EntryFrame, regs);
 const HOST_FRAME: usize = size_of::<RegFile>() + 16;
 const _: () = assert!(HOST_FRAME.is_multiple_of(16) && FLOATS == 64 && REGS == 0 && INTS == 0);
 
+/// What guests compute in: all exceptions masked, rounding to nearest, nothing flushed to zero.
+const GUEST_CONTROL: u32 = 0x1f80;
+static GUEST_MXCSR: u32 = GUEST_CONTROL;
+/// From `host_sp`: the host's MXCSR, while a guest runs.
+const HOST_MXCSR: usize = 8;
+/// From `host_sp`: its control bits, less the guest's; 0 where there is nothing to change.
+const HOST_DIFFERS: usize = 12;
+/// The bits of MXCSR that say what has happened: all others control what happens.
+const STATUS_BITS: u32 = 0x3f;
+
+/// Loads the float registers from the [`RegFile`] that a register leads to.
+#[rustfmt::skip]
+macro_rules! load_floats {
+    ($regs:literal) => {
+        concat!(
+            "movaps xmm0, [", $regs, " + 64]\n",
+            "movaps xmm1, [", $regs, " + 80]\n",
+            "movaps xmm2, [", $regs, " + 96]\n",
+            "movaps xmm3, [", $regs, " + 112]\n",
+            "movaps xmm4, [", $regs, " + 128]\n",
+            "movaps xmm5, [", $regs, " + 144]\n",
+            "movaps xmm6, [", $regs, " + 160]\n",
+            "movaps xmm7, [", $regs, " + 176]"
+        )
+    };
+}
+
+/// Stores the float registers to the [`RegFile`] that a register leads to.
+#[rustfmt::skip]
+macro_rules! store_floats {
+    ($regs:literal) => {
+        concat!(
+            "movaps [", $regs, " + 64], xmm0\n",
+            "movaps [", $regs, " + 80], xmm1\n",
+            "movaps [", $regs, " + 96], xmm2\n",
+            "movaps [", $regs, " + 112], xmm3\n",
+            "movaps [", $regs, " + 128], xmm4\n",
+            "movaps [", $regs, " + 144], xmm5\n",
+            "movaps [", $regs, " + 160], xmm6\n",
+            "movaps [", $regs, " + 176], xmm7"
+        )
+    };
+}
+
 /// Enters wasm: switches to the wasm stack, calls, and comes back with 0; or 1 if the activation was landed.
+///
+/// ```text
+/// rbp       caller's rbp
+/// rbp-40    rbx, r12 to r15
+/// rbp-48    frame
+/// rbp-52    by how much the control bits of the host's MXCSR differ from the guest's
+/// rbp-56    the host's MXCSR
+/// rbp-64    the outer activation's host_sp; the host's stack is used from here down while wasm runs
+/// ```
 ///
 /// # Safety
 /// `frame` must hold what [`EntryFrame`] says, for a live anchor of the store that `store` belongs to, and
@@ -29,17 +82,23 @@ pub unsafe extern "C" fn enter(frame: *mut EntryFrame, store: *mut VmStore) -> u
         "push rbp",
         "mov rbp, rsp",
         "push rbx",
-        "push r12",
-        "push r13",
-        "push r14",
-        "push r15",
+        "push r12\npush r13",
+        "push r14\npush r15",
         "push rdi",
-        "push rdi", // for the alignment of host calls
+        "sub rsp, 8",
         "push qword ptr [rsi + {host_sp}]",
         "mov [rsi + {host_sp}], rsp",
+        "stmxcsr [rsp + {HOST_MXCSR}]",
+        "mov eax, [rsp + {HOST_MXCSR}]",
+        "and eax, {CONTROL_BITS}",
+        "sub eax, {GUEST_CONTROL}",
+        "mov [rsp + {HOST_DIFFERS}], eax",
+        "jne 7f",
+        "8:",
         "mov r11, rdi",
         "mov r15, [r11 + {anchor}]",
         "mov rsp, [r11 + {stack_top}]",
+        mark!("epsilon_enter_switched"),
         // Stack arguments, from the last to the first.
         "mov rcx, [r11 + {stack_args_bytes}]",
         "test rcx, rcx",
@@ -54,14 +113,7 @@ pub unsafe extern "C" fn enter(frame: *mut EntryFrame, store: *mut VmStore) -> u
         "2:",
         "test dword ptr [r11 + {flags}], {FLOAT_PARAMS}",
         "je 4f",
-        "movaps xmm0, [r11 + 64]",
-        "movaps xmm1, [r11 + 80]",
-        "movaps xmm2, [r11 + 96]",
-        "movaps xmm3, [r11 + 112]",
-        "movaps xmm4, [r11 + 128]",
-        "movaps xmm5, [r11 + 144]",
-        "movaps xmm6, [r11 + 160]",
-        "movaps xmm7, [r11 + 176]",
+        load_floats!("r11"),
         "4:",
         "mov rdi, [r11]",
         "mov rsi, [r11 + 8]",
@@ -70,19 +122,20 @@ pub unsafe extern "C" fn enter(frame: *mut EntryFrame, store: *mut VmStore) -> u
         "mov r8, [r11 + 32]",
         "mov r9, [r11 + 40]",
         // An interruption before this line is seen by the test; one behind it finds its pc in the window.
-        ".globl epsilon_enter_window",
-        ".hidden epsilon_enter_window",
-        "epsilon_enter_window:",
+        mark!("epsilon_enter_window"),
         "mov rax, [r15 + {store}]",
         "cmp dword ptr [rax + {pending}], 0",
         "jne epsilon_landing_pad",
         "call qword ptr [r11 + {code}]",
-        ".globl epsilon_enter_return",
-        ".hidden epsilon_enter_return",
-        "epsilon_enter_return:",
+        mark!("epsilon_enter_return"),
         "mov r11, [r15 + {store}]",
         "mov rsp, [r11 + {host_sp}]",
+        mark!("epsilon_enter_left"),
+        "cmp dword ptr [rsp + {HOST_DIFFERS}], 0",
+        "jne 9f",
+        "20:",
         "pop qword ptr [r11 + {host_sp}]",
+        "add rsp, 8",
         "pop r11",
         "mov [r11], rax",
         "test dword ptr [r11 + {flags}], {RESULTS}",
@@ -94,18 +147,10 @@ pub unsafe extern "C" fn enter(frame: *mut EntryFrame, store: *mut VmStore) -> u
         "mov [r11 + 40], r8",
         "mov [r11 + 48], r9",
         "mov [r11 + 56], r10",
-        "movaps [r11 + 64], xmm0",
-        "movaps [r11 + 80], xmm1",
-        "movaps [r11 + 96], xmm2",
-        "movaps [r11 + 112], xmm3",
-        "movaps [r11 + 128], xmm4",
-        "movaps [r11 + 144], xmm5",
-        "movaps [r11 + 160], xmm6",
-        "movaps [r11 + 176], xmm7",
+        store_floats!("r11"),
         "5:",
         "xor eax, eax",
         "6:",
-        "pop rcx",
         "pop r15",
         "pop r14",
         "pop r13",
@@ -114,15 +159,25 @@ pub unsafe extern "C" fn enter(frame: *mut EntryFrame, store: *mut VmStore) -> u
         "pop rbp",
         "ret",
         // Traps, host errors and interruptions end here. Only the anchor in r15 is needed.
-        ".globl epsilon_landing_pad",
-        ".hidden epsilon_landing_pad",
-        "epsilon_landing_pad:",
+        mark!("epsilon_landing_pad"),
         "mov r11, [r15 + {store}]",
         "mov rsp, [r11 + {host_sp}]",
+        mark!("epsilon_landing_left"),
+        "cmp dword ptr [rsp + {HOST_DIFFERS}], 0",
+        "je 21f",
+        "ldmxcsr [rsp + {HOST_MXCSR}]",
+        "21:",
         "pop qword ptr [r11 + {host_sp}]",
-        "pop r11",
+        "add rsp, 16",
         "mov eax, 1",
         "jmp 6b",
+        // The host has a floating-point environment of its own.
+        "7:",
+        "ldmxcsr [rip + {guest}]",
+        "jmp 8b",
+        "9:",
+        "ldmxcsr [rsp + {HOST_MXCSR}]",
+        "jmp 20b",
         host_sp = const offset_of!(VmStore, host_sp),
         pending = const offset_of!(VmStore, pending),
         store = const VmContext::from_anchor(offset_of!(VmContext, store)),
@@ -132,6 +187,11 @@ pub unsafe extern "C" fn enter(frame: *mut EntryFrame, store: *mut VmStore) -> u
         stack_args_bytes = const offset_of!(EntryFrame, stack_args_bytes),
         stack_top = const offset_of!(EntryFrame, stack_top),
         flags = const offset_of!(EntryFrame, flags),
+        HOST_MXCSR = const HOST_MXCSR,
+        HOST_DIFFERS = const HOST_DIFFERS,
+        CONTROL_BITS = const !STATUS_BITS as i32,
+        GUEST_CONTROL = const GUEST_CONTROL,
+        guest = sym GUEST_MXCSR,
         FLOAT_PARAMS = const flag::FLOAT_PARAMS,
         RESULTS = const flag::FLOAT_RESULTS | flag::MANY_RESULTS,
     )
@@ -149,9 +209,7 @@ pub unsafe extern "C" fn enter(frame: *mut EntryFrame, store: *mut VmStore) -> u
 #[unsafe(naked)]
 unsafe extern "C" fn host_common() {
     naked_asm!(
-        ".globl epsilon_host_start",
-        ".hidden epsilon_host_start",
-        "epsilon_host_start:",
+        mark!("epsilon_host_start"),
         "push rbp",
         "mov rbp, rsp",
         "sub rsp, {frame}",
@@ -163,14 +221,7 @@ unsafe extern "C" fn host_common() {
         "mov [rsp + 40], r9",
         "test dword ptr [r11 + {flags}], {FLOAT_PARAMS}",
         "je 2f",
-        "movaps [rsp + 64], xmm0",
-        "movaps [rsp + 80], xmm1",
-        "movaps [rsp + 96], xmm2",
-        "movaps [rsp + 112], xmm3",
-        "movaps [rsp + 128], xmm4",
-        "movaps [rsp + 144], xmm5",
-        "movaps [rsp + 160], xmm6",
-        "movaps [rsp + 176], xmm7",
+        store_floats!("rsp"),
         "2:",
         "mov [rsp + {frame} - 16], r11",
         "mov r10, [r15 + {store}]",
@@ -181,14 +232,22 @@ unsafe extern "C" fn host_common() {
         "mov rdx, r15",
         "lea rcx, [rbp + 16]",
         "mov rsp, [r10 + {host_sp}]",
+        "cmp dword ptr [rsp + {HOST_DIFFERS}], 0",
+        "jne 5f",
+        "6:",
         "call qword ptr [r11 + {target}]",
+        "stmxcsr [rsp + {HOST_MXCSR}]",
+        "mov ecx, [rsp + {HOST_MXCSR}]",
+        "and ecx, {CONTROL_BITS}",
+        "sub ecx, {GUEST_CONTROL}",
+        "mov [rsp + {HOST_DIFFERS}], ecx",
+        "jne 7f",
+        "8:",
         "lea rsp, [rbp - {frame}]",
         "test eax, eax",
         "jne 9f",
         // An interruption while the host ran is seen here; one behind this line finds its pc in the window.
-        ".globl epsilon_host_window",
-        ".hidden epsilon_host_window",
-        "epsilon_host_window:",
+        mark!("epsilon_host_window"),
         "mov r10, [r15 + {store}]",
         "cmp dword ptr [r10 + {pending}], 0",
         "jne epsilon_landing_pad",
@@ -203,14 +262,7 @@ unsafe extern "C" fn host_common() {
         "mov r8, [rsp + 40]",
         "mov r9, [rsp + 48]",
         "mov r10, [rsp + 56]",
-        "movaps xmm0, [rsp + 64]",
-        "movaps xmm1, [rsp + 80]",
-        "movaps xmm2, [rsp + 96]",
-        "movaps xmm3, [rsp + 112]",
-        "movaps xmm4, [rsp + 128]",
-        "movaps xmm5, [rsp + 144]",
-        "movaps xmm6, [rsp + 160]",
-        "movaps xmm7, [rsp + 176]",
+        load_floats!("rsp"),
         "3:",
         // Most calls have no stack arguments.
         "mov r11d, [r11 + {stack_args_bytes}]",
@@ -232,9 +284,14 @@ unsafe extern "C" fn host_common() {
         "cmp eax, {CAUGHT}",
         "je epsilon_catch",
         "jmp epsilon_landing_pad",
-        ".globl epsilon_host_end",
-        ".hidden epsilon_host_end",
-        "epsilon_host_end:",
+        // The host has a floating-point environment of its own.
+        "5:",
+        "ldmxcsr [rsp + {HOST_MXCSR}]",
+        "jmp 6b",
+        "7:",
+        "ldmxcsr [rip + {guest}]",
+        "jmp 8b",
+        mark!("epsilon_host_end"),
         "ud2",
         frame = const HOST_FRAME,
         store = const VmContext::from_anchor(offset_of!(VmContext, store)),
@@ -247,6 +304,11 @@ unsafe extern "C" fn host_common() {
         stack_args_bytes = const offset_of!(ThunkData, stack_args_bytes),
         FLOAT_PARAMS = const flag::FLOAT_PARAMS,
         RESULTS = const flag::FLOAT_RESULTS | flag::MANY_RESULTS,
+        HOST_MXCSR = const HOST_MXCSR,
+        HOST_DIFFERS = const HOST_DIFFERS,
+        CONTROL_BITS = const !STATUS_BITS as i32,
+        GUEST_CONTROL = const GUEST_CONTROL,
+        guest = sym GUEST_MXCSR,
         CAUGHT = const status::CAUGHT,
     )
 }
@@ -268,9 +330,7 @@ unsafe extern "C" fn host_common() {
 #[unsafe(naked)]
 unsafe extern "C" fn switch_common() {
     naked_asm!(
-        ".globl epsilon_switch_start",
-        ".hidden epsilon_switch_start",
-        "epsilon_switch_start:",
+        mark!("epsilon_switch_start"),
         "lea rax, [rip + epsilon_switch_restore]",
         "cmp [rsp], rax",
         "je 4f",
@@ -290,9 +350,7 @@ unsafe extern "C" fn switch_common() {
         "3:",
         "mov r15, [r11 + {context}]",
         "call qword ptr [r11 + {target}]",
-        ".globl epsilon_switch_restore",
-        ".hidden epsilon_switch_restore",
-        "epsilon_switch_restore:",
+        mark!("epsilon_switch_restore"),
         "mov r15, [rbp - 8]",
         "mov r11, [rbp - 16]",
         "mov r11d, [r11 + {stack_args_bytes}]",
@@ -312,9 +370,7 @@ unsafe extern "C" fn switch_common() {
         "4:",
         "mov r15, [r11 + {context}]",
         "jmp qword ptr [r11 + {target}]",
-        ".globl epsilon_switch_end",
-        ".hidden epsilon_switch_end",
-        "epsilon_switch_end:",
+        mark!("epsilon_switch_end"),
         "ud2",
         target = const offset_of!(ThunkData, target),
         context = const offset_of!(ThunkData, context),
@@ -327,23 +383,29 @@ unsafe extern "C" fn switch_common() {
 #[unsafe(naked)]
 unsafe extern "C" fn libcall_common() {
     naked_asm!(
-        ".globl epsilon_libcall_start",
-        ".hidden epsilon_libcall_start",
-        "epsilon_libcall_start:",
+        mark!("epsilon_libcall_start"),
         "push rbp",
         "mov rbp, rsp",
         "mov r10, [r15 + {store}]",
         "mov [r10 + {exit_fp}], rbp",
         "mov [r10 + {exit_sp}], rsp",
         "mov rsp, [r10 + {host_sp}]",
+        "cmp dword ptr [rsp + {HOST_DIFFERS}], 0",
+        "jne 5f",
+        "6:",
         "lea r11, [rip + {table}]",
         "call qword ptr [r11 + 8*rax]",
+        "stmxcsr [rsp + {HOST_MXCSR}]",
+        "mov ecx, [rsp + {HOST_MXCSR}]",
+        "and ecx, {CONTROL_BITS}",
+        "sub ecx, {GUEST_CONTROL}",
+        "mov [rsp + {HOST_DIFFERS}], ecx",
+        "jne 7f",
+        "8:",
         "mov rsp, rbp",
         "test edx, edx",
         "jne 9f",
-        ".globl epsilon_libcall_window",
-        ".hidden epsilon_libcall_window",
-        "epsilon_libcall_window:",
+        mark!("epsilon_libcall_window"),
         "mov r10, [r15 + {store}]",
         "cmp dword ptr [r10 + {pending}], 0",
         "jne epsilon_landing_pad",
@@ -353,9 +415,7 @@ unsafe extern "C" fn libcall_common() {
         "cmp edx, {CAUGHT}",
         "jne epsilon_landing_pad",
         // To where an exception is caught: host functions come here as well.
-        ".globl epsilon_catch",
-        ".hidden epsilon_catch",
-        "epsilon_catch:",
+        mark!("epsilon_catch"),
         "mov r10, [r15 + {store}]",
         "cmp dword ptr [r10 + {pending}], 0",
         "jne epsilon_landing_pad",
@@ -365,9 +425,14 @@ unsafe extern "C" fn libcall_common() {
         "mov rax, [r10 + {landing_exception}]",
         "mov rdx, [r10 + {landing_fields}]",
         "jmp qword ptr [r10 + {landing_pc}]",
-        ".globl epsilon_libcall_end",
-        ".hidden epsilon_libcall_end",
-        "epsilon_libcall_end:",
+        // The host has a floating-point environment of its own.
+        "5:",
+        "ldmxcsr [rsp + {HOST_MXCSR}]",
+        "jmp 6b",
+        "7:",
+        "ldmxcsr [rip + {guest}]",
+        "jmp 8b",
+        mark!("epsilon_libcall_end"),
         "ud2",
         store = const VmContext::from_anchor(offset_of!(VmContext, store)),
         host_sp = const offset_of!(VmStore, host_sp),
@@ -375,6 +440,11 @@ unsafe extern "C" fn libcall_common() {
         exit_sp = const offset_of!(VmStore, exit_sp),
         pending = const offset_of!(VmStore, pending),
         table = sym libcalls::TABLE,
+        HOST_MXCSR = const HOST_MXCSR,
+        HOST_DIFFERS = const HOST_DIFFERS,
+        CONTROL_BITS = const !STATUS_BITS as i32,
+        GUEST_CONTROL = const GUEST_CONTROL,
+        guest = sym GUEST_MXCSR,
         CAUGHT = const status::CAUGHT,
         landing_pc = const offset_of!(VmStore, landing.pc),
         landing_sp = const offset_of!(VmStore, landing.sp),
@@ -390,9 +460,7 @@ unsafe extern "C" fn libcall_common() {
 #[unsafe(naked)]
 unsafe extern "C" fn materialise_common() {
     naked_asm!(
-        ".globl epsilon_materialise_start",
-        ".hidden epsilon_materialise_start",
-        "epsilon_materialise_start:",
+        mark!("epsilon_materialise_start"),
         "push rbp",
         "mov rbp, rsp",
         "sub rsp, {frame}",
@@ -402,27 +470,28 @@ unsafe extern "C" fn materialise_common() {
         "mov [rsp + 24], rcx",
         "mov [rsp + 32], r8",
         "mov [rsp + 40], r9",
-        "movaps [rsp + 64], xmm0",
-        "movaps [rsp + 80], xmm1",
-        "movaps [rsp + 96], xmm2",
-        "movaps [rsp + 112], xmm3",
-        "movaps [rsp + 128], xmm4",
-        "movaps [rsp + 144], xmm5",
-        "movaps [rsp + 160], xmm6",
-        "movaps [rsp + 176], xmm7",
+        store_floats!("rsp"),
         "mov r10, [r15 + {store}]",
         "mov [r10 + {exit_fp}], rbp",
         "mov [r10 + {exit_sp}], rsp",
         "mov rdi, r15",
         "mov esi, eax",
         "mov rsp, [r10 + {host_sp}]",
+        "cmp dword ptr [rsp + {HOST_DIFFERS}], 0",
+        "jne 5f",
+        "6:",
         "call {body}",
+        "stmxcsr [rsp + {HOST_MXCSR}]",
+        "mov ecx, [rsp + {HOST_MXCSR}]",
+        "and ecx, {CONTROL_BITS}",
+        "sub ecx, {GUEST_CONTROL}",
+        "mov [rsp + {HOST_DIFFERS}], ecx",
+        "jne 7f",
+        "8:",
         "lea rsp, [rbp - {frame}]",
         "test edx, edx",
         "jne epsilon_landing_pad",
-        ".globl epsilon_materialise_window",
-        ".hidden epsilon_materialise_window",
-        "epsilon_materialise_window:",
+        mark!("epsilon_materialise_window"),
         "mov r10, [r15 + {store}]",
         "cmp dword ptr [r10 + {pending}], 0",
         "jne epsilon_landing_pad",
@@ -432,20 +501,18 @@ unsafe extern "C" fn materialise_common() {
         "mov rcx, [rsp + 24]",
         "mov r8, [rsp + 32]",
         "mov r9, [rsp + 40]",
-        "movaps xmm0, [rsp + 64]",
-        "movaps xmm1, [rsp + 80]",
-        "movaps xmm2, [rsp + 96]",
-        "movaps xmm3, [rsp + 112]",
-        "movaps xmm4, [rsp + 128]",
-        "movaps xmm5, [rsp + 144]",
-        "movaps xmm6, [rsp + 160]",
-        "movaps xmm7, [rsp + 176]",
+        load_floats!("rsp"),
         "mov rsp, rbp",
         "pop rbp",
         "jmp rax",
-        ".globl epsilon_materialise_end",
-        ".hidden epsilon_materialise_end",
-        "epsilon_materialise_end:",
+        // The host has a floating-point environment of its own.
+        "5:",
+        "ldmxcsr [rsp + {HOST_MXCSR}]",
+        "jmp 6b",
+        "7:",
+        "ldmxcsr [rip + {guest}]",
+        "jmp 8b",
+        mark!("epsilon_materialise_end"),
         "ud2",
         frame = const HOST_FRAME,
         store = const VmContext::from_anchor(offset_of!(VmContext, store)),
@@ -453,6 +520,11 @@ unsafe extern "C" fn materialise_common() {
         exit_fp = const offset_of!(VmStore, exit_fp),
         exit_sp = const offset_of!(VmStore, exit_sp),
         pending = const offset_of!(VmStore, pending),
+        HOST_MXCSR = const HOST_MXCSR,
+        HOST_DIFFERS = const HOST_DIFFERS,
+        CONTROL_BITS = const !STATUS_BITS as i32,
+        GUEST_CONTROL = const GUEST_CONTROL,
+        guest = sym GUEST_MXCSR,
         body = sym libcalls::materialise,
     )
 }
@@ -483,6 +555,38 @@ epsilon_abi::for_each_libcall!(libcall_entries);
 static HOLDERS: [Label; 4] = [host_common, switch_common, libcall_common, materialise_common];
 #[used]
 static ENTER: unsafe extern "C" fn(*mut EntryFrame, *mut VmStore) -> u64 = enter;
+
+/// This thread's floating-point environment: MXCSR.
+pub fn float_environment() -> u64 {
+    #[unsafe(naked)]
+    unsafe extern "C" fn read() -> u64 {
+        naked_asm!("push 0", "stmxcsr [rsp]", "pop rax", "ret")
+    }
+    // SAFETY: it reads a register.
+    unsafe { read() }
+}
+
+/// Changes this thread's floating-point environment.
+///
+/// # Safety
+/// `environment` must be what [`float_environment`] gave, or that of guests. Rust computes in that of guests, which is
+/// the one that threads begin with: another one may only be put back.
+pub unsafe fn set_float_environment(environment: u64) {
+    #[unsafe(naked)]
+    unsafe extern "C" fn write(_mxcsr: u64) {
+        naked_asm!("push rdi", "ldmxcsr [rsp]", "pop rdi", "ret")
+    }
+    // SAFETY: as the caller promises: no reserved bit is set.
+    unsafe { write(environment) }
+}
+
+/// The floating-point environment of guests.
+pub const GUEST_FLOATS: u64 = GUEST_CONTROL as u64;
+
+/// Whether code computes in a floating-point environment as guests do.
+pub fn computes_as_guests(environment: u64) -> bool {
+    environment as u32 & !STATUS_BITS == GUEST_CONTROL
+}
 
 /// The words that hold what the caller keeps in registers across calls. Always inlined: the registers are this
 /// function's own.
@@ -626,6 +730,17 @@ impl<'a> Stopped<'a> {
     /// Makes the thread go on at `pc`.
     pub fn resume_at(&mut self, pc: usize) {
         self.0.uc_mcontext.gregs[libc::REG_RIP as usize] = pc as i64;
+    }
+
+    /// Makes the thread go on with this stack pointer.
+    pub fn set_sp(&mut self, sp: usize) {
+        self.0.uc_mcontext.gregs[libc::REG_RSP as usize] = sp as i64;
+    }
+
+    /// Keeps a signal from the thread until it returns from the handler that was stopped.
+    pub fn block(&mut self, signal: i32) {
+        // SAFETY: the kernel's part of the set has a place for every signal.
+        unsafe { libc::sigaddset(&raw mut self.0.uc_sigmask, signal) };
     }
 }
 

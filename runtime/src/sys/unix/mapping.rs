@@ -7,7 +7,6 @@ use rustix::mm::{Advice, MapFlags, MprotectFlags, MremapFlags, ProtFlags};
 use rustix::mm::{madvise, mmap, mmap_anonymous, mprotect, mremap, mremap_fixed, munmap};
 use rustix::process::{Resource, getrlimit};
 use std::io;
-use std::mem::ManuallyDrop;
 use std::ptr;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -145,16 +144,10 @@ impl Mapping {
         if found == base.cast() { Ok(mapping) } else { Err(io::Error::other("the address space is taken")) }
     }
 
-    /// Gives the mapping up: the first address and the size in bytes.
-    pub fn into_raw(self) -> (*mut u8, usize) {
-        let this = ManuallyDrop::new(self);
-        (this.base, this.len_bytes)
-    }
-
-    /// The mapping again that was given up.
+    /// A mapping again that its owner has forgotten.
     ///
     /// # Safety
-    /// The values must be what [`Self::into_raw`] gave, once.
+    /// The values must be those of a mapping of ours that nobody else owns.
     pub unsafe fn from_raw(base: *mut u8, len_bytes: usize) -> Self {
         Self { base, len_bytes }
     }
@@ -275,7 +268,7 @@ fn try_to_map_again() -> io::Result<bool> {
     }
 }
 
-/// Changes the access to a range.
+/// Changes the access to a range. A signal handler may call it.
 ///
 /// # Safety
 /// The range must belong to a mapping of ours, and nobody may hold a reference into it that the new access forbids.

@@ -6,13 +6,18 @@
 //! the fault means is worked out afterwards, by ordinary code on the host's stack.
 
 use super::mapping::{Access, Mapping, page_size};
+use super::thread;
 use crate::code;
+use crate::error::{Error, Result};
+use crate::stack::{self, End};
+use crate::store::VmStore;
 use crate::sys::arch::{self, Stopped, store_of_anchor};
 use crate::trap::FaultRecord;
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::mem::MaybeUninit;
-use std::sync::Once;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// The signals that faults of machine code arrive as.
 const FAULTS: [i32; 4] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE];
@@ -34,79 +39,198 @@ pub fn is_access_fault(signal: i32) -> bool {
     signal == libc::SIGSEGV || signal == libc::SIGBUS
 }
 
-/// Makes this process and this thread ready to run wasm; false if the thread is ending and no longer can.
+/// Makes this process and this thread ready to run wasm.
+///
+/// # Errors
+/// If the system refuses, or the thread is ending and no longer can. The next call tries again.
 #[inline]
-pub fn prepare() -> bool {
-    READY.get() || prepare_slowly()
+pub fn prepare() -> Result<()> {
+    if READY.get() { Ok(()) } else { prepare_slowly() }
 }
 
 #[cold]
-fn prepare_slowly() -> bool {
-    static INSTALL: Once = Once::new();
-    {
-        // A child of a fork in between would wait for the thread that installs.
-        let _held_off = crate::fork::hold_off();
-        INSTALL.call_once(install);
-    }
+fn prepare_slowly() -> Result<()> {
+    install()
+        .map_err(|error| Error::system("install the signal handlers that turn faults of guests into traps", error))?;
+    let prepared = ALTERNATE.try_with(prepare_thread);
     // Fails only while the thread ends: then nothing is left that would free another stack.
-    READY.set(ALTERNATE.try_with(prepare_thread).is_ok());
-    READY.get()
+    let prepared = prepared
+        .map_err(|_| Error::misuse("the thread is ending, and can run no more guests: its signal stack is gone"))?;
+    prepared.map_err(|error| Error::system("give the thread a signal stack, which running guests takes", error))?;
+    READY.set(true);
+    Ok(())
 }
 
-fn install() {
-    for signal in FAULTS {
-        // SAFETY: the handler obeys invariant 5; the previous action is stored before the new one can run for it,
-        // because this runs once and no wasm has been entered yet.
-        unsafe { install_one(signal, handle_fault as *const () as usize, libc::SA_NODEFER) };
+/// Installs the handlers, once.
+fn install() -> io::Result<()> {
+    /// How many of ours are installed.
+    static INSTALLED: Mutex<usize> = Mutex::new(0);
+    let ours = FAULTS.map(|signal| (signal, handle_fault as *const () as usize, libc::SA_NODEFER));
+    let ours = ours.into_iter().chain([(interrupt_signal(), handle_interrupt as *const () as usize, libc::SA_RESTART)]);
+    let _no_fork = crate::fork::hold_off();
+    // A panic there would leave the number as it was: what it counts is done.
+    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    for (signal, handler, flags) in ours.skip(*installed) {
+        // SAFETY: the handlers obey invariant 5; the previous action is stored before the new one can run for it,
+        // because each signal comes here once and no wasm has been entered yet.
+        unsafe { install_one(signal, handler, flags)? };
+        *installed += 1;
+        if signal == interrupt_signal() {
+            move_handlers_to_signal_stacks();
+        }
     }
-    // SAFETY: as above.
-    unsafe { install_one(interrupt_signal(), handle_interrupt as *const () as usize, libc::SA_RESTART) };
+    Ok(())
 }
 
-unsafe fn install_one(signal: i32, handler: usize, flags: i32) {
+unsafe fn install_one(signal: i32, handler: usize, flags: i32) -> io::Result<()> {
     // SAFETY: sigaction gets valid pointers; PREVIOUS has a place for every signal number.
     unsafe {
         let previous = (&raw mut PREVIOUS).cast::<libc::sigaction>().add(signal as usize);
         let mut action = std::mem::zeroed::<libc::sigaction>();
         action.sa_sigaction = handler;
         action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | flags;
-        libc::sigemptyset(&mut action.sa_mask);
-        libc::sigaction(signal, std::ptr::null(), previous);
-        let result = libc::sigaction(signal, &action, std::ptr::null_mut());
-        assert_eq!(result, 0, "signal {signal} takes a handler");
+        // Other signals wait: their handlers may be without SA_ONSTACK, and run on our signal stack then.
+        libc::sigfillset(&mut action.sa_mask);
+        for fault in FAULTS {
+            libc::sigdelset(&mut action.sa_mask, fault);
+        }
+        succeed(libc::sigaction(signal, std::ptr::null(), previous))?;
+        succeed(libc::sigaction(signal, &action, std::ptr::null_mut()))
     }
+}
+
+/// Adds `SA_ONSTACK` to the handlers that the host has by now, so that they do not run on the stacks of guests. Without
+/// a signal stack, as in threads that never run guests, it means nothing. What the system refuses, stays as it was.
+fn move_handlers_to_signal_stacks() {
+    for signal in (1..=libc::SIGRTMAX()).filter(|signal| !FAULTS.contains(signal) && *signal != interrupt_signal()) {
+        // SAFETY: sigaction gets valid pointers; the action differs from the present one in one flag.
+        unsafe {
+            let mut action = std::mem::zeroed::<libc::sigaction>();
+            let is_known = libc::sigaction(signal, std::ptr::null(), &mut action) == 0;
+            let has_handler = ![libc::SIG_DFL, libc::SIG_IGN].contains(&action.sa_sigaction);
+            if is_known && has_handler && action.sa_flags & libc::SA_ONSTACK == 0 {
+                action.sa_flags |= libc::SA_ONSTACK;
+                libc::sigaction(signal, &action, std::ptr::null_mut());
+            }
+        }
+    }
+}
+
+/// The error of a call of the C library that says -1.
+fn succeed(result: i32) -> io::Result<()> {
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 unsafe extern "C" fn handle_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel passes valid pointers.
     unsafe {
         let mut stopped = Stopped::new(context);
-        let sent_by_kernel = (*info).si_code > 0;
-        if sent_by_kernel && land_fault(signal, (*info).si_addr() as usize, &mut stopped) {
+        let fault = Fault { signal, code: (*info).si_code, address: (*info).si_addr() as usize };
+        let sent_by_kernel = fault.code > 0;
+        if sent_by_kernel && (land_fault(&fault, &mut stopped) || end_probe(&fault, &mut stopped)) {
+            return;
+        }
+        if sent_by_kernel && make_room_for_handler(&fault, &mut stopped) {
             return;
         }
         chain(signal, info, context);
     }
 }
 
+struct Fault {
+    signal: i32,
+    code: i32,
+    address: usize,
+}
+
 /// Lands a fault of ours; false if it is not ours.
 ///
 /// # Safety
 /// Called in a handler with the registers of the stopped thread.
-unsafe fn land_fault(signal: i32, address: usize, stopped: &mut Stopped<'_>) -> bool {
+unsafe fn land_fault(fault: &Fault, stopped: &mut Stopped<'_>) -> bool {
     let pc = stopped.pc();
     let in_wasm = code::is_wasm_text(pc);
-    if !in_wasm && !code::is_thunk(pc) && !arch::runs_on_wasm_stack(pc) {
+    let is_landing = fault.is_refused_frame() && arch::is_landing(pc);
+    if !in_wasm && !code::is_thunk(pc) && !arch::runs_on_wasm_stack(pc) && !is_landing {
         return false;
     }
     // SAFETY: at every pc accepted above the pinned register holds a live anchor.
     let store = unsafe { &*store_of_anchor(stopped.anchor()) };
+    if is_landing {
+        stopped.set_sp(store.host_sp.get());
+        return true;
+    }
+    let mut address = fault.address;
+    // A handler without SA_ONSTACK was to run for some other signal, which is lost: there is no room for its frame. The
+    // guest is at the end of its stack as well then.
+    if fault.is_refused_frame() && store.is_near_stack_guard(stopped.sp(), signal_frame_bytes()) {
+        address = store.guard_low.get();
+    }
     if !in_wasm && !store.is_stack_guard(address) {
         return false;
     }
-    store.fault.set(FaultRecord::new(signal, address, stopped));
-    stopped.resume_at(arch::landing_pad());
+    store.fault.set(FaultRecord::new(fault.signal, address, stopped));
+    land(store, stopped);
     true
+}
+
+/// Ends the activation. The landing pad leaves the wasm stack, but a signal that waits comes before it has.
+fn land(store: &VmStore, stopped: &mut Stopped<'_>) {
+    stopped.resume_at(arch::landing_pad());
+    stopped.set_sp(store.host_sp.get());
+}
+
+impl Fault {
+    /// What the kernel raises where it cannot push the frame of a handler.
+    fn is_refused_frame(&self) -> bool {
+        const SI_KERNEL: i32 = 0x80;
+        self.signal == libc::SIGSEGV && self.code == SI_KERNEL
+    }
+}
+
+/// The most that the kernel pushes for a handler: the registers, what lies below the stack pointer and belongs to the
+/// code that was stopped, and what aligns the two.
+fn signal_frame_bytes() -> usize {
+    const AT_MINSIGSTKSZ: libc::c_ulong = 51;
+    const LEAST_BYTES: usize = 4 << 10;
+    const RED_ZONE_BYTES: usize = 1 << 10;
+    // SAFETY: getauxval takes a number and reads what the process was given at its start; 0 where it knows nothing.
+    let registers_bytes = unsafe { libc::getauxval(AT_MINSIGSTKSZ) } as usize;
+    registers_bytes.max(LEAST_BYTES) + RED_ZONE_BYTES
+}
+
+/// Whether the fault was a look at a stack, which then ends.
+fn end_probe(fault: &Fault, stopped: &mut Stopped<'_>) -> bool {
+    let is_probe = is_access_fault(fault.signal) && arch::is_probe(stopped.pc());
+    if is_probe {
+        stopped.resume_at(arch::probe_end());
+    }
+    is_probe
+}
+
+/// Whether the fault was that of a signal handler of the host which runs on a guest's stack, without SA_ONSTACK, and has
+/// more room on it now. Its work cannot be given up half-way, and what registers hold is its own. The guest ends when it
+/// is back: by the interrupt signal, which waits until then.
+fn make_room_for_handler(fault: &Fault, stopped: &mut Stopped<'_>) -> bool {
+    if !is_access_fault(fault.signal) {
+        return false;
+    }
+    match stack::make_room_at(fault.address, stopped.sp()) {
+        End::Opened => {
+            stopped.block(interrupt_signal());
+            // Without it the guest goes on, and reaches the end a little later.
+            drop(thread::send_signal(thread::current_id(), interrupt_signal()));
+            true
+        }
+        End::Elsewhere => false,
+        End::Reached => {
+            let message = b"epsilon: a signal handler of the host has overflowed the stack of the guest that it \
+                interrupted; install it with SA_ONSTACK\n";
+            // Whether anybody reads it or not: the process ends.
+            let _ = rustix::io::write(rustix::stdio::stderr(), message);
+            false
+        }
+    }
 }
 
 unsafe extern "C" fn handle_interrupt(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
@@ -118,7 +242,10 @@ unsafe extern "C" fn handle_interrupt(signal: i32, info: *mut libc::siginfo_t, c
             let store = &*store_of_anchor(stopped.anchor());
             if store.pending.load(Ordering::Acquire) != 0 {
                 store.fault.set(FaultRecord::new(signal, 0, &stopped));
-                stopped.resume_at(arch::landing_pad());
+                land(store, &mut stopped);
+            } else if stack::is_open(stopped.sp()) {
+                store.fault.set(FaultRecord::new(libc::SIGSEGV, store.guard_low.get(), &stopped));
+                land(store, &mut stopped);
             }
             return;
         }
@@ -134,6 +261,9 @@ unsafe extern "C" fn handle_interrupt(signal: i32, info: *mut libc::siginfo_t, c
 unsafe fn chain(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: PREVIOUS was filled for this signal before our handler was installed; the arguments are the kernel's.
     unsafe {
+        // With the signals that were blocked before.
+        let mask = &raw const (*context.cast::<libc::ucontext_t>()).uc_sigmask;
+        libc::pthread_sigmask(libc::SIG_SETMASK, mask.cast(), std::ptr::null_mut());
         let previous = &*(&raw const PREVIOUS).cast::<libc::sigaction>().add(signal as usize);
         match previous.sa_sigaction {
             libc::SIG_DFL | libc::SIG_IGN => {
@@ -167,30 +297,45 @@ thread_local! {
     static ALTERNATE: RefCell<Option<AlternateStack>> = const { RefCell::new(None) };
 }
 
-fn prepare_thread(slot: &RefCell<Option<AlternateStack>>) {
+fn prepare_thread(slot: &RefCell<Option<AlternateStack>>) -> io::Result<()> {
+    unblock_signals()?;
     // SAFETY: sigaltstack reads and writes valid structs; the new stack is a mapping that lives until it is disabled.
     unsafe {
         let mut previous = std::mem::zeroed::<libc::stack_t>();
-        libc::sigaltstack(std::ptr::null(), &mut previous);
+        succeed(libc::sigaltstack(std::ptr::null(), &mut previous))?;
         let enough = previous.ss_flags & libc::SS_DISABLE == 0 && previous.ss_size >= ALTERNATE_STACK_BYTES;
-        let mapping = if enough { None } else { Some(install_alternate_stack()) };
+        let mapping = if enough { None } else { Some(install_alternate_stack()?) };
         *slot.borrow_mut() = Some(AlternateStack { mapping, previous });
     }
+    Ok(())
 }
 
-unsafe fn install_alternate_stack() -> Mapping {
+unsafe fn install_alternate_stack() -> io::Result<Mapping> {
     let guard = page_size();
-    let mapping = Mapping::anonymous(ALTERNATE_STACK_BYTES + guard, Access::ReadWrite)
-        .expect("a thread that runs wasm gets memory for its signal stack");
+    let mapping = Mapping::anonymous(ALTERNATE_STACK_BYTES + guard, Access::ReadWrite)?;
     // SAFETY: nobody uses the mapping yet; afterwards only signal handlers of this thread do.
     unsafe {
-        mapping.protect(0, guard, Access::None).expect("the guard of a signal stack");
+        mapping.protect(0, guard, Access::None)?;
         let stack =
             libc::stack_t { ss_sp: mapping.base().add(guard).cast(), ss_flags: 0, ss_size: ALTERNATE_STACK_BYTES };
-        let result = libc::sigaltstack(&stack, std::ptr::null_mut());
-        assert_eq!(result, 0, "a thread takes a signal stack");
+        succeed(libc::sigaltstack(&stack, std::ptr::null_mut()))?;
     }
-    mapping
+    Ok(mapping)
+}
+
+/// Lets this thread have the signals that its guests need. A thread begins with those blocked that its maker had blocked,
+/// or the parent of the process; the kernel ends a process that raises a blocked one by a fault.
+fn unblock_signals() -> io::Result<()> {
+    // SAFETY: the set is ours, made empty before it is filled; the signals have the handlers of this file.
+    let result = unsafe {
+        let mut set = std::mem::zeroed::<libc::sigset_t>();
+        libc::sigemptyset(&mut set);
+        for signal in FAULTS.into_iter().chain([interrupt_signal()]) {
+            libc::sigaddset(&mut set, signal);
+        }
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut())
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(result)) }
 }
 
 impl Drop for AlternateStack {

@@ -1,12 +1,11 @@
-//! What the runtime needs to know of the thread it is on: how much host stack is left, and how to signal it.
+//! What the runtime needs to know of the thread it is on: where its stack lies, and how to signal it.
 
 use std::cell::Cell;
 use std::io;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 thread_local! {
-    /// Lowest usable address of this thread's own stack; 0 until asked.
-    static STACK_LOW: Cell<usize> = const { Cell::new(0) };
     static THREAD_ID: Cell<i32> = const { Cell::new(0) };
 }
 
@@ -49,31 +48,17 @@ pub fn at_fork(prepare: extern "C" fn(), in_parent: extern "C" fn(), in_child: e
     debug_assert_eq!(result, 0, "there is memory for three pointers");
 }
 
-/// Bytes left on this thread's own stack, as seen from this call.
-#[inline]
-pub fn host_stack_left_bytes() -> usize {
-    let here = 0u8;
-    let low = match STACK_LOW.get() {
-        0 => find_stack_low(),
-        low => low,
-    };
-    (&raw const here as usize).saturating_sub(low)
+/// The addresses of the stack that the system or its library made for this thread.
+pub fn own_stack() -> Range<usize> {
+    main_stack().or_else(thread_stack).unwrap_or(0..0)
 }
 
-#[cold]
-fn find_stack_low() -> usize {
-    let low = main_stack_low().unwrap_or_else(thread_stack_low);
-    debug_assert!(low >= thread_stack_low(), "the C library knows of less stack");
-    STACK_LOW.set(low);
-    low
-}
-
-/// The same for the main thread, whose stack grows down from the name of the program to its limit. The C library would
-/// read the list of all mappings to know.
+/// The main thread's, which grows down from the name of the program to its limit. The C library would read the list of
+/// all mappings to know.
 #[cfg(target_os = "linux")]
-fn main_stack_low() -> Option<usize> {
-    // The end of the stack is left alone, as a guard page would leave it.
-    const GUARD_BYTES: usize = 64 << 10;
+fn main_stack() -> Option<Range<usize>> {
+    // The limit counts from the page behind the name.
+    const NAME_BYTES: usize = 8 << 10;
     // So much lies free below, whatever the limit was when the process began and has been raised to since.
     const MOST_BYTES: usize = 64 << 20;
     if rustix::thread::gettid() != rustix::process::getpid() {
@@ -83,29 +68,26 @@ fn main_stack_low() -> Option<usize> {
     let limit_bytes = usize::try_from(limit).ok()?.min(MOST_BYTES);
     // SAFETY: getauxval takes a number and answers with one, 0 where it knows nothing.
     let name = unsafe { libc::getauxval(libc::AT_EXECFN) } as usize;
-    let here = 0u8;
-    // A stack that somebody has switched to is not the one that the system made.
-    let used_bytes = name.checked_sub(&raw const here as usize)?;
-    (used_bytes < limit_bytes).then(|| name - limit_bytes + GUARD_BYTES)
+    Some(name.checked_sub(limit_bytes)? + NAME_BYTES..name)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn main_stack_low() -> Option<usize> {
+fn main_stack() -> Option<Range<usize>> {
     None
 }
 
-fn thread_stack_low() -> usize {
+fn thread_stack() -> Option<Range<usize>> {
     // SAFETY: plain libc calls on an attribute object of our own, initialised by the first and destroyed by the last.
     unsafe {
         let mut attributes = std::mem::zeroed::<libc::pthread_attr_t>();
         let (mut low, mut size, mut guard) = (std::ptr::null_mut(), 0, 0);
         if libc::pthread_getattr_np(libc::pthread_self(), &mut attributes) != 0 {
-            return 0;
+            return None;
         }
         libc::pthread_attr_getstack(&attributes, &mut low, &mut size);
         libc::pthread_attr_getguardsize(&attributes, &mut guard);
         libc::pthread_attr_destroy(&mut attributes);
-        low as usize + guard
+        Some(low as usize + guard..low as usize + size)
     }
 }
 
@@ -136,19 +118,4 @@ pub fn fence_all_threads() -> bool {
         REGISTERED.store(membarrier(REGISTER_PRIVATE_EXPEDITED), Ordering::Relaxed);
     }
     REGISTERED.load(Ordering::Relaxed) && membarrier(PRIVATE_EXPEDITED)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_thread_is_told_of_its_own_stack() {
-        const STACK_BYTES: usize = 256 << 10;
-        let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
-        let ask = || (main_stack_low(), host_stack_left_bytes());
-        let (main, left_bytes) = thread.spawn(ask).expect("a thread").join().expect("an answer");
-        assert_eq!(main, None, "only the main thread has the main stack");
-        assert!(left_bytes > STACK_BYTES / 2 && left_bytes <= STACK_BYTES, "{left_bytes} bytes");
-    }
 }
