@@ -152,7 +152,9 @@ const MODULES: [(&str, Make); 10] = [
 
 type Make = fn(usize) -> Vec<u8>;
 
-const BOMBS: [(&str, Make); 19] = [
+const BOMBS: [(&str, Make); 21] = [
+    ("nested-ifs-with-results", functions::nested_ifs_with_results),
+    ("loops-that-pass-values", functions::loops_that_pass_values),
     ("locals-times-ifs", functions::locals_times_ifs),
     ("all-locals", functions::all_locals),
     ("nested-blocks", functions::nested_blocks),

@@ -73,6 +73,25 @@ pub fn nested_ifs(scale: usize) -> Vec<u8> {
     nested(&[op::LOCAL_GET, 0, op::IF, op::EMPTY], &[op::END], 50_000 / scale)
 }
 
+/// 80,000 conditions in each other, each with a result that is passed on all the way.
+pub fn nested_ifs_with_results(scale: usize) -> Vec<u8> {
+    let count = 80_000 / scale;
+    let mut body = Body::default();
+    body.repeat(&[op::LOCAL_GET, 0, op::IF, 0x7f], count).raw(&[op::LOCAL_GET, 0]);
+    body.repeat(&[op::ELSE, op::LOCAL_GET, 0, op::END], count).raw(&[op::DROP]);
+    one(&[(1, I32)], &body)
+}
+
+/// 80,000 loops one after the other, each of which changes two locals that the next one starts with.
+pub fn loops_that_pass_values(scale: usize) -> Vec<u8> {
+    let mut body = Body::default();
+    for _ in 0..80_000 / scale {
+        body.raw(&[op::LOOP, op::EMPTY, op::LOCAL_GET, 0, op::LOCAL_GET, 1, op::LOCAL_SET, 0, op::LOCAL_SET, 1]);
+        body.raw(&[op::LOCAL_GET, 0, op::BR_IF, 0, op::END]);
+    }
+    one(&[(2, I32)], &body)
+}
+
 /// As many loops in each other as are compiled, each with a way out of all of them.
 pub fn nested_loops(scale: usize) -> Vec<u8> {
     let count = 16_000 / scale;

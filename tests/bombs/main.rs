@@ -59,6 +59,8 @@ const BOMBS: &[Bomb] = &[
     bomb("locals-in-every-function", functions::locals_in_every_function).always(),
     bomb("nested-blocks", functions::nested_blocks).always(),
     bomb("nested-ifs", functions::nested_ifs),
+    bomb("nested-ifs-with-results", functions::nested_ifs_with_results),
+    bomb("loops-that-pass-values", functions::loops_that_pass_values),
     bomb("nested-loops", functions::nested_loops),
     bomb("too-many-nested-loops", functions::too_many_nested_loops).refused("loops inside each other"),
     bomb("loops-in-a-row", functions::loops_in_a_row).refused("basic blocks"),
