@@ -228,7 +228,7 @@ fn load(engine: &Engine, bytes: ModuleBytes, secret: &Secret, keyed: bool) -> Re
     }
     let source = ModuleSource {
         compiler: compiler.clone(),
-        held: engine.runtime().budget().charge(parsed.held_bytes(), HELD)?,
+        _held: engine.runtime().budget().charge(parsed.held_bytes(), HELD)?,
         budget: engine.runtime().budget().clone(),
         parsed,
         wasm: Arc::new(ModuleBytes::part(&bytes, sections.code_start - wasm.len()..sections.code_start)),

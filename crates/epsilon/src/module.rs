@@ -342,7 +342,7 @@ fn open_source(engine: &Engine, wasm: ModuleBytes) -> Result<ModuleSource> {
         });
     Ok(ModuleSource {
         compiler: engine.compiler().clone(),
-        held: engine.runtime().budget().charge(parsed.held_bytes(), HELD)?,
+        _held: engine.runtime().budget().charge(parsed.held_bytes(), HELD)?,
         budget: engine.runtime().budget().clone(),
         parsed,
         wasm: Arc::new(wasm),

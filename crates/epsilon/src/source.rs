@@ -73,7 +73,7 @@ pub struct ModuleSource {
     /// The engine's, which compiling is charged to.
     pub budget: Budget,
     /// What the parsed module holds.
-    pub held: Charge,
+    pub _held: Charge,
     pub likely: Likely,
     /// Who compiles ahead, and for which module; set once there is one.
     pub ahead: OnceLock<(Arc<Shared>, Weak<LinkedModule>)>,
