@@ -1,6 +1,6 @@
 //! What a guest is given: arguments, environment, directories, sockets, and limits; and the data of its store.
 
-use crate::options::Options;
+use crate::options::{Options, WasiOptions};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
@@ -31,6 +31,8 @@ pub struct GuestOptions {
     /// Give the guest a socket that listens; may be repeated
     #[arg(long = "listen", visible_alias = "tcplisten", value_name = "ADDRESS:PORT|unix:PATH")]
     listen: Vec<String>,
+    #[command(flatten)]
+    wasi: WasiOptions,
 }
 
 /// A directory and the name under which the guest finds it.
@@ -72,10 +74,18 @@ impl Variable {
 }
 
 impl GuestOptions {
+    /// What the flags about WASI set.
+    pub fn set(&self, options: &mut Options) -> Result<()> {
+        self.wasi.set(options)
+    }
+
     /// The world of the guest in `path`, started with these arguments.
-    pub fn wasi(&self, path: &Path, args: &[OsString]) -> Result<WasiCtx> {
+    pub fn wasi(&self, path: &Path, args: &[OsString], options: &Options) -> Result<WasiCtx> {
         let mut builder = WasiCtx::builder();
         builder.inherit_stdio();
+        let limits = epsilon_wasi::Limits::default();
+        let descriptors = options.max_descriptors.unwrap_or(limits.descriptors);
+        builder.limits(epsilon_wasi::Limits { descriptors, ..limits });
         let name = self.argv0.as_deref().or_else(|| path.file_name()).unwrap_or(path.as_os_str());
         builder.arg(name.as_bytes())?.args(args.iter().map(|arg| arg.as_bytes()))?;
         for variable in &self.env {

@@ -3,7 +3,7 @@
 use crate::compile::KeyOption;
 use crate::options;
 use crate::progress::Compiling;
-use crate::report::Advice;
+use crate::report::{self, Advice};
 use anyhow::{Context as _, Result};
 use clap::CommandFactory as _;
 use epsilon::{ArtifactKey, CompileError, CompileLimit, Engine, ErrorKind, Module, ModuleBytes, Watch};
@@ -142,7 +142,10 @@ fn cannot_read(name: &str, path: &Path, error: &io::Error) -> anyhow::Error {
         io::ErrorKind::IsADirectory => {
             Advice::error(message, "name the module in it; `--dir` gives directories to a guest")
         }
-        _ => anyhow::anyhow!(message),
+        _ => match report::help_with_system(error) {
+            Some(help) => Advice::error(message, help),
+            None => anyhow::anyhow!(message),
+        },
     }
 }
 

@@ -1,11 +1,11 @@
-//! `-W` and `-O`: what a guest may take and use, and how code is made. One row a key.
+//! `-W`, `-O` and `-S`: what a guest may take and use, how code is made, and what WASI gives. One row a key.
 
 use anyhow::{Result, anyhow};
 use clap::Args;
 use epsilon::{CacheConfig, Compilation, CompileLimits, Config, MemoryStrategy, OptLevel, Tier};
 use std::time::Duration;
 
-/// All that the two flags set.
+/// All that the flags set.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// For the engine.
@@ -20,6 +20,8 @@ pub struct Options {
     pub trap_on_grow_failure: bool,
     /// Whether unknown imports are no error until they are called.
     pub unknown_imports_trap: bool,
+    /// How many descriptors the guest may have open.
+    pub max_descriptors: Option<usize>,
     /// What compiling may take.
     pub compile_limits: CompileLimits,
 }
@@ -33,7 +35,7 @@ pub struct TimeLimit {
     pub text: String,
 }
 
-/// A key of `-W` or `-O`.
+/// A key of `-W`, `-O` or `-S`.
 #[derive(Debug)]
 pub struct Row {
     key: &'static str,
@@ -207,6 +209,16 @@ const OPTIMIZE: &[Row] = &[
     }),
 ];
 
+const WASI: &[Row] = &[row(
+    "max-descriptors",
+    "N",
+    "Files, sockets and streams that the guest may have open; by default what `ulimit -n` allows, but for a few",
+    |o, v| {
+        o.max_descriptors = Some(v.parse().map_err(|_| format!("`{v}` is not a number of descriptors"))?);
+        Ok(())
+    },
+)];
+
 const fn row(
     key: &'static str,
     value: &'static str,
@@ -299,6 +311,35 @@ pub struct EngineOptions {
     wasm: Vec<Setting>,
 }
 
+/// `-S`.
+#[derive(Args, Default)]
+pub struct WasiOptions {
+    /// What WASI gives to the guest (`--help` lists it)
+    #[arg(
+        short = 'S',
+        long = "wasi",
+        value_name = "KEY[=VALUE],…",
+        value_delimiter = ',',
+        value_parser = |text: &str| Setting::parse(WASI, text),
+        long_help = list("What WASI gives to the guest", WASI)
+    )]
+    wasi: Vec<Setting>,
+}
+
+impl WasiOptions {
+    /// Sets what the flag sets.
+    pub fn set(&self, options: &mut Options) -> Result<()> {
+        set_all(&self.wasi, options)
+    }
+}
+
+/// A later key overrides an earlier one.
+fn set_all<'a>(settings: impl IntoIterator<Item = &'a Setting>, options: &mut Options) -> Result<()> {
+    settings
+        .into_iter()
+        .try_for_each(|setting| setting.row.set(options, &setting.value).map_err(|problem| anyhow!(problem)))
+}
+
 /// `-O`.
 #[derive(Args, Default)]
 pub struct OptimizeOptions {
@@ -321,9 +362,7 @@ impl EngineOptions {
     /// What the two flags set; a later key overrides an earlier one.
     pub fn options(&self, optimize: &OptimizeOptions) -> Result<Options> {
         let mut options = Options::default();
-        for setting in self.wasm.iter().chain(&optimize.optimize) {
-            setting.row.set(&mut options, &setting.value).map_err(|problem| anyhow!(problem))?;
-        }
+        set_all(self.wasm.iter().chain(&optimize.optimize), &mut options)?;
         if optimize.no_cache {
             options.config.cache(None);
         }
@@ -363,7 +402,7 @@ fn size_bytes(value: &str) -> Result<usize, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{OPTIMIZE, Options, Setting, WASM, size_bytes, time};
+    use super::{OPTIMIZE, Options, Setting, WASI, WASM, size_bytes, time};
     use std::time::Duration;
 
     #[test]
@@ -390,7 +429,7 @@ mod tests {
 
     #[test]
     fn keys_are_unique_and_every_switch_takes_both_values() {
-        for rows in [WASM, OPTIMIZE] {
+        for rows in [WASM, OPTIMIZE, WASI] {
             for (n, row) in rows.iter().enumerate() {
                 assert!(rows[..n].iter().all(|other| other.key != row.key), "{}", row.key);
                 let values: Vec<&str> =

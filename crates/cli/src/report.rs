@@ -49,8 +49,17 @@ pub fn error(error: &anyhow::Error) {
         }
         last = cause;
     }
-    let advice = error.chain().find_map(|cause| cause.downcast_ref::<Advice>());
-    print(&text, advice.map(|advice| advice.help.as_str()));
+    let advice = error.chain().find_map(|cause| match cause.downcast_ref::<Advice>() {
+        Some(advice) => Some(advice.help.as_str()),
+        None => cause.downcast_ref().and_then(help_with_system),
+    });
+    print(&text, advice);
+}
+
+/// What to do about an error of the system's, where that is known.
+pub fn help_with_system(error: &std::io::Error) -> Option<&'static str> {
+    let is_exhausted = error.raw_os_error() == Some(nix::errno::Errno::EMFILE as i32);
+    is_exhausted.then_some("the process may not have more files open; `ulimit -n NUMBER` raises the limit")
 }
 
 /// Prints how a guest ended that did not end by itself.

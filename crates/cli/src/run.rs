@@ -98,6 +98,7 @@ impl RunCommand {
     /// What the flags about the engine set.
     pub fn engine_options(&self) -> Result<Options> {
         let mut options = self.engine.options(&self.optimize)?;
+        self.guest.set(&mut options)?;
         options.unknown_imports_trap |= self.unknown_imports_trap;
         Ok(options)
     }
@@ -124,7 +125,7 @@ impl RunCommand {
             }
         };
         // The arguments of a call are not those of the program around it.
-        let wasi = self.guest.wasi(path, if call.is_some() { &[] } else { args })?;
+        let wasi = self.guest.wasi(path, if call.is_some() { &[] } else { args }, &options)?;
         let interrupt = wasi.interrupt().clone();
         let mut store = Store::new(&engine, Host::new(wasi, &options));
         store.limiter(|host| &mut host.limits);

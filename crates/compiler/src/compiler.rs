@@ -411,34 +411,100 @@ mod tests {
         Target::Named { triple: triple.into(), cpu_features }
     }
 
+    const X86_64: &str = "x86_64-unknown-linux-gnu";
+
+    fn base() -> Settings {
+        Settings { target: target(X86_64, &[]), plan: MemoryPlan::GUARDED, ..Settings::default() }
+    }
+
+    /// Each setting changed by itself. One that is not named does not compile, and one that is named and not changed is a
+    /// warning that is denied.
+    #[deny(unused_variables)]
+    fn changed() -> Vec<Settings> {
+        let Settings {
+            plan,
+            tier,
+            opt_level,
+            target: _, // Several changes of it are in `targets`.
+            features,
+            deterministic_relaxed_simd,
+            branch_hints,
+            drop_repeated_checks,
+            inlining,
+            verify_ir,
+            limits,
+        } = base();
+        let MemoryPlan { style, anchored } = plan;
+        let MemoryStyle::Guarded { guard_bytes } = style else { panic!("the base is guarded") };
+        let wider = MemoryStyle::Guarded { guard_bytes: guard_bytes / 2 };
+        let plans =
+            [MemoryPlan::CHECKED, MemoryPlan { style: wider, ..plan }, MemoryPlan { anchored: !anchored, ..plan }];
+        let other_level = if opt_level == OptLevel::None { OptLevel::Speed } else { OptLevel::None };
+        let max_optimised_bytes = limits.max_optimised_bytes + 1;
+        let max_optimised_values = limits.max_optimised_values + 1;
+        let other_tier = if tier == Tier::Quick { Tier::Optimised } else { Tier::Quick };
+        let mut all = vec![
+            Settings { tier: other_tier, ..base() },
+            Settings { opt_level: other_level, ..base() },
+            Settings { deterministic_relaxed_simd: !deterministic_relaxed_simd, ..base() },
+            Settings { branch_hints: !branch_hints, ..base() },
+            Settings { drop_repeated_checks: !drop_repeated_checks, ..base() },
+            Settings { inlining: !inlining, ..base() },
+            Settings { verify_ir: !verify_ir, ..base() },
+            Settings { limits: CompileLimits { max_optimised_bytes, ..limits }, ..base() },
+            Settings { limits: CompileLimits { max_optimised_values, ..limits }, ..base() },
+        ];
+        all.extend(plans.map(|plan| Settings { plan, ..base() }));
+        let switches = WasmFeatures::all().iter().map(|feature| Settings { features: features ^ feature, ..base() });
+        all.extend(switches.filter(|settings| settings.check().is_ok()));
+        all
+    }
+
+    fn targets() -> [Settings; 6] {
+        [
+            (X86_64, &["has_avx"][..]),
+            (X86_64, &["has_avx", "has_avx2"]),
+            (X86_64, &["has_bmi1"]),
+            ("x86_64-unknown-linux-musl", &[]),
+            ("aarch64-unknown-linux-gnu", &[]),
+            ("aarch64-unknown-linux-gnu", &["has_lse"]),
+        ]
+        .map(|(triple, features)| Settings { target: target(triple, features), ..base() })
+    }
+
+    /// The limits that decide whether a module is compiled, and not to which code: all but two.
+    fn refusing() -> Vec<CompileLimits> {
+        let CompileLimits {
+            max_function_bytes,
+            max_function_values,
+            max_function_blocks,
+            max_passed_values,
+            max_loop_depth,
+            max_signature_values,
+            max_optimised_bytes: _,
+            max_optimised_values: _,
+        } = CompileLimits::default();
+        let limits = CompileLimits::default();
+        vec![
+            CompileLimits { max_function_bytes: max_function_bytes + 1, ..limits },
+            CompileLimits { max_function_values: max_function_values + 1, ..limits },
+            CompileLimits { max_function_blocks: max_function_blocks + 1, ..limits },
+            CompileLimits { max_passed_values: max_passed_values + 1, ..limits },
+            CompileLimits { max_loop_depth: max_loop_depth + 1, ..limits },
+            CompileLimits { max_signature_values: max_signature_values + 1, ..limits },
+        ]
+    }
+
     /// Whatever changes code has a key of its own (invariant 9).
     #[test]
     fn everything_that_affects_code_is_in_the_fingerprint() {
-        const X86_64: &str = "x86_64-unknown-linux-gnu";
-        let base = || Settings { target: target(X86_64, &[]), plan: MemoryPlan::GUARDED, ..Settings::default() };
-        let guard = MemoryStyle::Guarded { guard_bytes: 1 << 20 };
-        let all = [
-            base(),
-            Settings { target: target(X86_64, &["has_avx"]), ..base() },
-            Settings { target: target(X86_64, &["has_avx", "has_avx2"]), ..base() },
-            Settings { target: target(X86_64, &["has_bmi1"]), ..base() },
-            Settings { target: target("x86_64-unknown-linux-musl", &[]), ..base() },
-            Settings { target: target("aarch64-unknown-linux-gnu", &[]), ..base() },
-            Settings { target: target("aarch64-unknown-linux-gnu", &["has_lse"]), ..base() },
-            Settings { plan: MemoryPlan::CHECKED, ..base() },
-            Settings { plan: MemoryPlan { anchored: true, ..MemoryPlan::GUARDED }, ..base() },
-            Settings { plan: MemoryPlan { style: guard, ..MemoryPlan::GUARDED }, ..base() },
-            Settings { tier: Tier::Quick, ..base() },
-            Settings { opt_level: OptLevel::None, ..base() },
-            Settings { features: base().features ^ WasmFeatures::TAIL_CALL, ..base() },
-            Settings { deterministic_relaxed_simd: true, ..base() },
-            Settings { branch_hints: false, ..base() },
-            Settings { inlining: !base().inlining, ..base() },
-            Settings { verify_ir: !base().verify_ir, ..base() },
-        ];
-        let count = all.len();
         let fingerprint = |settings| Compiler::new(settings).expect("a compiler").fingerprint();
+        let all: Vec<Settings> = [base()].into_iter().chain(changed()).chain(targets()).collect();
+        let count = all.len();
         let distinct: HashSet<_> = all.into_iter().map(fingerprint).collect();
         assert_eq!(distinct.len(), count);
+        for limits in refusing() {
+            assert_eq!(fingerprint(Settings { limits, ..base() }), fingerprint(base()), "{limits:?}");
+        }
     }
 }

@@ -174,7 +174,7 @@ pub fn errno_of(outcome: Outcome) -> Result<i32, crate::Exit> {
     match outcome {
         Ok(()) => Ok(0),
         Err(Stop::Errno(errno)) => Ok(errno as i32),
-        Err(Stop::AwaitInput(_)) => Ok(crate::Errno::Again as i32),
+        Err(Stop::AwaitInput(_) | Stop::AwaitMoment) => Ok(crate::Errno::Again as i32),
         Err(Stop::Exit(exit)) => Err(exit),
     }
 }

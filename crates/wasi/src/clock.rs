@@ -47,9 +47,11 @@ fn host_clock(clock: u32) -> Result<ClockId, Errno> {
     }
 }
 
-/// A host time in nanoseconds; times before 1970 count as 1970, and none overflows before the year 2554.
+/// A host time in nanoseconds; times before 1970 count as 1970, and none overflows before the year 2554. Nanoseconds
+/// count forward from the second: half a second before 1970 is second -1 and 500,000,000 of them.
 pub(crate) fn nanoseconds(seconds: i64, subsec_ns: i64) -> u64 {
-    u64::try_from(seconds).unwrap_or(0).saturating_mul(1_000_000_000).saturating_add(subsec_ns.max(0) as u64)
+    let Ok(seconds) = u64::try_from(seconds) else { return 0 };
+    seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(subsec_ns).unwrap_or(0))
 }
 
 impl Clocks for SystemClocks {

@@ -4,11 +4,13 @@
 
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use rustix::event::PollFlags;
+use rustix::fs::OFlags;
 
 use crate::channel::Channel;
 use crate::clock::{Clocks, SystemClocks};
@@ -17,6 +19,7 @@ use crate::input::Input;
 use crate::interrupt::Interrupt;
 use crate::output::{Captured, HostStream, Output, Sink};
 use crate::random::{Random, SystemRandom};
+use crate::reserve;
 use crate::table::{Access, Descriptor, Directory, Kind, Table};
 use crate::terminal::Filter;
 use crate::types::FdFlags;
@@ -24,7 +27,8 @@ use crate::types::FdFlags;
 /// How much of the host a guest may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Open descriptors, the standard streams included.
+    /// Open descriptors, the standard streams included. By default what the process may have now (`RLIMIT_NOFILE`),
+    /// without a few that stay with the host: at most 64.
     pub descriptors: usize,
     /// Subscriptions in one `poll_oneoff`.
     pub subscriptions: u32,
@@ -35,8 +39,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { descriptors: 1024, subscriptions: 4096, output_buffer_bytes: 64 << 10 }
+        Limits { descriptors: default_descriptors(), subscriptions: 4096, output_buffer_bytes: 64 << 10 }
     }
+}
+
+fn default_descriptors() -> usize {
+    let limit = reserve::process_limit().and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+    limit - (limit / 8).min(64)
 }
 
 /// What becomes of control sequences that a guest writes to a terminal.
@@ -197,6 +206,15 @@ impl WasiCtx {
         }
     }
 
+    /// Waits a moment, for what no descriptor tells of.
+    pub(crate) fn wait_a_moment(&self) -> Result<(), Stop> {
+        self.before_waiting();
+        if self.is_shared {
+            return Err(Stop::AwaitMoment);
+        }
+        Ok(self.interrupt.wait_a_moment()?)
+    }
+
     /// Waits until there may be something to read.
     pub(crate) fn wait_for_input(&self, fd: u32) -> Result<(), Stop> {
         // Where there is no descriptor of the host's to ask, the guest has to come again.
@@ -343,16 +361,23 @@ impl WasiCtxBuilder {
         access: Access,
     ) -> Result<&mut Self, BuildError> {
         let path = host.as_ref();
-        let dir = Dir::open_ambient_dir(path, ambient_authority())
-            .map_err(|source| BuildError::Directory { path: path.to_owned(), source })?;
+        let (dir, listable) =
+            open_dir(path).map_err(|source| BuildError::Directory { path: path.to_owned(), source })?;
         let name = without_zero("the directory name", guest.as_ref())?;
-        self.directories.push(Directory { dir, preopen: Some(name), access, listing: None });
+        self.directories.push(Directory { dir, listable, preopen: Some(name), access, listing: None });
         Ok(self)
     }
 
     /// Gives the guest a socket that listens, of TCP or of the Unix domain. Sockets come after the directories.
+    ///
+    /// The socket is made non-blocking, with all descriptors that share it: a connection may vanish between the moment
+    /// when the host tells of it and the call that accepts it, and a guest must not wait there for the next one. What
+    /// the guest sees of it waits unless the guest wants otherwise.
     pub fn listener(&mut self, listener: impl Into<OwnedFd>) -> &mut Self {
-        self.sockets.push(Kind::Listener(listener.into()));
+        let listener = listener.into();
+        // What cannot be told so is no socket; calls on it will say that.
+        let _ = rustix::io::ioctl_fionbio(&listener, true);
+        self.sockets.push(Kind::Listener(listener));
         self
     }
 
@@ -389,6 +414,9 @@ impl WasiCtxBuilder {
     /// Builds the context. Descriptors 0 to 2 are the standard streams, directories follow from 3, then sockets.
     pub fn build(&mut self) -> WasiCtx {
         let this = std::mem::take(self);
+        if !this.directories.is_empty() {
+            reserve::keep();
+        }
         let output = |stream: OutputStream, host: HostStream| {
             let (sink, buffered) = match stream.0 {
                 Destination::Inherit => host_sink(host, this.terminal),
@@ -420,6 +448,19 @@ impl WasiCtxBuilder {
             interrupt: this.interrupt,
             is_shared: false,
         }
+    }
+}
+
+/// Opens a directory of the host's, and says whether it can be listed by the descriptor.
+fn open_dir(path: &Path) -> io::Result<(Dir, bool)> {
+    let mut options = std::fs::File::options();
+    match options.read(true).custom_flags(OFlags::DIRECTORY.bits() as i32).open(path) {
+        Ok(file) => Ok((Dir::from_std_file(file), true)),
+        // What may not be listed can have files that may be opened.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Ok((Dir::open_ambient_dir(path, ambient_authority())?, false))
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -220,6 +220,8 @@ pub enum Stop {
     /// Nothing is done yet: the call is to be made again when there is something to read from this descriptor. Only
     /// contexts that threads share say so ([`crate::SharedCtx`]), for they are not to be held meanwhile.
     AwaitInput(u32),
+    /// Likewise, to be made again after a moment: nothing tells when it can be done.
+    AwaitMoment,
 }
 
 impl From<Errno> for Stop {

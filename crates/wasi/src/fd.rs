@@ -101,7 +101,7 @@ fn sync(descriptor: &Descriptor, metadata: bool) -> Outcome {
         Kind::Output(output) => Ok(output.flush()?),
         Kind::File(open) if metadata => Ok(open.file.sync_all()?),
         Kind::File(open) => Ok(open.file.sync_data()?),
-        Kind::Directory(directory) => Ok(rustix::fs::fsync(directory.reopen()?)?),
+        Kind::Directory(directory) => Ok(directory.with_opened(|fd| rustix::fs::fsync(fd))?),
         Kind::Input(_) => Ok(()),
         Kind::Listener(_) | Kind::Stream(_) => Err(Errno::Inval.into()),
     }
@@ -136,7 +136,11 @@ pub(crate) fn fd_fdstat_set_flags(ctx: &mut WasiCtx, _memory: GuestMemory<'_>, f
     if matches!(descriptor.kind, Kind::File(_) | Kind::Listener(_) | Kind::Stream(_)) {
         let mut host = OFlags::empty();
         host.set(OFlags::APPEND, flags.contains(FdFlags::APPEND));
-        host.set(OFlags::NONBLOCK, flags.contains(FdFlags::NONBLOCK));
+        let never_waits = match &descriptor.kind {
+            Kind::File(open) => open.never_waits(),
+            kind => matches!(kind, Kind::Listener(_)),
+        };
+        host.set(OFlags::NONBLOCK, never_waits || flags.contains(FdFlags::NONBLOCK));
         if let Some(fd) = descriptor.host() {
             rustix::fs::fcntl_setfl(fd, host)?;
         }
@@ -240,7 +244,7 @@ pub(crate) fn fd_filestat_set_times(
         Kind::File(open) if open.access == Access::ReadOnly => Err(Errno::Rofs.into()),
         Kind::File(open) => Ok(rustix::fs::futimens(&open.file, &timestamps)?),
         Kind::Directory(directory) if directory.access == Access::ReadOnly => Err(Errno::Rofs.into()),
-        Kind::Directory(directory) => Ok(rustix::fs::futimens(directory.reopen()?, &timestamps)?),
+        Kind::Directory(directory) => Ok(directory.with_opened(|fd| rustix::fs::futimens(fd, &timestamps))?),
         _ => Err(Errno::Inval.into()),
     }
 }

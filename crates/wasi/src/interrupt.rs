@@ -14,6 +14,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 /// How long a wait lasts at most before the flag is looked at again.
 const LOOK_SECS: i64 = 1;
 
+/// How long to wait before looking again.
+const MOMENT: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
+
 /// A flag that ends waiting calls. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt(Arc<AtomicBool>);
@@ -47,6 +50,17 @@ impl Interrupt {
                 other => return Ok(other?),
             }
         }
+    }
+
+    /// Waits a moment, for what no descriptor tells of.
+    pub(crate) fn wait_a_moment(&self) -> io::Result<()> {
+        if !self.is_set() {
+            match poll(&mut [], Some(&MOMENT)) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if self.is_set() { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
     }
 
     /// Waits until a descriptor is ready, or has nothing more to wait for.

@@ -39,6 +39,8 @@ mod dir;
 mod errno;
 mod fd;
 mod fd_io;
+#[cfg(target_os = "linux")]
+mod fifo;
 mod input;
 mod interrupt;
 mod linker;
@@ -48,6 +50,7 @@ mod path;
 mod poll;
 mod proc;
 mod random;
+mod reserve;
 mod shared;
 mod sock;
 mod table;

@@ -111,10 +111,14 @@ fn call<T: 'static, C: LendCtx>(
                 get(caller.data_mut()).with(|ctx| body(ctx, shared_or_none(memory.as_ref())))
             }
         };
-        if let Err(Stop::AwaitInput(fd)) = outcome
+        if let Err(wait @ (Stop::AwaitInput(_) | Stop::AwaitMoment)) = outcome
             && let Some(ctx) = get(caller.data_mut()).shared()
         {
-            match ctx.await_input(fd) {
+            let waited = match wait {
+                Stop::AwaitInput(fd) => ctx.await_input(fd),
+                _ => ctx.await_moment(),
+            };
+            match waited {
                 Ok(()) => continue,
                 Err(errno) => return Ok(errno as i32),
             }

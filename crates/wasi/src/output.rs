@@ -263,7 +263,8 @@ impl Output {
     fn see_to_it(&self, state: &mut State) -> io::Result<()> {
         if state.flusher == Flusher::NotYet {
             let shared = Arc::clone(&self.shared);
-            let thread = std::thread::Builder::new().name("wasi-output".into()).stack_size(64 << 10);
+            // The writer of an embedder may need as much stack as on any other thread.
+            let thread = std::thread::Builder::new().name("wasi-output".into());
             let started = thread.spawn(move || flush_after_a_moment(&shared));
             state.flusher = if started.is_ok() { Flusher::Running } else { Flusher::Impossible };
         }

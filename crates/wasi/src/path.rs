@@ -6,6 +6,8 @@
 
 #![allow(clippy::too_many_arguments, reason = "the signatures are the specification's")]
 
+use std::io;
+use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
@@ -13,13 +15,14 @@ use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt, SystemTimeSpec};
 use cap_std::fs::{Dir, File, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
 use cap_std::time::{SystemClock, SystemTime};
 use epsilon::seeded;
-use rustix::fs::OFlags;
+use rustix::fs::{FileType as HostType, OFlags};
 
 use crate::clock::nanoseconds;
 use crate::ctx::WasiCtx;
-use crate::errno::{Errno, Outcome};
+use crate::errno::{Errno, Outcome, Stop};
 use crate::fd::{NewTime, TimesToSet, fd_flags, host_stat};
 use crate::memory::GuestMemory;
+use crate::reserve::with_spare;
 use crate::table::{Access, Descriptor, Directory, Kind, OpenFile, filetype_of_mode};
 use crate::types::{FdFlags, FileStat, FileType, LookupFlags, OpenFlags, Rights, Version};
 
@@ -33,7 +36,7 @@ pub(crate) fn path_create_directory(
 ) -> Outcome {
     let path = memory.path(path, path_len)?;
     let directory = ctx.table.writable_directory(fd, Rights::PATH_CREATE_DIRECTORY)?;
-    Ok(directory.dir.create_dir(path)?)
+    Ok(with_spare(|| directory.dir.create_dir(&path))?)
 }
 
 /// witx: "Return the attributes of a file or directory. Note: This is similar to `stat` in POSIX."
@@ -50,13 +53,22 @@ pub(crate) fn path_filestat_get(
     let follow = follows(flags)?;
     let path = memory.path(path, path_len)?;
     let directory = ctx.table.directory(fd, Rights::PATH_FILESTAT_GET)?;
-    let metadata = match slash_names_directory(directory, &path)? {
-        Some(metadata) => metadata,
-        None if follow => directory.dir.metadata(path)?,
-        None => directory.dir.symlink_metadata(path)?,
+    let stat = match stat_below(directory, &path, follow) {
+        // A directory that may not be searched can be asked itself.
+        Err(Errno::Acces) if names_itself(&path) => host_stat(directory.dir.as_fd())?,
+        result => result?,
     };
-    let (record, size_bytes) = stat_of(&metadata).encode(version);
+    let (record, size_bytes) = stat.encode(version);
     Ok(memory.write(out, &record[..size_bytes])?)
+}
+
+fn stat_below(directory: &Directory, path: &str, follow: bool) -> Result<FileStat, Errno> {
+    let metadata = match slash_names_directory(directory, path)? {
+        Some(metadata) => metadata,
+        None if follow => with_spare(|| directory.dir.metadata(path))?,
+        None => with_spare(|| directory.dir.symlink_metadata(path))?,
+    };
+    Ok(stat_of(&metadata))
 }
 
 fn stat_of(metadata: &Metadata) -> FileStat {
@@ -88,22 +100,23 @@ pub(crate) fn path_filestat_set_times(
     let times = TimesToSet::new(atim, mtim, fst_flags)?;
     let path = memory.path(path, path_len)?;
     let directory = ctx.table.writable_directory(fd, Rights::PATH_FILESTAT_SET_TIMES)?;
-    let (access, modification) = (time_spec(times.access)?, time_spec(times.modification)?);
     if slash_names_directory(directory, &path)?.is_some() || follow {
-        directory.dir.set_times(path, access, modification)?;
+        with_spare(|| directory.dir.set_times(&path, time_spec(times.access)?, time_spec(times.modification)?))?;
     } else {
-        directory.dir.set_symlink_times(path, access, modification)?;
+        with_spare(|| {
+            directory.dir.set_symlink_times(&path, time_spec(times.access)?, time_spec(times.modification)?)
+        })?;
     }
     Ok(())
 }
 
-fn time_spec(time: NewTime) -> Result<Option<SystemTimeSpec>, Errno> {
+fn time_spec(time: NewTime) -> io::Result<Option<SystemTimeSpec>> {
     Ok(match time {
         NewTime::Keep => None,
         NewTime::Now => Some(SystemTimeSpec::SymbolicNow),
         NewTime::At { ns } => {
             let time = SystemClock::UNIX_EPOCH.checked_add(Duration::from_nanos(ns));
-            Some(SystemTimeSpec::Absolute(time.map(|time: SystemTime| time).ok_or(Errno::Overflow)?))
+            Some(SystemTimeSpec::Absolute(time.map(|time: SystemTime| time).ok_or(rustix::io::Errno::OVERFLOW)?))
         }
     })
 }
@@ -131,7 +144,7 @@ pub(crate) fn path_link(
     if follow {
         return Err(Errno::Inval.into());
     }
-    Ok(old.dir.hard_link(old_path, &new.dir, new_path)?)
+    Ok(with_spare(|| old.dir.hard_link(&old_path, &new.dir, &new_path))?)
 }
 
 /// What a guest asks of `path_open`.
@@ -172,11 +185,22 @@ pub(crate) fn path_open(
     let mut needs = Rights::PATH_OPEN;
     needs.set(Rights::PATH_CREATE_FILE, open.contains(OpenFlags::CREAT));
     needs.set(Rights::PATH_FILESTAT_SET_SIZE, open.contains(OpenFlags::TRUNC));
-    let directory = ctx.table.directory(fd, needs)?;
+    ctx.table.directory(fd, needs)?;
     let inheriting = ctx.table.get(fd)?.inheriting;
     let asked = Rights::from_bits_truncate(rights_base) & inheriting;
     let (read, write) = (asked.contains(Rights::FD_READ), asked.contains(Rights::FD_WRITE));
-    let kind = open_below(directory, OpenRequest { path, follow, open, flags, read, write })?;
+    let request = OpenRequest { path, follow, open, flags, read, write };
+    let kind = loop {
+        let directory = ctx.table.directory(fd, needs)?;
+        match open_below(directory, &request) {
+            // A pipe that nobody reads: its reader is waited for.
+            Err(Errno::Nxio) if !flags.contains(FdFlags::NONBLOCK) && is_fifo(directory, &request) => {
+                ctx.wait_a_moment()?;
+            }
+            result => break result?,
+        }
+    };
+    await_writer(ctx, &kind, flags)?;
 
     let mut descriptor = Descriptor::new(kind);
     descriptor.flags = flags;
@@ -190,34 +214,51 @@ pub(crate) fn path_open(
     Ok(memory.write_u32(opened_fd, number)?)
 }
 
-fn open_below(directory: &Directory, request: OpenRequest) -> Result<Kind, Errno> {
+/// Whether a name that was to be opened is that of a pipe.
+fn is_fifo(directory: &Directory, request: &OpenRequest) -> bool {
+    let metadata = with_spare(|| match request.follow {
+        true => directory.dir.metadata(&request.path),
+        false => directory.dir.symlink_metadata(&request.path),
+    });
+    metadata.is_ok_and(|metadata| HostType::from_raw_mode(metadata.mode() as _) == HostType::Fifo)
+}
+
+/// Waits for the writer of a pipe that was opened for reading. Where threads share the context the first read does.
+#[cfg(target_os = "linux")]
+fn await_writer(ctx: &WasiCtx, kind: &Kind, flags: FdFlags) -> Result<(), Stop> {
+    let Kind::File(open) = kind else { return Ok(()) };
+    if open.filetype == FileType::Unknown && !open.writable && !flags.contains(FdFlags::NONBLOCK) && !ctx.is_shared {
+        while !crate::fifo::has_writer(open.file.as_fd()) {
+            ctx.wait_a_moment()?;
+        }
+    }
+    Ok(())
+}
+
+/// The same where the host cannot be asked: the first read waits.
+#[cfg(not(target_os = "linux"))]
+fn await_writer(_: &WasiCtx, _: &Kind, _: FdFlags) -> Result<(), Stop> {
+    Ok(())
+}
+
+/// What is opened never waits on the host: who waits does so where it can be ended.
+fn open_below(directory: &Directory, request: &OpenRequest) -> Result<Kind, Errno> {
     if request.open.contains(OpenFlags::DIRECTORY) {
         if request.open != OpenFlags::DIRECTORY {
             return Err(Errno::Inval);
         }
-        let dir = if request.follow {
-            directory.dir.open_dir(&request.path)?
-        } else {
-            directory.dir.open_dir_nofollow(&request.path)?
-        };
+        let (dir, listable) = open_directory(directory, request)?;
         // POSIX `open`: "[EISDIR] The named file is a directory and oflag includes O_WRONLY or O_RDWR."
-        return if request.write { Err(Errno::IsDir) } else { Ok(below(directory, dir)) };
+        return if request.write { Err(Errno::IsDir) } else { Ok(below(directory, dir, listable)) };
     }
     let file = match directory.access {
-        Access::ReadWrite => open_file(&directory.dir, &request)?,
-        Access::ReadOnly if seeded::bug("read-only-written") => open_file(&directory.dir, &request)?,
-        Access::ReadOnly => open_read_only(&directory.dir, &request)?,
+        Access::ReadWrite => open_file(&directory.dir, request)?,
+        Access::ReadOnly if seeded::bug("read-only-written") => open_file(&directory.dir, request)?,
+        Access::ReadOnly => open_read_only(&directory.dir, request)?,
     };
-    let filetype = host_stat(std::os::fd::AsFd::as_fd(&file))?.filetype;
+    let filetype = host_stat(file.as_fd())?.filetype;
     if filetype == FileType::Directory {
-        return Ok(below(directory, Dir::from_std_file(file.into_std())));
-    }
-    if filetype != FileType::RegularFile {
-        // Opening did not wait; what follows does, unless the guest does not want it.
-        let mut flags = OFlags::empty();
-        flags.set(OFlags::APPEND, request.flags.contains(FdFlags::APPEND));
-        flags.set(OFlags::NONBLOCK, request.flags.contains(FdFlags::NONBLOCK));
-        rustix::fs::fcntl_setfl(&file, flags)?;
+        return Ok(below(directory, Dir::from_std_file(file.into_std()), true));
     }
     Ok(Kind::File(OpenFile {
         file: file.into_std(),
@@ -228,8 +269,29 @@ fn open_below(directory: &Directory, request: OpenRequest) -> Result<Kind, Errno
     }))
 }
 
-fn below(directory: &Directory, dir: Dir) -> Kind {
-    Kind::Directory(Directory { dir, preopen: None, access: directory.access, listing: None })
+/// A directory, and whether it can be listed by its descriptor: the right to read it is enough for that.
+fn open_directory(directory: &Directory, request: &OpenRequest) -> Result<(Dir, bool), Errno> {
+    let mut options = OpenOptions::new();
+    let follow = if request.follow { FollowSymlinks::Yes } else { FollowSymlinks::No };
+    options.read(true).custom_flags((OFlags::DIRECTORY | OFlags::NONBLOCK).bits() as i32).follow(follow);
+    let opened = directory.dir.open_with(&request.path, &options);
+    match opened.map_err(Errno::from) {
+        Ok(file) => Ok((Dir::from_std_file(file.into_std()), true)),
+        Err(Errno::Acces) if names_itself(&request.path) => Ok((directory.dir.try_clone()?, directory.listable)),
+        // What may not be listed can have files that may be opened.
+        Err(Errno::Acces) if request.follow => Ok((directory.dir.open_dir(&request.path)?, false)),
+        Err(Errno::Acces) => Ok((directory.dir.open_dir_nofollow(&request.path)?, false)),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Whether a name is that of the directory which it is looked up in.
+fn names_itself(path: &str) -> bool {
+    !path.is_empty() && !path.starts_with('/') && path.split('/').all(|part| matches!(part, "" | "."))
+}
+
+fn below(directory: &Directory, dir: Dir, listable: bool) -> Kind {
+    Kind::Directory(Directory { dir, listable, preopen: None, access: directory.access, listing: None })
 }
 
 /// The flags go to the host as they are: `cap-std`'s own options refuse combinations that POSIX has, such as
@@ -282,7 +344,7 @@ pub(crate) fn path_readlink(
     let path = memory.path(path, path_len)?;
     memory.check(bufused, 4)?;
     let directory = ctx.table.directory(fd, Rights::PATH_READLINK)?;
-    let target = directory.dir.read_link(path)?;
+    let target = with_spare(|| directory.dir.read_link(&path))?;
     let target = target.as_os_str().as_bytes();
     let used = memory.check(buf, buf_len.into())?.len().min(target.len());
     memory.write(buf, &target[..used])?;
@@ -299,7 +361,7 @@ pub(crate) fn path_remove_directory(
 ) -> Outcome {
     let path = memory.path(path, path_len)?;
     let directory = ctx.table.writable_directory(fd, Rights::PATH_REMOVE_DIRECTORY)?;
-    Ok(directory.dir.remove_dir(without_slashes(&path))?)
+    Ok(with_spare(|| directory.dir.remove_dir(without_slashes(&path)))?)
 }
 
 /// witx: "Rename a file or directory. Note: This is similar to `renameat` in POSIX."
@@ -319,10 +381,10 @@ pub(crate) fn path_rename(
     let new = ctx.table.writable_directory(new_fd, Rights::PATH_RENAME_TARGET)?;
     let (old_name, new_name) = (without_slashes(&old_path), without_slashes(&new_path));
     let names_directory = old_name != old_path || new_name != new_path;
-    if names_directory && !old.dir.symlink_metadata(old_name)?.is_dir() {
+    if names_directory && !with_spare(|| old.dir.symlink_metadata(old_name))?.is_dir() {
         return Err(Errno::NotDir.into());
     }
-    Ok(old.dir.rename(old_name, &new.dir, new_name)?)
+    Ok(with_spare(|| old.dir.rename(old_name, &new.dir, new_name))?)
 }
 
 /// witx: "Create a symbolic link. Note: This is similar to `symlinkat` in POSIX." An absolute target is `perm`: it
@@ -339,7 +401,7 @@ pub(crate) fn path_symlink(
     let old_path = memory.path(old_path, old_path_len)?;
     let new_path = memory.path(new_path, new_path_len)?;
     let directory = ctx.table.writable_directory(fd, Rights::PATH_SYMLINK)?;
-    Ok(directory.dir.symlink(old_path, new_path)?)
+    Ok(with_spare(|| directory.dir.symlink(&old_path, &new_path))?)
 }
 
 /// witx: "Unlink a file. Return `errno::isdir` if the path refers to a directory."
@@ -352,7 +414,7 @@ pub(crate) fn path_unlink_file(
 ) -> Outcome {
     let path = memory.path(path, path_len)?;
     let directory = ctx.table.writable_directory(fd, Rights::PATH_UNLINK_FILE)?;
-    Ok(directory.dir.remove_file(path)?)
+    Ok(with_spare(|| directory.dir.remove_file(&path))?)
 }
 
 /// A slash or a dot at the end asks for a directory, behind a link if need be. `cap-std` does not always heed it.
@@ -364,7 +426,7 @@ fn slash_names_directory(directory: &Directory, path: &str) -> Result<Option<Met
     if name == path {
         return Ok(None);
     }
-    let metadata = directory.dir.metadata(name)?;
+    let metadata = with_spare(|| directory.dir.metadata(name))?;
     if metadata.is_dir() { Ok(Some(metadata)) } else { Err(Errno::NotDir) }
 }
 

@@ -7,9 +7,13 @@
 use crate::ctx::WasiCtx;
 use crate::errno::Errno;
 use crate::poll::{Event, Look, Poll};
+use crate::reserve::is_exhaustion;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// How long to wait without a descriptor to wait for.
+const LOOK_AGAIN_NS: u64 = 5_000_000;
 
 /// A [`WasiCtx`] for several threads. Clones are the same context.
 #[derive(Debug, Clone)]
@@ -62,9 +66,20 @@ impl SharedCtx {
             let ctx = self.lock();
             // Should another thread have closed it meanwhile, the call will say so.
             let Some(host) = ctx.table.get(fd)?.host() else { return Ok(()) };
-            (host.try_clone_to_owned()?, ctx.interrupt.clone())
+            (host.try_clone_to_owned(), ctx.interrupt.clone())
         };
-        Ok(interrupt.wait_for(host.as_fd(), PollFlags::IN)?)
+        match host {
+            Ok(host) => Ok(interrupt.wait_for(host.as_fd(), PollFlags::IN)?),
+            // No descriptor is left to wait with: look again.
+            Err(error) if is_exhaustion(&error) => Ok(interrupt.wait_a_moment()?),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Waits a moment, for a call that is to be made again.
+    pub(crate) fn await_moment(&self) -> Result<(), Errno> {
+        let interrupt = self.lock().interrupt.clone();
+        Ok(interrupt.wait_a_moment()?)
     }
 
     /// The waiting of `poll_oneoff`.
@@ -75,7 +90,11 @@ impl SharedCtx {
                 Look::Happened(events) => return Ok(events),
                 Look::Wait(ns) => {
                     let descriptors = poll.descriptors(&self.lock());
-                    wait_for_any(&descriptors?, ns)?;
+                    match descriptors {
+                        Ok(descriptors) => wait_for_any(&descriptors, ns)?,
+                        Err(error) if is_exhaustion(&error) => wait_for_any(&[], ns.min(LOOK_AGAIN_NS))?,
+                        Err(error) => return Err(error.into()),
+                    }
                 }
             }
         }

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::PollFlags;
 use rustix::fs::OFlags;
-use rustix::net::{RecvFlags, Shutdown, SocketFlags};
+use rustix::net::{RecvFlags, Shutdown, SocketFlags, SocketType};
 
 use crate::channel::{Channel, is_ready};
 use crate::ctx::WasiCtx;
@@ -40,10 +40,15 @@ pub(crate) fn sock_accept(
             _ => return Err(Errno::NotSock.into()),
         };
         descriptor.require(Rights::SOCK_ACCEPT)?;
-        if is_ready(listener.as_fd(), PollFlags::IN) || descriptor.flags.contains(FdFlags::NONBLOCK) {
-            break ctx.interrupt.retry(|| rustix::net::accept_with(listener, SocketFlags::CLOEXEC))?;
+        // The host's socket never waits: the connection that it has told of may have gone again.
+        match ctx.interrupt.retry(|| rustix::net::accept_with(listener, SocketFlags::CLOEXEC)) {
+            Err(error)
+                if error.kind() == io::ErrorKind::WouldBlock && !descriptor.flags.contains(FdFlags::NONBLOCK) =>
+            {
+                ctx.wait_for_input(fd)?;
+            }
+            result => break result?,
         }
-        ctx.wait_for_input(fd)?;
     };
     let inheriting = ctx.table.get(fd)?.inheriting;
     let mut host = OFlags::empty();
@@ -100,20 +105,14 @@ fn receive(
     (peek, all): (bool, bool),
     interrupt: &Interrupt,
 ) -> io::Result<usize> {
-    let mut flags = RecvFlags::empty();
-    flags.set(RecvFlags::PEEK, peek);
-    flags.set(RecvFlags::WAITALL, all);
-    flags.set(RecvFlags::DONTWAIT, !all);
+    // Messages are not joined to fill a buffer.
+    let all = all && rustix::net::sockopt::socket_type(stream)? == SocketType::STREAM;
     let mut total = 0;
     for range in buffers {
-        if all && total == 0 && !is_ready(stream.as_fd(), PollFlags::IN) {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        let result = memory.fill(range.clone(), |buffer| {
-            if all && total > 0 {
-                interrupt.wait_for(stream.as_fd(), PollFlags::IN)?;
-            }
-            interrupt.retry(|| rustix::net::recv(stream, &mut *buffer, flags)).map(|(count, _)| count)
+        let result = memory.fill(range.clone(), |buffer| match (all, peek) {
+            (false, _) => receive_now(stream, buffer, peek, interrupt),
+            (true, false) => fill(stream, buffer, total > 0, interrupt),
+            (true, true) => look_until_full(stream, buffer, interrupt),
         });
         match result {
             Ok(count) => {
@@ -129,6 +128,52 @@ fn receive(
     }
     Ok(total)
 }
+
+fn receive_now(stream: &OwnedFd, buffer: &mut [u8], peek: bool, interrupt: &Interrupt) -> io::Result<usize> {
+    let flags = RecvFlags::DONTWAIT | if peek { RecvFlags::PEEK } else { RecvFlags::empty() };
+    interrupt.retry(|| rustix::net::recv(stream, &mut *buffer, flags)).map(|(count, _)| count)
+}
+
+/// Receives until the buffer is full, the peer has sent its last, or the guest is interrupted. It waits once something is
+/// there, or with `begun` from the start.
+fn fill(stream: &OwnedFd, buffer: &mut [u8], begun: bool, interrupt: &Interrupt) -> io::Result<usize> {
+    let mut done = 0;
+    while done < buffer.len() {
+        let error = match receive_now(stream, &mut buffer[done..], false, interrupt) {
+            Ok(0) => break,
+            Ok(count) => {
+                done += count;
+                continue;
+            }
+            Err(error) => error,
+        };
+        let waits = error.kind() == io::ErrorKind::WouldBlock && (begun || done > 0);
+        match if waits { interrupt.wait_for(stream.as_fd(), PollFlags::IN) } else { Err(error) } {
+            Ok(()) => {}
+            Err(_) if done > 0 => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}
+
+/// As [`fill`], but takes nothing: what is there stays, so `poll` cannot tell when there is more.
+fn look_until_full(stream: &OwnedFd, buffer: &mut [u8], interrupt: &Interrupt) -> io::Result<usize> {
+    loop {
+        let count = receive_now(stream, buffer, true, interrupt)?;
+        let is_last = count == buffer.len() || count == 0 || is_ready(stream.as_fd(), LAST);
+        if is_last || interrupt.wait_a_moment().is_err() {
+            // What came just before the end is there now.
+            return receive_now(stream, buffer, true, interrupt);
+        }
+    }
+}
+
+/// The peer sends no more.
+#[cfg(target_os = "linux")]
+const LAST: PollFlags = PollFlags::RDHUP;
+#[cfg(not(target_os = "linux"))]
+const LAST: PollFlags = PollFlags::HUP;
 
 /// witx: "Send a message on a socket. Note: This is similar to `send` in POSIX, though it also supports writing the
 /// data from multiple buffers in the manner of `writev`."

@@ -41,12 +41,19 @@ impl OpenFile {
             _ => Channel::Other,
         }
     }
+
+    /// Whether the host's descriptor never waits, whatever the guest wants: who waits does so where it can be ended.
+    pub fn never_waits(&self) -> bool {
+        self.filetype != FileType::RegularFile
+    }
 }
 
 /// A directory: given beforehand (then it has a name), or opened by the guest below one.
 #[derive(Debug)]
 pub(crate) struct Directory {
     pub dir: Dir,
+    /// Whether the descriptor itself can be listed, synchronised and dated: it was opened for reading.
+    pub listable: bool,
     pub preopen: Option<Vec<u8>>,
     pub access: Access,
     pub listing: Option<Listing>,

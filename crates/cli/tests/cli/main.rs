@@ -5,6 +5,7 @@ mod command;
 mod compiling;
 mod context;
 mod errors;
+mod files;
 mod guests;
 mod invoke;
 mod limits;

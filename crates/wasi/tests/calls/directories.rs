@@ -210,3 +210,51 @@ fn a_file_cannot_be_given_as_a_directory() {
     let file = tempfile::NamedTempFile::new().unwrap();
     assert!(WasiCtx::builder().preopened_dir(file.path(), "/", Access::ReadWrite).is_err());
 }
+
+/// What the right to read a directory is for: listing it. That to search it is for the names in it.
+#[test]
+fn listing_takes_the_right_to_read_alone() {
+    use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+    use std::os::unix::fs::PermissionsExt as _;
+    // On a thread of its own, which is not above the rights of files.
+    let tests = || {
+        let mut sets = capabilities(None).unwrap();
+        sets.effective -= CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH;
+        set_capabilities(None, sets).unwrap();
+        let mut guest = Guest::new();
+        guest.host_mkdir("listed/inner");
+        guest.host_mkdir("searched/inner");
+        let rights = |path: &std::path::Path, mode| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        let (listed_host, searched_host) = (guest.host("listed"), guest.host("searched"));
+        rights(&listed_host, 0o400);
+        rights(&searched_host, 0o100);
+        let listed = guest.open("listed", DIRECTORY, READ).unwrap();
+        let searched = guest.open("searched", DIRECTORY, READ).unwrap();
+        assert_eq!(guest.names(listed), [".", "..", "inner"]);
+        guest.call("fd_sync", &[listed.into()]).unwrap();
+        assert_eq!(guest.open_at(listed, 1, "inner", DIRECTORY, READ, 0), Err(epsilon_wasi::Errno::Acces));
+        let itself = guest.open_at(listed, 1, ".", DIRECTORY, READ, 0).unwrap();
+        assert_eq!(guest.names(itself), [".", "..", "inner"]);
+        assert_eq!(guest.names(listed), [".", "..", "inner"], "each has a position of its own");
+        assert!(guest.readdir(searched, 100, 0).is_err());
+        guest.open_at(searched, 1, "inner", DIRECTORY, READ, 0).expect("a name in it");
+        // The same for directories that are given to the guest.
+        let given = |builder: &mut epsilon_wasi::WasiCtxBuilder| {
+            builder.preopened_dir(&listed_host, "/listed", epsilon_wasi::Access::ReadWrite).unwrap();
+            builder.preopened_dir(&searched_host, "/searched", epsilon_wasi::Access::ReadWrite).unwrap();
+        };
+        let mut other = Guest::with(given);
+        assert_eq!(other.names(4), [".", "..", "inner"]);
+        let itself = other.open_at(4, 1, "./", DIRECTORY, READ, 0).unwrap();
+        assert_eq!(other.names(itself), [".", "..", "inner"]);
+        let out = other.room(64);
+        let (ptr, len) = other.bytes(b".");
+        other.call("path_filestat_get", &[4, 1, ptr, len, out]).expect("itself");
+        other.open_at(5, 1, "inner", DIRECTORY, READ, 0).expect("a name in it");
+        rights(&listed_host, 0o700);
+        rights(&searched_host, 0o700);
+    };
+    std::thread::spawn(tests).join().unwrap();
+}

@@ -12,6 +12,7 @@ mod links;
 mod metadata;
 mod names;
 mod opening;
+mod pipes;
 mod poll;
 mod process;
 mod read_only;

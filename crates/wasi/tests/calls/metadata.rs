@@ -149,3 +149,37 @@ fn writing_moves_the_time_of_change() {
     guest.write(fd, b"x").unwrap();
     assert!(guest.stat(fd).unwrap().mtim > 1_000_000_000_000);
 }
+
+/// WASI counts from 1970 on and has no sign: what is before counts as 1970, never as later.
+#[test]
+fn times_before_1970_are_1970() {
+    use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
+    let mut guest = Guest::new();
+    guest.host_write("file", "");
+    let fd = guest.open("file", 0, READ).unwrap();
+    let cases: [(i64, i64, u64); 7] = [
+        (-1, 500_000_000, 0),
+        (-1, 999_999_999, 0),
+        (-1, 0, 0),
+        (-1_000_000_000, 1, 0),
+        (0, 0, 0),
+        (0, 1, 1),
+        (1, 999_999_999, 1_999_999_999),
+    ];
+    for (tv_sec, tv_nsec, ns) in cases {
+        let time = Timespec { tv_sec, tv_nsec };
+        let times = Timestamps { last_access: time, last_modification: time };
+        rustix::fs::utimensat(CWD, guest.host("file"), &times, AtFlags::empty()).unwrap();
+        for stat in [guest.stat(fd).unwrap(), guest.path_stat("file", 1).unwrap()] {
+            assert_eq!((stat.atim, stat.mtim), (ns, ns), "{tv_sec} s and {tv_nsec} ns");
+        }
+        // Setting what was read, as `cp -p` does, gives the same.
+        let stat = guest.stat(fd).unwrap();
+        set_path_times(&mut guest, "file", 0, stat.atim, stat.mtim, ATIM | MTIM).unwrap();
+        assert_eq!(guest.path_stat("file", 0).unwrap().mtim, ns);
+    }
+    let latest = u64::MAX / 1_000_000_000;
+    assert!(set_path_times(&mut guest, "file", 0, u64::MAX, u64::MAX, ATIM | MTIM).is_ok());
+    let host = std::fs::metadata(guest.host("file")).unwrap().mtime();
+    assert!(host > 0 && host as u64 <= latest, "the far future is not before 1970: {host}");
+}

@@ -228,3 +228,68 @@ fn a_peer_that_does_not_read_is_not_waited_for() {
     peer.read_exact(&mut got).unwrap();
     assert_eq!(guest.write(4, b"again"), Ok(5));
 }
+
+/// Between the moment when the host tells of a connection and the call that accepts it, another process may take it.
+#[test]
+fn a_connection_that_has_gone_is_not_waited_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let thief = listener.try_clone().unwrap();
+    let mut guest = Guest::with(|builder| _ = builder.listener(listener));
+    let interrupt = guest.ctx.interrupt().clone();
+    let (ended, end) = std::sync::mpsc::channel();
+    let waiting = std::thread::spawn(move || {
+        let mut accepted = 0;
+        loop {
+            match accept(&mut guest, 0) {
+                Ok(fd) => {
+                    accepted += 1;
+                    guest.close(fd).unwrap();
+                }
+                Err(errno) => return ended.send((accepted, errno)).unwrap(),
+            }
+        }
+    });
+    let mut stolen = 0;
+    for _ in 0..2000 {
+        let _peer = TcpStream::connect(address).unwrap();
+        stolen += usize::from(thief.accept().is_ok());
+    }
+    interrupt.set();
+    let (accepted, errno) = end.recv_timeout(std::time::Duration::from_secs(20)).expect("the guest can be stopped");
+    assert_eq!(errno, Errno::Intr);
+    assert!(stolen + accepted <= 2000);
+    waiting.join().unwrap();
+}
+
+/// Whoever waits for all waits where it can be ended.
+#[test]
+fn waiting_for_all_ends_when_interrupted() {
+    let (mut guest, mut peer) = connected();
+    let interrupt = guest.ctx.interrupt().clone();
+    std::io::Write::write_all(&mut peer, b"part").unwrap();
+    for flags in [WAITALL | PEEK, WAITALL] {
+        let raise = interrupt.clone();
+        let other = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            raise.set();
+        });
+        assert_eq!(recv(&mut guest, 5, &[10], flags).unwrap(), b"part");
+        other.join().unwrap();
+        interrupt.clear();
+    }
+    let sending = std::thread::spawn(move || {
+        for part in [b"01", b"23", b"45", b"67", b"89"] {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            std::io::Write::write_all(&mut peer, part).unwrap();
+        }
+        peer
+    });
+    assert_eq!(recv(&mut guest, 5, &[10], WAITALL | PEEK).unwrap(), b"0123456789");
+    assert_eq!(recv(&mut guest, 5, &[4, 6], WAITALL).unwrap(), b"0123456789");
+    let peer = sending.join().unwrap();
+    std::io::Write::write_all(&mut &peer, b"last").unwrap();
+    drop(peer);
+    assert_eq!(recv(&mut guest, 5, &[10], WAITALL | PEEK).unwrap(), b"last");
+    assert_eq!(recv(&mut guest, 5, &[10], WAITALL).unwrap(), b"last");
+}

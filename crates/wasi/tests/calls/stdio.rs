@@ -491,3 +491,32 @@ fn terminals_get_what_a_user_wants() {
     let Some(output) = on_a_terminal("escapes") else { return };
     assert_eq!(output, "\x1b[31mred\x1b[0m \u{fffd} end");
 }
+
+/// A writer of the embedder's needs what stack it needs, on whichever thread it is called.
+#[test]
+fn a_writer_may_need_stack() {
+    struct Deep(std::sync::mpsc::Sender<usize>);
+    impl std::io::Write for Deep {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            let mut copy = [0u8; 512 << 10];
+            copy[..bytes.len()].copy_from_slice(bytes);
+            std::hint::black_box(&mut copy);
+            self.0.send(bytes.len()).unwrap();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let (sender, written) = std::sync::mpsc::channel();
+    let mut guest = Guest::with(|builder| _ = builder.stdout(OutputStream::stream(Deep(sender))));
+    for _ in 0..20 {
+        assert_eq!(guest.write(1, b"hello\n"), Ok(6));
+    }
+    // Without a further call of the guest: the thread behind the buffer writes.
+    let mut total = 0;
+    while total < 120 {
+        total += written.recv_timeout(std::time::Duration::from_secs(20)).expect("all of it is written");
+    }
+    assert_eq!(guest.write(1, b"more\n"), Ok(5), "and the guest goes on");
+}
