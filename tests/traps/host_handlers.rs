@@ -4,6 +4,9 @@
 
 use crate::support::{child_task, module, pass_in_child, run_child};
 use epsilon::{Engine, Instance, Store, Trap, TypedFunc};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+};
 use std::hint::black_box;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,9 +26,9 @@ extern "C" fn small(_: i32) {
 }
 
 /// More than the guest's stack has room for near its end, and less than what there is behind that. Code that is not
-/// optimised keeps two copies.
+/// optimised keeps up to three copies.
 extern "C" fn large(_: i32) {
-    use_stack::<{ 24 << 10 }>();
+    use_stack::<{ 12 << 10 }>();
 }
 
 extern "C" fn huge(_: i32) {
@@ -207,5 +210,46 @@ fn signals_that_guests_need_may_be_blocked_at_first() {
             assert!(!NEEDED.iter().any(|signal| is_blocked(*signal)));
             assert!(is_blocked(libc::SIGTERM) && is_blocked(libc::SIGALRM), "others stay as they were");
         }
+    }
+}
+
+/// Makes a system call of this thread fail from now on, if its second argument is this one; whether that can be.
+fn refuse(number: i64, second: Option<u64>) -> bool {
+    let condition = |value| SeccompCondition::new(1, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, value);
+    let rule = second.map(|value| SeccompRule::new(vec![condition(value).expect("a condition")]).expect("a rule"));
+    let rules = [(number, rule.into_iter().collect())].into_iter().collect();
+    let arch = std::env::consts::ARCH.try_into().expect("an architecture of seccomp");
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(libc::ENOMEM as u32), arch);
+    let program: BpfProgram = filter.expect("a filter").try_into().expect("a program");
+    seccompiler::apply_filter(&program).is_ok()
+}
+
+/// A thread that gets no signal stack: an error of its call. The store goes on to be used elsewhere.
+#[test]
+fn a_signal_stack_that_is_refused_is_an_error() {
+    let engine = crate::support::engine();
+    let (mut store, f) = recursive(&engine);
+    let stack_and_guard_bytes = (64 << 10) + 4096;
+    let refusals = [
+        (libc::SYS_sigaltstack, None),
+        (libc::SYS_mmap, Some(stack_and_guard_bytes)),
+        (libc::SYS_rt_sigprocmask, None),
+    ];
+    for (number, second) in refusals {
+        std::thread::scope(|scope| {
+            let store = &mut store;
+            scope.spawn(move || {
+                if !refuse(number, second) {
+                    return println!("skipped: no system call can be made to fail");
+                }
+                for _ in 0..3 {
+                    let error = f.call(&mut *store, 1).expect_err("no signal stack");
+                    assert!(matches!(error.kind(), epsilon::ErrorKind::System { .. }), "{number}: {error:?}");
+                    assert!(error.to_string().contains("signal stack"), "{number}: {error:?}");
+                }
+            });
+        });
+        assert_eq!(f.call(&mut store, 7).expect("no trap"), 7);
+        assert!(f.call(&mut store, -1).is_err());
     }
 }

@@ -4,7 +4,7 @@
 #![allow(unsafe_code)] // single steps are made of signals and flags
 
 use crate::support::{child_task, module, pass_in_child};
-use epsilon::{InterruptHandle, Linker, Store, Trap, TypedFunc};
+use epsilon::{Error, InterruptHandle, Linker, Store, Trap, TypedFunc};
 use std::arch::asm;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,6 +16,8 @@ const SPINNING_STEPS: usize = 60;
 /// How far from compiled code the fixed code around it reaches, in steps.
 const NEAR_STEPS: usize = 24;
 const TRAP_FLAG: i64 = 1 << 8;
+/// More than fixed code uses of the stack that compiled code runs on.
+const FRAME_BYTES: usize = 4 << 10;
 /// Processor time of one run.
 const TIME_LIMIT_S: i64 = 5;
 
@@ -25,6 +27,10 @@ static STEPS: AtomicUsize = AtomicUsize::new(0);
 static STEPS_IN_TEXT: AtomicUsize = AtomicUsize::new(0);
 /// The step at which the interruption comes.
 static COMES_AT: AtomicUsize = AtomicUsize::new(usize::MAX);
+/// Where the stack pointer was in compiled code: the lowest and the highest place.
+static STACK: (AtomicUsize, AtomicUsize) = (AtomicUsize::new(usize::MAX), AtomicUsize::new(0));
+/// Which steps were on the stack that compiled code runs on.
+static ON_STACK: [AtomicBool; MOST_STEPS] = [const { AtomicBool::new(false) }; MOST_STEPS];
 /// Which steps were in compiled code.
 static IN_TEXT: [AtomicBool; MOST_STEPS] = [const { AtomicBool::new(false) }; MOST_STEPS];
 
@@ -37,6 +43,14 @@ extern "C" fn on_step(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_voi
     let run = if in_text { STEPS_IN_TEXT.load(Ordering::Relaxed) + 1 } else { 0 };
     STEPS_IN_TEXT.store(run, Ordering::Relaxed);
     IN_TEXT[step.min(MOST_STEPS - 1)].store(in_text, Ordering::Relaxed);
+    let sp = registers[libc::REG_RSP as usize] as usize;
+    if in_text {
+        STACK.0.fetch_min(sp, Ordering::Relaxed);
+        STACK.1.fetch_max(sp, Ordering::Relaxed);
+    }
+    let (low, high) = (STACK.0.load(Ordering::Relaxed), STACK.1.load(Ordering::Relaxed));
+    let on_stack = (low.saturating_sub(FRAME_BYTES)..high.saturating_add(1)).contains(&sp);
+    ON_STACK[step.min(MOST_STEPS - 1)].store(on_stack, Ordering::Relaxed);
     if step == COMES_AT.load(Ordering::Relaxed) || run == SPINNING_STEPS || step == MOST_STEPS {
         registers[libc::REG_EFL as usize] &= !TRAP_FLAG;
         // Blocked in this handler: the signal arrives where the thread goes on, at the instruction that comes next.
@@ -56,7 +70,7 @@ fn install() {
 }
 
 /// Where the one module's code lies.
-fn text() -> (usize, usize) {
+fn text_range() -> (usize, usize) {
     let maps = std::fs::read_to_string("/proc/self/maps").expect("the mappings");
     let range = |line: &str| {
         let (start, rest) = line.split_once('-').expect("a range");
@@ -112,7 +126,7 @@ fn an_interruption_at_any_instruction_ends_the_guest() {
         f.call(&mut store, 0).expect("no trap");
         (name, f)
     });
-    let (start, end) = text();
+    let (start, end) = text_range();
     TEXT.0.store(start, Ordering::Relaxed);
     TEXT.1.store(end, Ordering::Relaxed);
     HANDLE.set(store.interrupt_handle()).expect("set once");
@@ -131,4 +145,68 @@ fn an_interruption_at_any_instruction_ends_the_guest() {
             run(f, &mut store, step);
         }
     }
+}
+
+/// Whether the host function of the next test has failed.
+static HAS_FAILED: AtomicBool = AtomicBool::new(false);
+
+/// Calls a function that fails by its host function, interrupts it behind a step, and returns the number of steps and
+/// what the call ended by.
+fn run_failing(f: &TypedFunc<(), ()>, store: &mut Store<()>, comes_at: usize) -> (usize, Error) {
+    STEPS.store(0, Ordering::Relaxed);
+    COMES_AT.store(comes_at, Ordering::Relaxed);
+    HAS_FAILED.store(false, Ordering::Relaxed);
+    limit_time();
+    // SAFETY: as in `run`; the flag is taken back below if no step has done so.
+    unsafe { asm!("pushfq", "or qword ptr [rsp], 0x100", "popfq") };
+    let ended = f.call(&mut *store, ());
+    // SAFETY: it takes the flag back.
+    unsafe { asm!("pushfq", "and qword ptr [rsp], 0xfffffffffffffeff", "popfq") };
+    (STEPS.load(Ordering::Relaxed), ended.expect_err("it fails"))
+}
+
+/// What a host function has failed with is never lost to an interruption that comes right behind it.
+#[test]
+fn an_interruption_at_any_instruction_keeps_the_error_of_a_host_function() {
+    if child_task().is_none() {
+        return pass_in_child("steps::an_interruption_at_any_instruction_keeps_the_error_of_a_host_function", "run");
+    }
+    let engine = crate::support::engine();
+    let mut store = Store::new(&engine, ());
+    let mut linker = Linker::new(&engine);
+    let fail = || -> Result<(), Error> {
+        HAS_FAILED.store(true, Ordering::Relaxed);
+        Err(Error::host("the host's".into()))
+    };
+    linker.func_wrap("", "e", fail).expect("a new name");
+    let text = r#"(module (import "" "e" (func $e)) (func (export "f") (call $e)))"#;
+    let instance = linker.instantiate(&mut store, &module(&engine, text)).expect("an instance");
+    let f = instance.get_typed_func::<(), ()>(&mut store, "f").expect("exported");
+    assert!(f.call(&mut store, ()).is_err());
+    let (start, end) = text_range();
+    TEXT.0.store(start, Ordering::Relaxed);
+    TEXT.1.store(end, Ordering::Relaxed);
+    HANDLE.set(store.interrupt_handle()).expect("set once");
+    install();
+    for _ in 0..2 {
+        run_failing(&f, &mut store, usize::MAX);
+    }
+    let (steps, _) = run_failing(&f, &mut store, usize::MAX);
+    let wanted: Vec<usize> = (0..steps).filter(|step| ON_STACK[*step].load(Ordering::Relaxed)).collect();
+    assert!(steps < MOST_STEPS && wanted.len() > 10, "{} of {steps} steps", wanted.len());
+    let (mut kept, mut interrupted) = (0, 0);
+    for step in wanted {
+        let (_, error) = run_failing(&f, &mut store, step);
+        match HAS_FAILED.load(Ordering::Relaxed) {
+            true => kept += usize::from(matches!(error.kind(), epsilon::ErrorKind::Host(_))),
+            false => interrupted += usize::from(error.trap() == Some(Trap::Interrupt)),
+        }
+        let all_kept = error.trap().is_none() || !HAS_FAILED.load(Ordering::Relaxed);
+        assert!(all_kept, "at step {step}: {error:?}");
+        // An interruption that has not ended this call ends the next one, if it has come.
+        if f.call(&mut store, ()).expect_err("it fails").trap().is_some() {
+            assert!(f.call(&mut store, ()).expect_err("it fails").trap().is_none(), "at step {step}");
+        }
+    }
+    assert!(kept > 0 && interrupted > 0, "{kept} kept, {interrupted} interrupted");
 }
