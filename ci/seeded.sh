@@ -41,6 +41,7 @@ check() {
     models) tests tests/models src/lib.rs ;;
     api) tests . tests/api/main.rs ;;
     misuse) tests . tests/misuse/main.rs ;;
+    budget) tests . tests/budget/main.rs ;;
     threads) tests . tests/threads.rs ;;
     traps) tests . tests/traps/main.rs ;;
     symbols) tests . tests/symbols/main.rs ;;

@@ -249,6 +249,11 @@ impl Charge {
         self.bytes
     }
 
+    /// Whether it counts against this budget.
+    pub fn is_of(&self, budget: &Budget) -> bool {
+        Arc::ptr_eq(&self.budget.0, &budget.0)
+    }
+
     /// Charges more, or gives some back. Work that has begun never waits here.
     ///
     /// # Errors
@@ -269,11 +274,16 @@ impl Charge {
     /// Gives back all but `bytes`, if it is more.
     pub fn shrink(&mut self, bytes: usize) {
         let less = self.bytes.saturating_sub(bytes);
-        self.budget.give_back(less);
-        if self.in_work {
-            self.budget.0.in_work_bytes.fetch_sub(less, Ordering::SeqCst);
-        }
         self.bytes -= less;
+        if !self.in_work {
+            return self.budget.give_back(less);
+        }
+        // After a `fork`, what was in work may be forgotten already.
+        let in_work = &self.budget.0.in_work_bytes;
+        let known = |held: usize| (held > 0).then(|| held.saturating_sub(less));
+        let held = in_work.load(Ordering::SeqCst);
+        self.budget.give_back(less.min(held));
+        let _ = in_work.fetch_update(Ordering::SeqCst, Ordering::SeqCst, known);
     }
 
     /// Charges more so that it is at least `bytes`: in steps, for what grows often and by little.

@@ -5,6 +5,8 @@
 //! time the store looks for what still refers to them. Tables, globals and other exceptions are known exactly. Stacks
 //! are not: every 4 bytes that could be a number keep the exception of that number. What the host was given stays.
 
+use crate::alloc;
+use crate::budget::{Budget, Charge, Refused};
 use crate::error::{Error, Result};
 use crate::instance::InstanceData;
 use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
@@ -50,7 +52,7 @@ impl Tag {
         let mut context = store.as_context_mut();
         let inner = context.inner();
         let type_id = inner.runtime.signatures().id(&ty);
-        Ok(inner.new_tag(TagData { ty, type_id }))
+        inner.new_tag(TagData { ty, type_id })
     }
 
     /// What its exceptions carry, as parameters.
@@ -176,11 +178,17 @@ pub struct Exceptions {
     words_in_use: usize,
     /// How many words may be in use before the next collection.
     collect_at_words: usize,
+    charge: Charge,
 }
 
-impl Default for Exceptions {
-    fn default() -> Self {
+/// What an exception is charged with beside its words: its slot, and the records of its number.
+const EXCEPTION_BYTES: usize = 64;
+
+impl Exceptions {
+    /// None yet.
+    pub fn new(budget: &Budget) -> Self {
         Self {
+            charge: budget.empty_charge("exceptions"),
             slots: Vec::new(),
             free: Vec::new(),
             kept: HashSet::new(),
@@ -191,6 +199,21 @@ impl Default for Exceptions {
 }
 
 impl Exceptions {
+    /// What the exceptions and one more, of so many words, are charged with.
+    fn needed_bytes(&self, more_words: usize) -> usize {
+        let words = (self.words_in_use + more_words) * size_of::<VmGlobal>();
+        words + (self.slots.len() + usize::from(more_words > 0)) * EXCEPTION_BYTES
+    }
+
+    fn cover(&mut self, more_words: usize) -> Result<(), Refused> {
+        self.charge.cover(self.needed_bytes(more_words))
+    }
+
+    /// Whether there is an exception with this tag or one that was made later.
+    pub fn has_tag_since(&self, tag: u32) -> bool {
+        self.slots.iter().flatten().any(|words| half(&words[0], 4) >= tag)
+    }
+
     fn words(&self, number: u32) -> Option<&Words> {
         self.slots.get(number.checked_sub(FIRST_NUMBER)? as usize)?.as_ref()
     }
@@ -206,17 +229,21 @@ impl Exceptions {
         Some((half(&words[0], 4), words[1..].as_ptr()))
     }
 
-    fn add(&mut self, tag: u32, field_count: usize) -> u32 {
+    fn add(&mut self, tag: u32, field_count: usize) -> Result<u32> {
+        alloc::reserve(&mut self.slots, 1, "a list of exceptions")?;
+        let mut words = Vec::new();
+        alloc::reserve(&mut words, 1 + field_count, "an exception")?;
+        words.resize(1 + field_count, VmGlobal { bytes: [0; 16] });
+        let mut words = words.into_boxed_slice();
         let number = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             FIRST_NUMBER + (self.slots.len() - 1) as u32
         });
-        let mut words = vec![VmGlobal { bytes: [0; 16] }; 1 + field_count].into_boxed_slice();
         self.words_in_use += words.len();
         words[0].bytes[..4].copy_from_slice(&number.to_le_bytes());
         words[0].bytes[4..8].copy_from_slice(&tag.to_le_bytes());
         self.slots[(number - FIRST_NUMBER) as usize] = Some(words);
-        number
+        Ok(number)
     }
 }
 
@@ -235,9 +262,12 @@ pub unsafe fn number_of_fields(fields: *const VmGlobal) -> u32 {
 }
 
 impl StoreInner {
-    pub(crate) fn new_tag(&mut self, tag: TagData) -> Tag {
-        self.tags.push(tag);
-        Tag { store: self.id, index: self.tags.len() as u32 - 1 }
+    pub(crate) fn new_tag(&mut self, tag: TagData) -> Result<Tag> {
+        let ty = &tag.ty;
+        let types = (ty.params.len() + ty.results.len()) * size_of::<ValType>();
+        self.charge_item(2 * size_of::<TagData>() + types)?;
+        alloc::push(&mut self.tags, tag, "a list of tags")?;
+        Ok(Tag { store: self.id, index: self.tags.len() as u32 - 1 })
     }
 
     /// A new exception whose fields are zero.
@@ -252,7 +282,13 @@ impl StoreInner {
             }
         }
         let field_count = self.tags[tag as usize].ty.params.len();
-        Ok(self.exceptions.add(tag, field_count))
+        if self.exceptions.cover(1 + field_count).is_err() {
+            // The limit may have been raised, or there are exceptions that nothing refers to.
+            self.allows(|_| Ok(true))?;
+            self.collect_exceptions();
+            self.exceptions.cover(1 + field_count)?;
+        }
+        self.exceptions.add(tag, field_count)
     }
 
     /// An exception of the host as one of the store.
@@ -318,21 +354,27 @@ impl StoreInner {
     }
 
     /// Frees the numbers of exceptions that nothing refers to.
-    fn collect_exceptions(&mut self) {
+    pub(crate) fn collect_exceptions(&mut self) {
         if self.runs_elsewhere() {
             return; // stacks of another thread cannot be looked through
         }
-        let mut marked = vec![false; self.exceptions.slots.len()];
-        let mut todo: Vec<u32> = self.exceptions.kept.iter().copied().collect();
-        self.for_each_exception_root(&mut |number| todo.push(number));
+        // Without memory to look, everything stays.
+        let Ok(mut marked) = alloc::zeroed::<bool>(self.exceptions.slots.len(), "marks of exceptions") else { return };
+        let mut todo: Vec<u32> = Vec::new();
+        // Marked when they are found: so there is never more to do than there are exceptions.
+        let mut find = |number: u32, todo: &mut Vec<u32>| {
+            if self.exceptions.words(number).is_some() && !marked[(number - FIRST_NUMBER) as usize] {
+                marked[(number - FIRST_NUMBER) as usize] = true;
+                todo.push(number);
+            }
+        };
+        self.exceptions.kept.iter().for_each(|number| find(*number, &mut todo));
+        self.for_each_exception_root(&mut |number| find(number, &mut todo));
         while let Some(number) = todo.pop() {
             let Some(words) = self.exceptions.words(number) else { continue };
-            if std::mem::replace(&mut marked[(number - FIRST_NUMBER) as usize], true) {
-                continue;
-            }
             let types = &self.tags[half(&words[0], 4) as usize].ty.params;
             let inner = words[1..].iter().zip(types).filter(|(_, ty)| is_exception(**ty));
-            todo.extend(inner.map(|(word, _)| half(word, 0)));
+            inner.for_each(|(word, _)| find(half(word, 0), &mut todo));
         }
         for (at, slot) in self.exceptions.slots.iter_mut().enumerate() {
             if let (false, Some(words)) = (marked[at], slot.as_ref()) {
@@ -341,6 +383,8 @@ impl StoreInner {
                 self.exceptions.free.push(FIRST_NUMBER + at as u32);
             }
         }
+        let needed = self.exceptions.needed_bytes(0);
+        self.exceptions.charge.shrink(needed);
     }
 
     fn for_each_exception_root(&self, found: &mut dyn FnMut(u32)) {

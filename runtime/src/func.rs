@@ -4,6 +4,7 @@
 //! defines, a host function takes one; so instantiation writes nothing per function. The words that a function
 //! reference points to are made when a reference is first needed.
 
+use crate::alloc;
 use crate::error::{Error, Result};
 use crate::hostcall::{Caller, HostFunc, HostFuncData};
 use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
@@ -33,7 +34,15 @@ struct References {
     of_entry: HashMap<u32, *const VmFuncRef>,
     /// Each is filled up to the capacity that it was made with, and no further.
     chunks: Vec<Vec<FuncReference>>,
+    /// Places in chunks of references that are gone.
+    free: Vec<(usize, usize)>,
 }
+
+/// What a function reference is charged with: itself, a thunk, and its place in the table of references.
+pub const REFERENCE_BYTES: usize = size_of::<FuncReference>() + 64 + 2 * 24;
+
+/// What a block of numbers is charged with.
+const BLOCK_BYTES: usize = 2 * size_of::<Block>();
 
 // SAFETY: the pointers lead into the chunks, which are only ever added to, through `&mut`.
 unsafe impl Send for References {}
@@ -76,7 +85,7 @@ pub enum Resolved<'a> {
 impl References {
     /// Makes room for one more, and returns the chunk to put it in.
     fn room(&mut self) -> Result<&mut Vec<FuncReference>> {
-        let no_memory = |_| Error::limit("the system has no memory for more references to functions");
+        let no_memory = |_| no_memory_for_references();
         self.of_entry.try_reserve(1).map_err(no_memory)?;
         if self.chunks.last().is_none_or(|chunk| chunk.len() == chunk.capacity()) {
             let mut chunk = Vec::new();
@@ -89,13 +98,41 @@ impl References {
 
     /// Keeps a reference, and returns its address.
     fn add(&mut self, reference: FuncReference) -> Result<*const VmFuncRef> {
-        let chunk = self.room()?;
         let entry = reference.words.entry;
-        chunk.push(reference);
-        let address = &raw const chunk[chunk.len() - 1].words;
+        let address = if let Some((chunk, at)) = self.free.pop() {
+            self.of_entry.try_reserve(1).map_err(|_| no_memory_for_references())?;
+            let place = &mut self.chunks[chunk][at];
+            *place = reference;
+            &raw const place.words
+        } else {
+            let chunk = self.room()?;
+            chunk.push(reference);
+            &raw const chunk[chunk.len() - 1].words
+        };
         self.of_entry.insert(entry, address);
         Ok(address)
     }
+
+    /// Drops those to functions from a number on. Nothing may refer to them any more.
+    fn drop_since(&mut self, first: u32) {
+        if !self.of_entry.keys().any(|entry| *entry >= first) {
+            return;
+        }
+        self.of_entry.retain(|entry, _| *entry < first);
+        for (n, chunk) in self.chunks.iter_mut().enumerate() {
+            for (at, reference) in chunk.iter_mut().enumerate().filter(|(_, reference)| reference.words.entry >= first)
+            {
+                // No function has this number, and none that is made later is taken for this one.
+                (reference.words.entry, reference._thunk) = (0, None);
+                self.free.push((n, at));
+            }
+        }
+    }
+}
+
+#[cold]
+fn no_memory_for_references() -> Error {
+    Error::limit("the system has no memory for more references to functions")
 }
 
 impl Functions {
@@ -103,8 +140,30 @@ impl Functions {
     pub fn add_instance(&mut self, instance: u32, defined_functions: usize, next: u32) -> Result<u32> {
         let exhausted = || Error::limit("a store holds at most 2^32 - 2 functions");
         next.checked_add(u32::try_from(defined_functions).map_err(|_| exhausted())?).ok_or_else(exhausted)?;
+        alloc::reserve(&mut self.blocks, 1, "a list of functions")?;
         self.blocks.push(Block { first: next, owner: Owner::Instance(instance) });
         Ok(next)
+    }
+
+    /// How many references there are.
+    pub fn references(&self) -> usize {
+        self.references.of_entry.len()
+    }
+
+    /// How many blocks there are.
+    pub fn blocks(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// Whether there is a reference to a function from a number on.
+    pub fn has_reference_since(&self, first: u32) -> bool {
+        self.references.of_entry.keys().any(|entry| *entry >= first)
+    }
+
+    /// Drops all but so many blocks; they end before `first`.
+    pub fn drop_since(&mut self, blocks: usize, first: u32) {
+        self.blocks.truncate(blocks);
+        self.references.drop_since(first);
     }
 
     fn block(&self, entry: u32) -> &Block {
@@ -141,10 +200,15 @@ impl StoreInner {
     }
 
     /// Adds a host function and returns its number.
-    pub(crate) fn add_host_func(&mut self, func: &Arc<HostFuncData>) -> u32 {
+    pub(crate) fn add_host_func(&mut self, func: &Arc<HostFuncData>) -> Result<u32> {
+        self.charge_item(BLOCK_BYTES)?;
         let first = self.next_entry();
-        self.functions.blocks.push(Block { first, owner: Owner::Host(func.clone()) });
-        first
+        if first == u32::MAX {
+            return Err(Error::limit("a store holds at most 2^32 - 2 functions"));
+        }
+        let block = Block { first, owner: Owner::Host(func.clone()) };
+        alloc::push(&mut self.functions.blocks, block, "a list of functions")?;
+        Ok(first)
     }
 
     /// What a function is.
@@ -213,6 +277,7 @@ impl StoreInner {
         if let Some(address) = self.functions.references.of_entry.get(&entry) {
             return Ok(*address);
         }
+        self.charge_item(REFERENCE_BYTES)?;
         let point = self.entry_point(entry);
         let (_, layout, signature) = self.signature_of(entry);
         let (thunk, anchor) = match self.resolve(entry) {

@@ -1,10 +1,14 @@
 //! Globals: defined by instances, inside their words, or made by the host.
 
+use crate::alloc;
 use crate::error::{Error, Result};
 use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
 use crate::value::Val;
 use epsilon_abi::vm::VmGlobal;
 use epsilon_abi::{GlobalType, ValType};
+
+/// What a global of the host is charged with.
+const HOST_GLOBAL_BYTES: usize = 2 * size_of::<HostGlobal>() + 2 * size_of::<VmGlobal>();
 
 /// A global made by the host.
 pub struct HostGlobal {
@@ -35,6 +39,8 @@ impl Global {
         let mut context = store.as_context_mut();
         let inner = context.inner();
         let bits = inner.val_to_bits(&value, ty.value, || "initial value of a global".into())?;
+        inner.charge_item(HOST_GLOBAL_BYTES)?;
+        alloc::reserve(&mut inner.host_globals, 1, "a list of globals")?;
         let index = inner.host_globals.len() as u32;
         inner.host_globals.push(HostGlobal { ty, value: Box::new(VmGlobal { bytes: bits.to_le_bytes() }) });
         Ok(Self { store: inner.id, key: GlobalKey::Host(index) })

@@ -97,7 +97,7 @@ impl<T: 'static> HostFunc<T> {
         if !Arc::ptr_eq(&inner.runtime, &self.data.runtime) {
             return Err(Error::misuse("the linker is of another engine than the store; use one engine for both"));
         }
-        Ok(Func { store: inner.id, entry: inner.add_host_func(&self.data) })
+        Ok(Func { store: inner.id, entry: inner.add_host_func(&self.data)? })
     }
 
     /// The type.

@@ -1,9 +1,20 @@
 //! Initial contents of linear memories, made once for a module and mapped copy-on-write into each instance.
+//!
+//! ```text
+//! memory file of the process  ├─ image ─┤├─ image ─┤├─ hole ─┤├─ image ─┤   free
+//! ```
+//! A process has few descriptors, and guests bring as many images as they like: so all lie in one file. After a `fork`
+//! parent and child share it; each begins a new one then, and leaves what is in the old one alone.
 
+use crate::alloc;
+use crate::budget::Charge;
+use crate::error::Result;
+use crate::fork::Mutex;
 use crate::sys::mapping::{self, MemoryFile, page_size};
 use epsilon_abi::{ConstOp, MemoryIndex, ModuleInfo};
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Images below this size are copied: cheaper than a mapping.
 const MIN_MAPPED_BYTES: usize = 16 << 10;
@@ -13,6 +24,75 @@ const MAX_SPREAD: usize = 32;
 
 /// How much of a memory file is written at once.
 const STEP_BYTES: usize = 256 << 10;
+
+/// Where the system limits the size of files to less than this, images are copied: each file takes a descriptor.
+const MIN_FILE_LIMIT_BYTES: u64 = 1 << 30;
+
+/// Counts forks of this process: what was made before a fork, or while the process forks, may be a child's as well.
+static FORKS: AtomicU64 = AtomicU64::new(0);
+
+/// The file that the next image is put into. A panic leaves either none, or one with a part that nobody uses.
+static FILE: Mutex<Option<FileEnd>> = Mutex::new(None);
+
+/// Called before and after each fork, in the parent and in the child.
+pub fn count_fork() {
+    FORKS.fetch_add(1, Ordering::SeqCst);
+}
+
+/// A file, and how much of it is taken.
+struct FileEnd {
+    file: Arc<ImageFile>,
+    end: u64,
+}
+
+#[derive(Debug)]
+struct ImageFile {
+    file: MemoryFile,
+    /// What [`FORKS`] was when it was made.
+    forks: u64,
+}
+
+/// A part of a file that is one image's alone.
+#[derive(Debug)]
+struct Extent {
+    file: Arc<ImageFile>,
+    offset: u64,
+    len_bytes: usize,
+}
+
+impl Extent {
+    /// Room for an image of so many bytes; they read as zeroes.
+    fn new(len_bytes: usize) -> io::Result<Self> {
+        let limit = mapping::file_size_limit();
+        if limit < MIN_FILE_LIMIT_BYTES || len_bytes as u64 > limit {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let mut current = FILE.lock_sound();
+        let forks = FORKS.load(Ordering::SeqCst);
+        let fits = |end: &FileEnd| end.file.forks == forks && limit - len_bytes as u64 >= end.end;
+        let FileEnd { file, end: offset } = match current.take().filter(fits) {
+            Some(current) => current,
+            None => FileEnd { file: Arc::new(ImageFile { file: MemoryFile::new("epsilon-images")?, forks }), end: 0 },
+        };
+        let end = offset + len_bytes as u64;
+        let grown = file.file.set_len(end as usize);
+        *current = Some(FileEnd { file: file.clone(), end: if grown.is_ok() { end } else { offset } });
+        grown.map(|()| Self { file, offset, len_bytes })
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.file.file.write_at(bytes, self.offset + offset)
+    }
+}
+
+impl Drop for Extent {
+    fn drop(&mut self) {
+        // A child may still map it. What is not freed here is freed with the file.
+        if self.file.forks == FORKS.load(Ordering::SeqCst) {
+            let _ = self.file.file.free(self.offset, self.len_bytes);
+        }
+    }
+}
 
 /// What a memory holds at instantiation. Bytes outside are zero.
 #[derive(Debug)]
@@ -31,61 +111,46 @@ enum Contents {
     /// To be copied.
     Bytes(Vec<u8>),
     /// To be mapped: worth it, where the system has memory files.
-    File(MemoryFile),
+    File(Extent),
 }
 
 impl MemoryImage {
     /// The image of a defined memory, if all its active data segments have constant offsets, fit its initial size, and
-    /// lie close enough together; otherwise instantiation copies segment by segment.
-    pub fn new(info: &ModuleInfo, wasm: &[u8], memory: MemoryIndex) -> Option<Self> {
+    /// lie close enough together; otherwise instantiation copies segment by segment. Added to `charge`. Forks are held
+    /// off meanwhile.
+    ///
+    /// # Errors
+    /// If the budget refuses.
+    pub fn new(info: &ModuleInfo, wasm: &[u8], memory: MemoryIndex, charge: &mut Charge) -> Result<Option<Self>> {
         if memory.index() < info.imported_memories {
-            return None;
+            return Ok(None);
         }
-        let ty = &info.memories[memory.index()];
-        let min_bytes = usize::try_from(ty.limits.min.checked_shl(u32::from(ty.page_size_log2))?).ok()?;
-        let mut segments = Vec::new();
-        for segment in &info.data {
-            let Some((target, offset)) = &segment.active else { continue };
-            if *target != memory {
-                continue;
-            }
-            let start = match offset.0[..] {
-                [ConstOp::I32(n)] => n as u32 as usize,
-                [ConstOp::I64(n)] => usize::try_from(n as u64).ok()?,
-                _ => return None,
-            };
-            let bytes = &wasm[segment.bytes.clone()];
-            if start.checked_add(bytes.len())? > min_bytes {
-                return None;
-            }
-            if !bytes.is_empty() {
-                segments.push((start, bytes));
-            }
-        }
-        Self::from_segments(&segments)
+        let Some(segments) = segments(info, wasm, memory) else { return Ok(None) };
+        Self::from_segments(&segments, charge)
     }
 
     /// Of segments that are not empty: those may lie anywhere, and say nothing of where an image begins.
-    fn from_segments(segments: &[(usize, &[u8])]) -> Option<Self> {
+    fn from_segments(segments: &[(usize, &[u8])], charge: &mut Charge) -> Result<Option<Self>> {
         let start = segments.iter().map(|(start, _)| *start).min().unwrap_or(0) & !(page_size() - 1);
         let end = segments.iter().map(|(start, bytes)| start + bytes.len()).max().unwrap_or(start);
         let len_bytes = (end - start).next_multiple_of(page_size());
         let data: usize = segments.iter().map(|(_, bytes)| bytes.len()).sum();
         if len_bytes > data.saturating_mul(MAX_SPREAD).max(1 << 20) {
-            return None;
+            return Ok(None);
         }
+        charge.resize(charge.bytes() + len_bytes + size_of::<Self>())?;
         let file = if len_bytes >= MIN_MAPPED_BYTES { make_file(segments, start, len_bytes).ok() } else { None };
         let contents = match file {
             Some(file) => Contents::File(file),
             None => {
-                let mut bytes = vec![0; len_bytes];
+                let mut bytes = alloc::zeroed(len_bytes, "the initial contents of a memory")?;
                 for (at, data) in segments {
                     bytes[at - start..][..data.len()].copy_from_slice(data);
                 }
                 Contents::Bytes(bytes)
             }
         };
-        Some(Self { offset: start, len_bytes, contents, abandoned: AtomicBool::new(false) })
+        Ok(Some(Self { offset: start, len_bytes, contents, abandoned: AtomicBool::new(false) }))
     }
 
     /// Puts the image into a memory whose bytes are zero and writable.
@@ -98,7 +163,9 @@ impl MemoryImage {
         unsafe {
             let target = base.add(self.offset);
             match &self.contents {
-                Contents::File(file) => mapping::map_copy_on_write(target, file, 0, self.len_bytes),
+                Contents::File(part) => {
+                    mapping::map_copy_on_write(target, &part.file.file, part.offset, self.len_bytes)
+                }
                 Contents::Bytes(bytes) => {
                     target.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
                     Ok(())
@@ -112,14 +179,18 @@ impl MemoryImage {
         self.offset..self.offset + self.len_bytes
     }
 
-    /// The same contents, to be copied instead of mapped.
-    pub fn unmapped(&self) -> io::Result<Self> {
-        let bytes = match &self.contents {
-            Contents::Bytes(bytes) => bytes.clone(),
-            Contents::File(file) => file.read_at(self.len_bytes, 0)?,
+    /// As [`Self::apply`], by copying even what could be mapped: for a memory that has moved, and may move again.
+    ///
+    /// # Safety
+    /// As for [`Self::apply`].
+    pub unsafe fn apply_copied(&self, base: *mut u8) -> io::Result<()> {
+        let Contents::File(part) = &self.contents else {
+            // SAFETY: as the caller promises.
+            return unsafe { self.apply(base) };
         };
-        let contents = Contents::Bytes(bytes);
-        Ok(Self { offset: self.offset, len_bytes: self.len_bytes, contents, abandoned: AtomicBool::new(false) })
+        // SAFETY: `new` has checked that the image lies inside the minimum size; nobody else refers into it.
+        let target = unsafe { std::slice::from_raw_parts_mut(base.add(self.offset), self.len_bytes) };
+        part.file.file.read_at(target, part.offset)
     }
 
     /// Says that no further memory will be made with it.
@@ -138,10 +209,37 @@ impl MemoryImage {
     }
 }
 
-/// A file of the segments, each written where it belongs behind `start`, in their order.
-fn make_file(segments: &[(usize, &[u8])], start: usize, len_bytes: usize) -> io::Result<MemoryFile> {
-    let file = MemoryFile::new("epsilon-image")?;
-    file.set_len(len_bytes)?;
+/// The active data segments of a memory that are not empty: where each begins, and its bytes. `None` if one has no
+/// constant offset, or does not fit the memory's minimum size.
+fn segments<'w>(info: &ModuleInfo, wasm: &'w [u8], memory: MemoryIndex) -> Option<Vec<(usize, &'w [u8])>> {
+    let ty = &info.memories[memory.index()];
+    let min_bytes = usize::try_from(ty.limits.min.checked_shl(u32::from(ty.page_size_log2))?).ok()?;
+    let mut segments = Vec::new();
+    for segment in &info.data {
+        let Some((target, offset)) = &segment.active else { continue };
+        if *target != memory {
+            continue;
+        }
+        let start = match offset.0[..] {
+            [ConstOp::I32(n)] => n as u32 as usize,
+            [ConstOp::I64(n)] => usize::try_from(n as u64).ok()?,
+            _ => return None,
+        };
+        let bytes = &wasm[segment.bytes.clone()];
+        if start.checked_add(bytes.len())? > min_bytes {
+            return None;
+        }
+        if !bytes.is_empty() {
+            segments.try_reserve(1).ok()?;
+            segments.push((start, bytes));
+        }
+    }
+    Some(segments)
+}
+
+/// Room in a file with the segments in it, each written where it belongs behind `start`, in their order.
+fn make_file(segments: &[(usize, &[u8])], start: usize, len_bytes: usize) -> io::Result<Extent> {
+    let file = Extent::new(len_bytes)?;
     // Linkers make thousands of small segments, one behind the other: they are gathered, to be written together.
     let (mut gathered, mut at, mut highest) = (Vec::new(), start, start);
     for (target, data) in segments.iter().copied() {
@@ -184,8 +282,34 @@ mod tests {
             for (start, data) in segments {
                 expected[*start..][..data.len()].copy_from_slice(data);
             }
-            let file = make_file(segments, 0, len).expect("memory files are there");
-            assert!(file.read_at(len, 0).expect("the file is whole") == expected);
+            let part = make_file(segments, 0, len).expect("memory files are there");
+            let mut found = vec![1; len];
+            part.file.file.read_at(&mut found, part.offset).expect("the file is whole");
+            assert!(found == expected);
         }
+    }
+
+    #[test]
+    fn images_share_a_file_until_the_process_forks() {
+        let part = || Extent::new(page_size()).expect("memory files are there");
+        let (a, b) = (part(), part());
+        assert!(Arc::ptr_eq(&a.file, &b.file) && a.offset != b.offset);
+        a.write_at(&[7; 3], 1).expect("it is written");
+        let mut found = [1; 5];
+        b.file.file.read_at(&mut found, b.offset).expect("it is read");
+        assert_eq!(found, [0; 5], "the other one's bytes are not there");
+        count_fork();
+        let c = part();
+        assert!(!Arc::ptr_eq(&a.file, &c.file));
+        // What a child may map stays, though the image is dropped here.
+        let (file, offset) = (a.file.clone(), a.offset);
+        drop(a);
+        file.file.read_at(&mut found, offset).expect("it is read");
+        assert_eq!(found, [0, 7, 7, 7, 0]);
+        let (file, offset) = (c.file.clone(), c.offset);
+        c.write_at(&[9; 3], 0).expect("it is written");
+        drop(c);
+        file.file.read_at(&mut found, offset).expect("it is read");
+        assert_eq!(found, [0; 5], "and what no child knows is freed");
     }
 }

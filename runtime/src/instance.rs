@@ -1,8 +1,9 @@
 //! Instances: making them, looking into them, and putting them back to where they began.
 
+use crate::alloc;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exception::{Tag, TagData};
-use crate::func::Func;
+use crate::func::{Func, Resolved};
 use crate::global::{Global, GlobalKey};
 use crate::handle::AsModule;
 use crate::libcalls::memory_range;
@@ -18,10 +19,10 @@ use crate::{TypedFunc, call};
 use epsilon_abi::layout::GlobalPlace;
 use epsilon_abi::vm::{VM_MAGIC, VmContext, VmGlobal, VmMemoryRef, VmTableRef};
 use epsilon_abi::{
-    DataIndex, ElemIndex, ElementItems, ElementMode, EntityIndex, FuncIndex, GlobalIndex, Import, Limits, MemoryIndex,
-    MemoryType, TableIndex, TableType, seeded,
+    DataIndex, ElemIndex, ElementItems, ElementMode, EntityIndex, FuncIndex, GlobalIndex, MemoryIndex, TableIndex,
+    seeded,
 };
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::sync::Arc;
 
 /// An instance as its store owns it.
@@ -41,6 +42,22 @@ pub struct InstanceData {
     pub tags: Box<[u32]>,
     dropped_data: Box<[bool]>,
     dropped_elements: Box<[bool]>,
+    /// Whether the start function was called.
+    pub started: bool,
+}
+
+/// What an instance is charged with beside what follows from its module.
+const INSTANCE_BYTES: usize = size_of::<InstanceData>() + 256;
+
+/// Whose memory is missing, when there is none for an instance.
+const LISTS: &str = "the items of an instance";
+
+/// What an instance of a module is charged with, beside its memories, tables and tags.
+fn instance_bytes(module: &LinkedModule) -> usize {
+    let info = module.info();
+    let imports = 2 * (info.imported_functions * size_of::<u32>() + info.imported_globals * size_of::<GlobalKey>());
+    let numbers = (info.memories.len() + info.tables.len() + info.tags.len()) * size_of::<u32>();
+    INSTANCE_BYTES + module.layout().size_bytes() + imports + numbers + info.data.len() + info.elements.len()
 }
 
 // SAFETY: the words belong to the instance, and machine code reaches them only while its store is borrowed.
@@ -56,15 +73,15 @@ struct Words {
 }
 
 impl Words {
-    fn allocate(len_bytes: usize) -> Self {
+    fn allocate(len_bytes: usize) -> Result<Self> {
         let layout = Layout::from_size_align(len_bytes, 16).expect("VmLayout limits the size");
         // SAFETY: the layout is not empty: there is always a header.
         let start = unsafe { alloc_zeroed(layout) };
         if start.is_null() {
-            handle_alloc_error(layout);
+            return Err(alloc::no_memory("the words of an instance", len_bytes));
         }
         // SAFETY: the end of the allocation.
-        Self { anchor: unsafe { start.add(len_bytes) }, layout: Some(layout) }
+        Ok(Self { anchor: unsafe { start.add(len_bytes) }, layout: Some(layout) })
     }
 
     /// # Safety
@@ -201,7 +218,7 @@ impl Extern {
     }
 
     /// The store that the item belongs to; `None` if it belongs to none.
-    fn store(&self) -> Option<StoreId> {
+    pub(crate) fn store(&self) -> Option<StoreId> {
         match self {
             Self::Func(func) => Some(func.store),
             Self::Table(table) => Some(table.store),
@@ -237,21 +254,46 @@ impl Instance {
     /// # Errors
     /// If an import is missing, of another store, or of another type; if limits are reached; or if a segment does not
     /// fit or the start function traps, in which case what was already written to imported items stays written
-    /// (specification section 4.5.4).
+    /// (specification section 4.5.4). The store then holds what it held before, unless something may still refer to the
+    /// instance: an imported table, say, or what a host function was given while the start function ran.
     pub fn new(mut store: impl AsContextMut, module: &impl AsModule, imports: &[Extern]) -> Result<Self> {
         let module = module.as_module().module();
         let mut context = store.as_context_mut();
         let inner = context.inner();
-        if !Arc::ptr_eq(&inner.runtime, module.runtime()) {
-            return Err(Error::misuse(
-                "the module was compiled by another engine than the store's; use one engine for both",
-            ));
+        check_engine(inner, module)?;
+        let mark = inner.mark();
+        inner.make_instance(&mark, module, imports).map(|index| Self { store: inner.id, index })
+    }
+
+    /// As [`Instance::new`], with imports that are made for it, such as host functions: if it fails, the store gives
+    /// them back as well.
+    ///
+    /// # Errors
+    /// As [`Instance::new`], and those of `imports`.
+    pub fn new_with<S: AsContextMut>(
+        store: &mut S,
+        module: &impl AsModule,
+        imports: impl FnOnce(&mut S) -> Result<Vec<Extern>>,
+    ) -> Result<Self> {
+        let module = module.as_module().module();
+        let mark = store.as_context_mut().inner().mark();
+        let imports = imports(store);
+        let mut context = store.as_context_mut();
+        let inner = context.inner();
+        let made = imports.and_then(|imports| {
+            check_engine(inner, module)?;
+            Ok(imports)
+        });
+        match made {
+            Ok(imports) => {
+                let index = inner.make_instance(&mark, module, &imports)?;
+                Ok(Self { store: inner.id, index })
+            }
+            Err(error) => {
+                inner.drop_since(&mark);
+                Err(error)
+            }
         }
-        module.check()?;
-        inner.check_imports(module, imports)?;
-        let index = inner.allocate_instance(module, imports)?;
-        inner.initialize(index)?;
-        Ok(Self { store: inner.id, index })
     }
 
     /// Whether the instance is of this store.
@@ -338,6 +380,7 @@ impl Instance {
         let mut context = store.as_context_mut();
         let inner = context.inner();
         inner.assert_owns(self.store, "instance");
+        inner.handed_out += 1;
         let info = inner.instances[self.index as usize].module.info().clone();
         let item = |export: &epsilon_abi::Export| (export.name.clone(), inner.item(self.index, export.entity));
         info.exports.iter().map(item).collect()
@@ -359,6 +402,15 @@ impl Instance {
     }
 }
 
+fn check_engine(inner: &StoreInner, module: &LinkedModule) -> Result<()> {
+    match Arc::ptr_eq(&inner.runtime, module.runtime()) {
+        true => module.check(),
+        false => {
+            Err(Error::misuse("the module was compiled by another engine than the store's; use one engine for both"))
+        }
+    }
+}
+
 fn exported_functions(module: &LinkedModule) -> String {
     let functions = module.info().exports.iter().filter(|export| matches!(export.entity, EntityIndex::Func(_)));
     let names: Vec<_> = functions.take(8).map(|export| format!("`{}`", export.name)).collect();
@@ -369,7 +421,8 @@ fn exported_functions(module: &LinkedModule) -> String {
 }
 
 impl StoreInner {
-    pub(crate) fn export_of(&self, instance: u32, name: &str) -> Option<Extern> {
+    pub(crate) fn export_of(&mut self, instance: u32, name: &str) -> Option<Extern> {
+        self.handed_out += 1;
         let entity = self.instances[instance as usize].module.export(name)?;
         Some(self.item(instance, entity))
     }
@@ -392,90 +445,8 @@ impl StoreInner {
         }
     }
 
-    fn check_imports(&self, module: &LinkedModule, imports: &[Extern]) -> Result<()> {
-        let expected = &module.info().imports;
-        if expected.len() != imports.len() {
-            let found = format!("{} items", imports.len());
-            return Err(Error::mismatch("imports of a module", format!("{} items", expected.len()), found));
-        }
-        for (import, item) in expected.iter().zip(imports) {
-            if let Some(store) = item.store() {
-                self.check(store, "import")?;
-            }
-            self.check_import(module, import, item)?;
-        }
-        Ok(())
-    }
-
-    fn check_import(&self, module: &LinkedModule, import: &Import, item: &Extern) -> Result<()> {
-        let info = module.info();
-        let mismatch = |expected: String, found: String| {
-            Err(Error::new(ErrorKind::Import {
-                module: import.module.clone(),
-                name: import.name.clone(),
-                problem: format!("expected {expected}, found {found}"),
-            }))
-        };
-        match (import.entity, item) {
-            (EntityIndex::Func(index), Extern::Func(func)) => {
-                let (ty, _, signature) = self.signature_of(func.entry);
-                let want = info.functions[index.index()];
-                if !self.runtime.signatures().is_subtype(signature, module.type_id(want)) {
-                    return mismatch(format!("a function {}", module.func_type(want)), format!("a function {ty}"));
-                }
-            }
-            (EntityIndex::Table(index), Extern::Table(table)) => {
-                let want = info.tables[index.index()].map_types(&|ty| module.canonical(ty));
-                let have = self.tables[table.index as usize].ty();
-                if !table_matches(&want, &have) {
-                    return mismatch(format!("a {want}"), format!("a {have}"));
-                }
-            }
-            (EntityIndex::Memory(index), Extern::Memory(memory)) => {
-                let (want, have) = (info.memories[index.index()], self.memories[memory.index as usize].ty());
-                if !memory_matches(&want, &have) {
-                    return mismatch(format!("a {want}"), format!("a {have}"));
-                }
-            }
-            (EntityIndex::Memory(index), Extern::SharedMemory(memory)) => {
-                if !memory.is_of(&self.runtime) {
-                    return Err(Error::misuse(
-                        "the shared memory is of another engine than the store; use one for both",
-                    ));
-                }
-                let (want, have) = (info.memories[index.index()], memory.ty());
-                if !memory_matches(&want, &have) {
-                    return mismatch(format!("a {want}"), format!("a {have}"));
-                }
-            }
-            (EntityIndex::Global(index), Extern::Global(global)) => {
-                let want = info.globals[index.index()].map_types(&|ty| module.canonical(ty));
-                let mut have = self.global_type(global.key);
-                if seeded::bug("mutability-unchecked") {
-                    have.mutable = want.mutable;
-                }
-                // What is only read may be more special than what is wanted.
-                let matches = match want.mutable {
-                    true => want == have,
-                    false => !have.mutable && self.runtime.signatures().value_matches(have.value, want.value),
-                };
-                if !matches {
-                    return mismatch(format!("a {want}"), format!("a {have}"));
-                }
-            }
-            (EntityIndex::Tag(index), Extern::Tag(tag)) => {
-                let (want, have) = (info.tags[index.index()], &self.tags[tag.index as usize]);
-                if have.type_id != module.type_id(want) {
-                    return mismatch(format!("a tag {}", module.func_type(want)), format!("a tag {}", have.ty));
-                }
-            }
-            (entity, item) => return mismatch(kind_of(entity).into(), item.kind().into()),
-        }
-        Ok(())
-    }
-
     /// Makes an instance with everything in place but the contents of segments.
-    fn allocate_instance(&mut self, module: &Arc<LinkedModule>, imports: &[Extern]) -> Result<u32> {
+    pub(crate) fn allocate_instance(&mut self, module: &Arc<LinkedModule>, imports: &[Extern]) -> Result<u32> {
         let count = self.instances.len();
         if let Some(limiter) = self.limiter()
             && count >= limiter.instances()
@@ -483,21 +454,27 @@ impl StoreInner {
             return Err(Error::limit(format!("the store may hold {count} instances")));
         }
         let info = module.info().clone();
+        self.charge_item(instance_bytes(module))?;
         let (mut memories, mut tables) = (Vec::new(), Vec::new());
         let (mut functions, mut globals, mut tags) = (Vec::new(), Vec::new(), Vec::new());
+        alloc::reserve(&mut functions, info.imported_functions, LISTS)?;
+        alloc::reserve(&mut globals, info.imported_globals, LISTS)?;
+        alloc::reserve(&mut tags, info.tags.len(), LISTS)?;
+        alloc::reserve(&mut memories, info.memories.len(), LISTS)?;
+        alloc::reserve(&mut tables, info.tables.len(), LISTS)?;
         for item in imports {
             match item {
                 Extern::Func(func) => functions.push(func.entry),
                 Extern::Table(table) => tables.push(table.index),
                 Extern::Memory(memory) => memories.push(memory.index),
-                Extern::SharedMemory(memory) => memories.push(self.add_shared_memory(memory)),
+                Extern::SharedMemory(memory) => memories.push(self.add_shared_memory(memory)?),
                 Extern::Global(global) => globals.push(global.key),
                 Extern::Tag(tag) => tags.push(tag.index),
             }
         }
         for ty in info.tags.iter().skip(info.imported_tags) {
             let tag = TagData { ty: module.func_type(*ty).clone(), type_id: module.type_id(*ty) };
-            tags.push(self.new_tag(tag).index);
+            tags.push(self.new_tag(tag)?.index);
         }
         for (n, ty) in info.memories.iter().enumerate().skip(info.imported_memories) {
             memories.push(self.new_memory(*ty, module.image(MemoryIndex::new(n)))?);
@@ -510,8 +487,10 @@ impl StoreInner {
             let anchor = self.memories[memories[0] as usize].own_mut().make_head(module.layout().size_bytes())?;
             Words { anchor, layout: None }
         } else {
-            Words::allocate(module.layout().size_bytes())
+            Words::allocate(module.layout().size_bytes())?
         };
+        let dropped_data = alloc::zeroed(info.data.len(), LISTS)?.into();
+        let dropped_elements = alloc::zeroed(info.elements.len(), LISTS)?.into();
         let (index, next) = (count as u32, self.next_entry());
         let first_entry = self.functions.add_instance(index, info.defined_functions(), next)?;
         self.add_instance(Box::new(InstanceData {
@@ -524,9 +503,10 @@ impl StoreInner {
             memories: memories.into(),
             tables: tables.into(),
             tags: tags.into(),
-            dropped_data: vec![false; info.data.len()].into(),
-            dropped_elements: vec![false; info.elements.len()].into(),
-        }));
+            dropped_data,
+            dropped_elements,
+            started: false,
+        }))?;
         self.fill_words(index)?;
         Ok(index)
     }
@@ -534,7 +514,8 @@ impl StoreInner {
     /// Writes everything that machine code reads but the values of globals.
     fn fill_words(&mut self, index: u32) -> Result<()> {
         let imported = self.instances[index as usize].imported_functions.len();
-        let mut codes = Vec::with_capacity(imported);
+        let mut codes = Vec::new();
+        alloc::reserve(&mut codes, imported, LISTS)?;
         for n in 0..imported {
             let entry = self.instances[index as usize].imported_functions[n];
             codes.push(self.switching_code(entry)?);
@@ -582,7 +563,7 @@ impl StoreInner {
     }
 
     /// Globals, then element and data segments, then the start function (specification section 4.5.4).
-    fn initialize(&mut self, index: u32) -> Result<()> {
+    pub(crate) fn initialize(&mut self, index: u32) -> Result<()> {
         let info = self.instances[index as usize].module.info().clone();
         for (n, init) in info.global_inits.iter().enumerate() {
             let bits = self.evaluate(index, init)?;
@@ -643,8 +624,13 @@ impl StoreInner {
     }
 
     fn run_start(&mut self, index: u32, start: FuncIndex) -> Result<()> {
+        self.instances[index as usize].started = true;
         let entry = self.instances[index as usize].entry_of(start);
-        let point = self.entry_point(entry);
+        let mut point = self.entry_point(entry);
+        if matches!(self.resolve(entry), Resolved::Host(_)) {
+            // The instance is its caller, as of any function that it imports.
+            point.anchor = self.instances[index as usize].anchor();
+        }
         let mut frame = EntryFrame {
             regs: RegFile::ZERO,
             anchor: point.anchor,
@@ -695,27 +681,33 @@ impl StoreInner {
     ) -> Result<()> {
         let data = &self.instances[instance as usize];
         let module = data.module.clone();
-        let items = &module.info().elements[segment.index()].items;
-        let items_len = if data.dropped_elements[segment.index()] { 0 } else { items.len() };
+        let items_len = match data.dropped_elements[segment.index()] {
+            true => 0,
+            false => module.info().elements[segment.index()].items.len(),
+        };
         let source = checked_range(src, len, items_len)?;
         let target = checked_range(dst, len, self.tables[table as usize].len())?;
         let anchor = self.tables[table as usize].private_anchor();
-        match items {
-            ElementItems::Functions(functions) => {
-                // All rows before the first is written: what fails leaves the table as it was.
-                let mut rows = Vec::new();
-                let no_memory = |_| Error::limit(format!("the system has no memory for {len} elements of a table"));
-                rows.try_reserve_exact(source.len()).map_err(no_memory)?;
-                for func in &functions[source] {
-                    let entry = self.instances[instance as usize].entry_of(*func);
-                    rows.push(self.row_of_entry(entry, anchor)?);
+        // Nothing is written before all functions have the references that the table needs.
+        for write in [false, true] {
+            let items = source.clone().zip(target.clone());
+            match &module.info().elements[segment.index()].items {
+                ElementItems::Functions(functions) => {
+                    for (from, to) in items {
+                        let entry = self.instances[instance as usize].entry_of(functions[from]);
+                        let row = self.row_of_entry(entry, anchor)?;
+                        if write {
+                            self.tables[table as usize].rows().expect("validated: a function table")[to] = row;
+                        }
+                    }
                 }
-                self.tables[table as usize].rows().expect("validated: a function table")[target].copy_from_slice(&rows);
-            }
-            ElementItems::Exprs(exprs) => {
-                for (to, expr) in target.zip(&exprs[source]) {
-                    let bits = self.evaluate(instance, expr)? as u64;
-                    self.fill_table(table, to as u64, bits, 1)?;
+                ElementItems::Exprs(exprs) => {
+                    for (from, to) in items {
+                        let bits = self.evaluate(instance, &exprs[from])? as u64;
+                        if write {
+                            self.fill_table(table, to as u64, bits, 1)?;
+                        }
+                    }
                 }
             }
         }
@@ -746,30 +738,4 @@ impl StoreInner {
 /// An index of a table or memory from the bits of its constant expression.
 fn index_value(bits: u128, is_64: bool) -> u64 {
     if is_64 { bits as u64 } else { u64::from(bits as u32) }
-}
-
-fn kind_of(entity: EntityIndex) -> &'static str {
-    match entity {
-        EntityIndex::Func(_) => "a function",
-        EntityIndex::Table(_) => "a table",
-        EntityIndex::Memory(_) => "a memory",
-        EntityIndex::Global(_) => "a global",
-        EntityIndex::Tag(_) => "a tag",
-    }
-}
-
-/// Import matching of limits (specification section 4.5.3): at least as large now, and bounded at least as tightly.
-fn limits_match(want: &Limits, have: &Limits) -> bool {
-    have.min >= want.min && want.max.is_none_or(|want| have.max.is_some_and(|have| have <= want))
-}
-
-fn table_matches(want: &TableType, have: &TableType) -> bool {
-    want.element == have.element && want.is_64 == have.is_64 && limits_match(&want.limits, &have.limits)
-}
-
-fn memory_matches(want: &MemoryType, have: &MemoryType) -> bool {
-    want.is_64 == have.is_64
-        && want.shared == have.shared
-        && want.page_size_log2 == have.page_size_log2
-        && limits_match(&want.limits, &have.limits)
 }

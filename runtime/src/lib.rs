@@ -9,10 +9,10 @@
 //! | `fork` | what children of this process need: code of their own, and locks that are free |
 //! | `fault` | what tests make go wrong |
 //! | `sync`, `claims` | locks and atomics where tests/models checks them; who is at work on what |
-//! | `budget`, `limits` | how much memory guests may take |
+//! | `budget`, `limits`, `alloc` | how much memory guests may take, and what becomes of it when the system has none |
 //! | `memory`, `space`, `image`, `table`, `global` | what guests store in |
 //! | `shared`, `waiting` | memories that threads share, and threads that wait on them |
-//! | `bytes`, `module`, `instance`, `store` | modules' binaries, linked modules, their instances, and who owns those |
+//! | `bytes`, `module`, `instance`, `imports`, `undo`, `store` | modules' binaries, linked modules, their instances, and who owns those |
 //! | `handle` | what the API outside holds of an engine and of a module |
 //! | `stack`, `host_stack`, `call`, `hostcall`, `libcalls` | into wasm, out of it, and the stacks for that |
 //! | `floats` | computing as guests do, whatever the host's floating-point environment is |
@@ -24,6 +24,7 @@
 //! Invariants are numbered as in ARCHITECTURE.md; `SAFETY` comments cite them.
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod alloc;
 mod backtrace;
 mod budget;
 mod bytes;
@@ -43,6 +44,7 @@ mod handle;
 mod host_stack;
 mod hostcall;
 mod image;
+mod imports;
 mod instance;
 mod interrupt;
 mod libcalls;
@@ -65,6 +67,7 @@ mod throw;
 mod thunk;
 mod trap;
 mod typed;
+mod undo;
 mod value;
 mod waiting;
 

@@ -4,6 +4,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::exception::number_of_fields;
 use crate::instance::InstanceData;
+use crate::limits::old_size_or_minus_one;
 use crate::shared::{StoreMemory, copy_racing};
 use crate::store::StoreInner;
 use crate::sys::arch::{self, LibcallReturn, status};
@@ -119,14 +120,12 @@ pub unsafe extern "C" fn materialise(anchor: usize, index: u32) -> LibcallReturn
     unsafe { run(anchor, body) }
 }
 
-const MINUS_ONE: u64 = u64::MAX;
-
 mod body {
     use super::*;
 
     pub fn memory_grow(site: Site<'_>, memory: u32, delta_pages: u64) -> Result<u64> {
         let memory = site.memory(memory);
-        Ok(site.store.grow_memory(memory, delta_pages)?.unwrap_or(MINUS_ONE))
+        old_size_or_minus_one(site.store.grow_memory(memory, delta_pages))
     }
 
     pub fn memory_fill(site: Site<'_>, memory: u32, dst: u64, value: u32, len: u64) -> Result<u64> {
@@ -175,7 +174,7 @@ mod body {
 
     pub fn table_grow(site: Site<'_>, table: u32, delta: u64, init: u64) -> Result<u64> {
         let table = site.table(table);
-        Ok(site.store.grow_table(table, delta, init)?.unwrap_or(MINUS_ONE))
+        old_size_or_minus_one(site.store.grow_table(table, delta, init))
     }
 
     pub fn table_fill(site: Site<'_>, table: u32, dst: u64, value: u64, len: u64) -> Result<u64> {

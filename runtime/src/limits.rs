@@ -1,6 +1,33 @@
 //! Limits that an embedder puts on what guests may allocate.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+
+/// Why a memory or a table has not grown.
+pub enum NotGrown {
+    /// The guest gets -1. The reason, if it is not the item's type or the limiter.
+    Refused(Option<Error>),
+    /// The guest ends.
+    Ended(Error),
+}
+
+impl NotGrown {
+    /// An error for the host, which says `otherwise` if no reason is known.
+    pub fn into_error(self, otherwise: impl FnOnce() -> Error) -> Error {
+        match self {
+            Self::Ended(error) | Self::Refused(Some(error)) => error,
+            Self::Refused(None) => otherwise(),
+        }
+    }
+}
+
+/// What the guest gets from growing: the old size, or -1.
+pub fn old_size_or_minus_one(grown: Result<u64, NotGrown>) -> Result<u64> {
+    match grown {
+        Ok(old) => Ok(old),
+        Err(NotGrown::Refused(_)) => Ok(u64::MAX),
+        Err(NotGrown::Ended(error)) => Err(error),
+    }
+}
 
 /// Decides over every growth of a store's memories and tables, and counts its items.
 pub trait ResourceLimiter {
@@ -15,6 +42,25 @@ pub trait ResourceLimiter {
     /// # Errors
     /// As for memories.
     fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool>;
+
+    /// Told why a memory does not grow, although [`Self::memory_growing`] allowed it: the system has no memory, or the
+    /// limit of all that the store or its engine holds is reached.
+    ///
+    /// # Errors
+    /// An error ends the guest, where `Ok` makes `memory.grow` return -1.
+    fn memory_grow_failed(&mut self, error: &Error) -> Result<()> {
+        let _ = error;
+        Ok(())
+    }
+
+    /// As [`Self::memory_grow_failed`], for tables.
+    ///
+    /// # Errors
+    /// As for memories.
+    fn table_grow_failed(&mut self, error: &Error) -> Result<()> {
+        let _ = error;
+        Ok(())
+    }
 
     /// How many bytes all that the store holds may take: memories, tables, instances, functions, references and
     /// exceptions. No limit unless the limiter gives one.

@@ -7,8 +7,11 @@
 //! checked   ├─ capacity, accessible up to the size ─┤   moves when it outgrows the capacity
 //! ```
 
+use crate::alloc;
+use crate::budget::{Budget, Charge};
 use crate::error::{Error, Result};
 use crate::image::MemoryImage;
+use crate::limits::{NotGrown, ResourceLimiter};
 use crate::module::Runtime;
 use crate::shared::{SharedMemory, StoreMemory};
 use crate::space::{self, Space, SpacePool};
@@ -23,6 +26,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A memory that may move is given room to grow by this factor.
 const GROWTH_FACTOR: usize = 2;
+
+/// What a memory takes beside its bytes, roughly: mappings, page tables, our own records.
+const FIXED_BYTES: usize = 4 << 10;
+
+/// One byte is charged for so much address space: the process has no end of it either.
+const RESERVED_PER_CHARGED_BYTE: usize = 1 << 20;
+
+/// Of a shared memory, which never moves, so much is reserved beyond its minimum at most.
+const MAX_SHARED_RESERVATION: usize = 1 << 40;
 
 /// No memory is larger than this, whatever its type says: 2^46 bytes are beyond any machine's address space for users.
 const MAX_BYTES: u64 = 1 << 46;
@@ -39,7 +51,12 @@ pub struct MemoryData {
     capacity_bytes: usize,
     /// Who gets the space when the memory is dropped, if anybody.
     pool: Option<Arc<SpacePool>>,
+    /// One for each budget: of the store or engine that made it, and of stores that made a shared one grow.
+    charges: Vec<Charge>,
 }
+
+/// What is charged for memories.
+const WHAT: &str = "linear memories";
 
 // SAFETY: the pointers lead into the memory's own reservation; access goes through the store that owns it.
 unsafe impl Send for MemoryData {}
@@ -47,10 +64,11 @@ unsafe impl Send for MemoryData {}
 unsafe impl Sync for MemoryData {}
 
 impl MemoryData {
-    /// A memory of its type's minimum size, with zeroes or its image in it.
-    pub fn new(ty: MemoryType, runtime: &Runtime, image: Option<&Arc<MemoryImage>>) -> Result<Self> {
+    /// A memory of its type's minimum size, with zeroes or its image in it, charged to `budget`.
+    pub fn new(ty: MemoryType, runtime: &Runtime, budget: &Budget, image: Option<&Arc<MemoryImage>>) -> Result<Self> {
         let plan = &runtime.settings().plan;
         let len_bytes = size_in_bytes(&ty, ty.limits.min).ok_or_else(|| too_large(&ty))?;
+        let mut charge = budget.charge(round_to_pages(len_bytes).saturating_add(FIXED_BYTES), WHAT)?;
         let (capacity_bytes, space, pool) = match plan.style {
             MemoryStyle::Guarded { guard_bytes } if plan.is_guarded(&ty) => {
                 let pool = runtime.memory_spaces();
@@ -58,12 +76,30 @@ impl MemoryData {
                 (1 << 32, pool.take(total_bytes, len_bytes, image)?, Some(pool.clone()))
             }
             _ => {
-                let capacity = round_to_pages(initial_capacity(&ty, len_bytes).max(1));
-                (capacity, space::unpooled(capacity, len_bytes, image)?, None)
+                let (capacity, space) = unpooled(&ty, len_bytes, image)?;
+                (capacity, space, None)
             }
         };
+        charge.resize(charge.bytes() + capacity_bytes / RESERVED_PER_CHARGED_BYTE)?;
         let def = NonNull::from(Box::leak(Box::new(VmMemory { base: space.base(), len_bytes })));
-        Ok(Self { ty, guarded: plan.is_guarded(&ty), def, space: Some(space), capacity_bytes, pool })
+        let charges = vec![charge];
+        Ok(Self { ty, guarded: plan.is_guarded(&ty), def, space: Some(space), capacity_bytes, pool, charges })
+    }
+
+    /// Charges `budget` for `more` bytes.
+    fn charge(&mut self, more: usize, budget: &Budget) -> Result<()> {
+        match self.charges.iter_mut().find(|charge| charge.is_of(budget)) {
+            Some(charge) => charge.resize(charge.bytes().saturating_add(more))?,
+            None => self.charges.push(budget.charge(more, WHAT)?),
+        }
+        Ok(())
+    }
+
+    /// Gives back what [`Self::charge`] charged last.
+    fn discharge(&mut self, less: usize, budget: &Budget) {
+        if let Some(charge) = self.charges.iter_mut().find(|charge| charge.is_of(budget)) {
+            charge.shrink(charge.bytes() - less);
+        }
     }
 
     fn space(&self) -> &Space {
@@ -154,47 +190,73 @@ impl MemoryData {
         self.ty.limits.max.and_then(|pages| size_in_bytes(&self.ty, pages))
     }
 
-    /// Grows to `len_bytes`, which [`Self::grown_bytes`] gave.
-    pub fn grow_to(&mut self, len_bytes: usize) -> Result<()> {
-        if len_bytes > self.capacity_bytes {
-            self.move_to(len_bytes)?;
-        }
-        if len_bytes > self.space().accessible_bytes() {
-            let before = self.space().accessible_bytes();
-            self.space_mut().set_accessible(len_bytes)?;
+    /// Grows to `len_bytes`, which [`Self::grown_bytes`] gave, and charges `budget` for what that adds.
+    ///
+    /// # Errors
+    /// If the budget or the system refuses. The memory is what it was then.
+    pub fn grow_to(&mut self, len_bytes: usize, budget: &Budget) -> Result<()> {
+        let before = self.space().accessible_bytes();
+        let more = round_to_pages(len_bytes).saturating_sub(before);
+        if more > 0 {
+            self.charge(more, budget)?;
+            if let Err(error) = self.make_accessible(len_bytes) {
+                self.discharge(more, budget);
+                return Err(error);
+            }
             self.space().expect_use_from(before);
         }
         self.set_len(len_bytes);
         Ok(())
     }
 
-    /// Back to the minimum size and the initial contents.
+    fn make_accessible(&mut self, len_bytes: usize) -> Result<()> {
+        if len_bytes > self.capacity_bytes {
+            self.move_to(len_bytes)?;
+        }
+        self.space_mut().set_accessible(len_bytes)
+    }
+
+    /// Back to the minimum size and the initial contents. Only a memory of one store is ever reset.
     pub fn reset(&mut self, instantiated_pages: u64) -> Result<()> {
         let len_bytes = size_in_bytes(&self.ty, instantiated_pages).expect("the memory once had this size");
+        let before = self.space().accessible_bytes();
         self.space_mut().reset(len_bytes)?;
         self.set_len(len_bytes);
+        let less = before.saturating_sub(self.space().accessible_bytes());
+        if let [charge] = &mut self.charges[..] {
+            charge.shrink(charge.bytes() - less);
+        }
         Ok(())
     }
 
-    /// Moves to a larger reservation.
+    /// Moves to a larger reservation: with room to grow, or if the system has no address space for that, without.
     fn move_to(&mut self, len_bytes: usize) -> Result<()> {
-        assert!(!self.guarded && !self.ty.shared, "MemoryPlan promised that this memory's base is constant");
+        if self.guarded || self.ty.shared {
+            // MemoryPlan promised that this memory's base is constant.
+            let reserved = self.capacity_bytes;
+            return Err(Error::limit(format!("a memory that never moves has only {reserved} bytes of address space")));
+        }
         let limit = self.max_bytes().unwrap_or(usize::MAX).max(len_bytes);
-        let capacity = round_to_pages(len_bytes.saturating_mul(GROWTH_FACTOR).min(limit));
-        let mut moved = space::unpooled(capacity, self.space().accessible_bytes().max(len_bytes), None)?;
+        let roomy = round_to_pages(len_bytes.saturating_mul(GROWTH_FACTOR).min(limit));
+        let exact = round_to_pages(len_bytes);
+        let (capacity, mut moved) = match space::unpooled(roomy, 0, None) {
+            Ok(space) => (roomy, space),
+            Err(_) if self.space_mut().remap(exact).is_ok() => {
+                // SAFETY: as below.
+                unsafe { (*self.def.as_ptr()).base = self.space().base() };
+                self.capacity_bytes = exact;
+                return Ok(());
+            }
+            Err(_) => (exact, space::unpooled(exact, 0, None)?),
+        };
         // A copy is not a mapping of the image: resetting writes the image anew.
         if let Some(image) = self.space().image() {
-            let copied = match image.is_mapped() {
-                true => image.unmapped().map(Arc::new),
-                false => Ok(image.clone()),
-            };
-            moved.set_copied_image(copied.map_err(|error| Error::system("read a memory's initial contents", error))?);
+            moved.set_copied_image(image.clone());
         }
-        let from = self.base();
+        moved.set_accessible(len_bytes)?;
+        self.space_mut().move_contents(&moved)?;
         // SAFETY: the words live as long as the memory; a memory that moves is not shared, and its store is borrowed.
         unsafe { (*self.def.as_ptr()).base = moved.base() };
-        // SAFETY: both ranges are accessible, and in different spaces.
-        unsafe { self.base().copy_from_nonoverlapping(from, self.len_bytes()) };
         (self.capacity_bytes, self.space) = (capacity, Some(moved));
         Ok(())
     }
@@ -217,12 +279,23 @@ fn size_in_bytes(ty: &MemoryType, pages: u64) -> Option<usize> {
     if bytes > limit { None } else { usize::try_from(bytes).ok() }
 }
 
-fn initial_capacity(ty: &MemoryType, len_bytes: usize) -> usize {
-    let max = ty.limits.max.and_then(|pages| size_in_bytes(ty, pages));
-    match max {
-        // A shared memory never moves.
-        Some(max) if ty.shared || max <= 16 << 20 => max,
+/// A space for a memory that is not guarded, and its capacity in bytes.
+fn unpooled(ty: &MemoryType, len_bytes: usize, image: Option<&Arc<MemoryImage>>) -> Result<(usize, Space)> {
+    const SMALL_BYTES: usize = 16 << 20;
+    let max = ty.limits.max.map(|pages| size_in_bytes(ty, pages).unwrap_or(usize::MAX));
+    let mut wanted = match max {
+        // A shared memory never moves: it grows as far as its address space goes.
+        Some(max) if ty.shared => max.min(len_bytes.saturating_add(MAX_SHARED_RESERVATION)),
+        Some(max) if max <= SMALL_BYTES => max,
         _ => len_bytes,
+    };
+    loop {
+        let capacity = round_to_pages(wanted.max(1));
+        match space::unpooled(capacity, len_bytes, image) {
+            Ok(space) => return Ok((capacity, space)),
+            Err(error) if wanted <= len_bytes => return Err(error),
+            Err(_) => wanted = (wanted / 2).max(len_bytes),
+        }
     }
 }
 
@@ -295,13 +368,10 @@ impl Memory {
         let mut context = store.as_context_mut();
         let inner = context.inner();
         inner.check(self.store, "memory")?;
-        match inner.grow_memory(self.index, delta)? {
-            Some(old_pages) => Ok(old_pages),
-            None => {
-                let ty = inner.memories[self.index as usize].ty();
-                Err(Error::limit(format!("{ty} cannot grow by {delta} pages")))
-            }
-        }
+        inner.grow_memory(self.index, delta).map_err(|not_grown| {
+            let ty = inner.memories[self.index as usize].ty();
+            not_grown.into_error(|| Error::limit(format!("{ty} cannot grow by {delta} pages")))
+        })
     }
 
     /// The contents.
@@ -373,49 +443,55 @@ impl StoreInner {
     pub(crate) fn new_memory(&mut self, ty: MemoryType, image: Option<&Arc<MemoryImage>>) -> Result<u32> {
         let desired = size_in_bytes(&ty, ty.limits.min).ok_or_else(|| too_large(&ty))?;
         let (count, max) = (self.memories.len(), ty.limits.max.and_then(|pages| size_in_bytes(&ty, pages)));
-        if let Some(limiter) = self.limiter() {
-            if count >= limiter.memories() {
-                return Err(Error::limit(format!("the store may hold {count} memories")));
-            }
-            if !limiter.memory_growing(0, desired, max)? {
-                return Err(Error::limit(format!("the store's limiter refuses {ty}")));
-            }
+        if let Some(limiter) = self.limiter()
+            && count >= limiter.memories()
+        {
+            return Err(Error::limit(format!("the store may hold {count} memories")));
         }
-        self.memories.push(match ty.shared {
-            true => StoreMemory::Shared(SharedMemory::with_image(&self.runtime, ty, image)?),
-            false => StoreMemory::Own(MemoryData::new(ty, &self.runtime, image)?),
-        });
+        if !self.allows(|limiter| limiter.memory_growing(0, desired, max))? {
+            return Err(Error::limit(format!("the store's limiter refuses {ty}")));
+        }
+        let memory = match ty.shared {
+            true => StoreMemory::Shared(SharedMemory::with_image(&self.runtime, ty, &self.budget, image)?),
+            false => StoreMemory::Own(MemoryData::new(ty, &self.runtime, &self.budget, image)?),
+        };
+        alloc::push(&mut self.memories, memory, "a list of memories")?;
         Ok(count as u32)
     }
 
     /// The number that a shared memory has in this store; it gets one if it has none yet.
-    pub(crate) fn add_shared_memory(&mut self, memory: &SharedMemory) -> u32 {
+    pub(crate) fn add_shared_memory(&mut self, memory: &SharedMemory) -> Result<u32> {
         let known = self.memories.iter().position(|other| other.as_shared().is_some_and(|other| other.is_same(memory)));
         let index = known.unwrap_or(self.memories.len());
         if known.is_none() {
-            self.memories.push(StoreMemory::Shared(memory.clone()));
+            alloc::push(&mut self.memories, StoreMemory::Shared(memory.clone()), "a list of memories")?;
         }
-        index as u32
+        Ok(index as u32)
     }
 
-    /// Grows a memory; `None` if its type, the limiter or the system refuses.
-    pub(crate) fn grow_memory(&mut self, index: u32, delta_pages: u64) -> Result<Option<u64>> {
-        if let Some(memory) = self.memories[index as usize].as_shared() {
-            let memory = memory.clone();
-            return memory.grow_if(delta_pages, |current, desired, max| match self.limiter() {
-                Some(limiter) => limiter.memory_growing(current, desired, max),
-                None => Ok(true),
-            });
+    /// Grows a memory; returns its old size in pages.
+    pub(crate) fn grow_memory(&mut self, index: u32, delta_pages: u64) -> Result<u64, NotGrown> {
+        let budget = self.budget.clone();
+        let grown = if let Some(memory) = self.memories[index as usize].as_shared().cloned() {
+            let ask = |current, desired, max| self.allows(|limiter| limiter.memory_growing(current, desired, max));
+            memory.grow_if(delta_pages, &budget, ask).map_err(NotGrown::Ended)?
+        } else {
+            let memory = self.memories[index as usize].own();
+            let (old_pages, current, max) = (memory.len_pages(), memory.len_bytes(), memory.max_bytes());
+            let Some(desired) = memory.grown_bytes(delta_pages) else { return Err(NotGrown::Refused(None)) };
+            let ask = |limiter: &mut dyn ResourceLimiter| limiter.memory_growing(current, desired, max);
+            match seeded::bug("growth-unlimited") || self.allows(ask).map_err(NotGrown::Ended)? {
+                true => Some(self.memories[index as usize].own_mut().grow_to(desired, &budget).map(|()| old_pages)),
+                false => None,
+            }
+        };
+        match grown {
+            Some(Ok(old_pages)) => Ok(old_pages),
+            None => Err(NotGrown::Refused(None)),
+            Some(Err(error)) => {
+                self.limiter().map_or(Ok(()), |limiter| limiter.memory_grow_failed(&error)).map_err(NotGrown::Ended)?;
+                Err(NotGrown::Refused(Some(error)))
+            }
         }
-        let memory = self.memories[index as usize].own();
-        let (old_pages, current, max) = (memory.len_pages(), memory.len_bytes(), memory.max_bytes());
-        let Some(desired) = memory.grown_bytes(delta_pages) else { return Ok(None) };
-        if let Some(limiter) = self.limiter().filter(|_| !seeded::bug("growth-unlimited"))
-            && !limiter.memory_growing(current, desired, max)?
-        {
-            return Ok(None);
-        }
-        let grown = self.memories[index as usize].own_mut().grow_to(desired);
-        Ok(grown.is_ok().then_some(old_pages))
     }
 }

@@ -1,7 +1,8 @@
 //! A linked module: everything that its instances share. And the runtime's part of an engine.
 
+use crate::alloc;
 use crate::backtrace::Symbolicate;
-use crate::budget::Budget;
+use crate::budget::{Budget, Charge};
 use crate::bytes::ModuleBytes;
 use crate::claims::Claims;
 use crate::error::{Error, HostError, Result};
@@ -14,7 +15,7 @@ use crate::sys::arch;
 use crate::sys::mapping::{Mapping, round_to_pages};
 use epsilon_abi::{
     Arch, CallLayout, CompiledFunction, CompositeType, DefinedFuncIndex, EntityIndex, FuncIndex, FuncType, MemoryIndex,
-    MemoryPlan, ModuleInfo, TypeIndex, VmLayout,
+    MemoryPlan, ModuleInfo, Slot, TypeIndex, ValType, VmLayout,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -126,6 +127,22 @@ pub struct LinkedModule {
     symbols: Box<dyn Symbolicate>,
     /// Functions that some thread is asking the source for.
     in_work: Arc<Claims<DefinedFuncIndex>>,
+    /// For all of this but the code, and what the source holds.
+    _charge: Charge,
+}
+
+/// What a linked module takes, roughly, beside its images, its code and what the parser has made.
+fn linked_bytes(info: &ModuleInfo) -> usize {
+    let types = info.types.iter().map(|ty| match &ty.composite {
+        CompositeType::Func(ty) => (ty.params.len() + ty.results.len()) * (size_of::<ValType>() + size_of::<Slot>()),
+        _ => 0,
+    });
+    let exports = info.exports.iter().map(|export| 2 * size_of::<(String, EntityIndex)>() + export.name.len());
+    types.sum::<usize>()
+        + info.types.len() * (size_of::<Option<LinkedType>>() + size_of::<u32>())
+        + exports.sum::<usize>()
+        + info.defined_functions() * size_of::<usize>()
+        + size_of::<LinkedModule>()
 }
 
 /// Why a function is wanted.
@@ -201,20 +218,26 @@ impl LinkedModule {
         let type_ids = runtime.signatures().of_module(&info.types);
         let types =
             (0..info.types.len()).map(|n| link_type(&type_ids, &info.types[n].composite, type_ids[n])).collect();
-        let image = |n| MemoryImage::new(&info, &wasm, MemoryIndex::new(n)).map(Arc::new);
+        let mut charge = runtime.budget().charge(linked_bytes(&info), "modules")?;
+        let mut images = Vec::new();
+        alloc::reserve(&mut images, info.memories.len(), "a module")?;
+        for n in 0..info.memories.len() {
+            images.push(MemoryImage::new(&info, &wasm, MemoryIndex::new(n), &mut charge)?.map(Arc::new));
+        }
         let module = Arc::new(Self {
             runtime: runtime.clone(),
             layout: VmLayout::new(&info),
             code,
             type_ids,
             types,
-            images: (0..info.memories.len()).map(image).collect(),
+            images: images.into(),
             exports: info.exports.iter().map(|export| (export.name.clone(), export.entity)).collect(),
             info,
             wasm,
             source,
             symbols,
             in_work: Arc::default(),
+            _charge: charge,
         });
         crate::fork::register(&module);
         crate::fork::register_list(module.in_work.waiting());

@@ -9,6 +9,7 @@
 //!                                    └─ waiters        by address, first come first woken
 //! ```
 
+use crate::budget::Budget;
 use crate::error::{Error, Result};
 use crate::fork::{Guard, Mutex};
 use crate::handle::AsEngine;
@@ -61,11 +62,17 @@ impl SharedMemory {
             )));
         }
         crate::memory::check_type(&ty)?;
-        Self::with_image(engine.as_engine().runtime(), ty, None)
+        let runtime = engine.as_engine().runtime();
+        Self::with_image(runtime, ty, runtime.budget(), None)
     }
 
-    pub(crate) fn with_image(runtime: &Arc<Runtime>, ty: MemoryType, image: Option<&Arc<MemoryImage>>) -> Result<Self> {
-        let memory = MemoryData::new(ty, runtime, image)?;
+    pub(crate) fn with_image(
+        runtime: &Arc<Runtime>,
+        ty: MemoryType,
+        budget: &Budget,
+        image: Option<&Arc<MemoryImage>>,
+    ) -> Result<Self> {
+        let memory = MemoryData::new(ty, runtime, budget, image)?;
         let (def, base, reserved) = (memory.def(), memory.base(), memory.reserved());
         let (growing, waiters) = (Mutex::new(memory), Arc::new(WaitList::default()));
         crate::fork::register_list(&waiters);
@@ -96,15 +103,17 @@ impl SharedMemory {
     /// If the type or the system refuses.
     pub fn grow(&self, delta: u64) -> Result<u64> {
         let refused = || Error::limit(format!("{} cannot grow by {delta} pages", self.ty()));
-        self.grow_if(delta, |_, _, _| Ok(true))?.ok_or_else(refused)
+        self.grow_if(delta, self.0.runtime.budget(), |_, _, _| Ok(true))?.ok_or_else(refused)?
     }
 
-    /// Grows if `allowed`, asked with the present, the new and the largest size in bytes, says so.
+    /// Grows, on `budget`, if `allowed`, asked with the present, the new and the largest size in bytes, says so: `None`
+    /// if not, or if the type forbids it; an error inside if the budget or the system refuses.
     pub(crate) fn grow_if(
         &self,
         delta: u64,
+        budget: &Budget,
         mut allowed: impl FnMut(usize, usize, Option<usize>) -> Result<bool>,
-    ) -> Result<Option<u64>> {
+    ) -> Result<Option<Result<u64>>> {
         loop {
             let memory = self.growing();
             let (old_pages, current, max) = (memory.len_pages(), memory.len_bytes(), memory.max_bytes());
@@ -115,7 +124,7 @@ impl SharedMemory {
             }
             let mut memory = self.growing();
             if memory.len_bytes() == current {
-                return Ok(memory.grow_to(desired).is_ok().then_some(old_pages));
+                return Ok(Some(memory.grow_to(desired, budget).map(|()| old_pages)));
             }
         }
     }

@@ -10,10 +10,10 @@
 use crate::error::{Error, Result};
 use crate::fork::{Guard, Mutex};
 use crate::image::MemoryImage;
-use crate::sys::mapping::{self, page_size, round_to_pages};
+use crate::sys::mapping::{self, Mapping, page_size, round_to_pages};
 use epsilon_abi::plan::MEMORY_HEAD_BYTES;
 use epsilon_abi::seeded;
-use region::{Allocation, Protection};
+use region::Protection;
 use std::ops::Range;
 use std::sync::{Arc, MutexGuard};
 
@@ -25,13 +25,17 @@ const MAX_IDLE_ACCESSIBLE_BYTES: usize = 64 << 20;
 
 /// The address space of one memory.
 pub struct Space {
-    allocation: Allocation,
+    mapping: Mapping,
+    /// Bytes of the mapping below the base.
+    below_bytes: usize,
     /// Bytes above the base that are accessible; whole host pages.
     accessible_bytes: usize,
     /// Bytes below the base that are accessible, for the words of an instance; whole host pages.
     head_bytes: usize,
     /// The initial contents that were put into it. Without any it began as zeroes.
     image: Option<Arc<MemoryImage>>,
+    /// Whether they are copied, though they could be mapped: the memory has moved here.
+    copied: bool,
 }
 
 // SAFETY: a space is addresses, bound to no thread; whoever reads or writes there answers for that.
@@ -40,22 +44,23 @@ unsafe impl Send for Space {}
 unsafe impl Sync for Space {}
 
 impl Space {
-    /// Reserves a head and `capacity_bytes` behind it.
-    pub fn reserve(capacity_bytes: usize) -> Result<Self> {
+    /// Reserves `below_bytes`, for a head, and `capacity_bytes` behind it.
+    pub fn reserve(below_bytes: usize, capacity_bytes: usize) -> Result<Self> {
         debug_assert!(capacity_bytes.is_multiple_of(page_size()));
-        let allocation = region::alloc(MEMORY_HEAD_BYTES + capacity_bytes, Protection::NONE).map_err(space_error)?;
-        Ok(Self { allocation, accessible_bytes: 0, head_bytes: 0, image: None })
+        let mapping = Mapping::reserve(below_bytes + capacity_bytes).map_err(reserve_error)?;
+        Ok(Self { mapping, below_bytes, accessible_bytes: 0, head_bytes: 0, image: None, copied: false })
     }
 
     /// Address of byte 0.
     pub fn base(&self) -> *mut u8 {
-        // SAFETY: every space is longer than its head.
-        unsafe { self.allocation.as_ptr::<u8>().cast_mut().add(MEMORY_HEAD_BYTES) }
+        // SAFETY: every space is longer than what lies below its base.
+        unsafe { self.mapping.base().add(self.below_bytes) }
     }
 
     /// All of its addresses.
     pub fn as_range(&self) -> Range<usize> {
-        self.allocation.as_range()
+        let start = self.mapping.base() as usize;
+        start..start + self.mapping.len_bytes()
     }
 
     /// Bytes above the base that are accessible.
@@ -70,8 +75,7 @@ impl Space {
 
     /// Says that the initial contents are these, copied.
     pub fn set_copied_image(&mut self, image: Arc<MemoryImage>) {
-        debug_assert!(!image.is_mapped());
-        self.image = Some(image);
+        (self.image, self.copied) = (Some(image), true);
     }
 
     /// Makes so many bytes accessible, and no more.
@@ -86,6 +90,46 @@ impl Space {
             unsafe { region::protect(self.base().add(range.start), range.len(), protection).map_err(space_error)? };
         }
         self.accessible_bytes = wanted;
+        Ok(())
+    }
+
+    /// Moves all that is accessible to the same place in another space, in pieces, so that hardly anything is there twice.
+    /// This space is good for nothing then but to be dropped.
+    ///
+    /// # Errors
+    /// If the other space is not as large. Nothing is moved then.
+    pub fn move_contents(&mut self, to: &Self) -> Result<()> {
+        const PIECE_BYTES: usize = 4 << 20;
+        let len_bytes = self.accessible_bytes;
+        if to.accessible_bytes < len_bytes {
+            return Err(Error::limit("a memory does not shrink"));
+        }
+        for start in (0..len_bytes).step_by(PIECE_BYTES) {
+            let piece = PIECE_BYTES.min(len_bytes - start);
+            // SAFETY: both ranges are accessible, and in different spaces; nobody refers into either: `&mut self`, and
+            // the other one is not in use yet. What cannot be discarded is unmapped with the space.
+            unsafe {
+                to.base().add(start).copy_from_nonoverlapping(self.base().add(start), piece);
+                let _ = mapping::discard(self.base().add(start), piece);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the space larger, all of it accessible, wherever it comes to lie: takes no more address space than that.
+    ///
+    /// # Errors
+    /// If the system refuses, or cannot move what is mapped in several pieces. The space is what it was then.
+    pub fn remap(&mut self, capacity_bytes: usize) -> Result<()> {
+        let has_pieces =
+            self.below_bytes > 0 || self.image.as_ref().is_some_and(|image| image.is_mapped() && !self.copied);
+        if has_pieces {
+            return Err(Error::limit("a memory of several mappings is not moved by the system"));
+        }
+        self.set_accessible(self.mapping.len_bytes())?;
+        // SAFETY: nobody refers into the mapping: `&mut self`; whoever keeps its address is told the new one.
+        unsafe { self.mapping.grow(capacity_bytes).map_err(reserve_error)? };
+        self.accessible_bytes = capacity_bytes;
         Ok(())
     }
 
@@ -128,9 +172,10 @@ impl Space {
         self.set_accessible(len_bytes)?;
         if let Some(image) = image {
             self.image = Some(image.clone());
-            if !(is_there && image.is_mapped()) {
+            if !(is_there && image.is_mapped() && !self.copied) {
                 // SAFETY: at least the minimum size is accessible, and nobody refers into it yet.
-                unsafe { image.apply(self.base()) }.map_err(contents_error)?;
+                unsafe { if self.copied { image.apply_copied(self.base()) } else { image.apply(self.base()) } }
+                    .map_err(contents_error)?;
             }
         }
         Ok(())
@@ -211,10 +256,10 @@ impl SpacePool {
         drop(idle);
         let mut space = match found {
             Some(space) => space,
-            None => Space::reserve(capacity_bytes).or_else(|_| {
+            None => Space::reserve(MEMORY_HEAD_BYTES, capacity_bytes).or_else(|_| {
                 // What is idle may be what is missing.
                 self.idle().clear();
-                Space::reserve(capacity_bytes)
+                Space::reserve(MEMORY_HEAD_BYTES, capacity_bytes)
             })?,
         };
         space.prepare(len_bytes, image)?;
@@ -244,7 +289,7 @@ impl SpacePool {
 
 /// A space of its own, that no pool gets back.
 pub fn unpooled(capacity_bytes: usize, len_bytes: usize, image: Option<&Arc<MemoryImage>>) -> Result<Space> {
-    let mut space = Space::reserve(capacity_bytes)?;
+    let mut space = Space::reserve(0, capacity_bytes)?;
     space.prepare(len_bytes, image)?;
     Ok(space)
 }
@@ -253,9 +298,14 @@ pub fn unpooled(capacity_bytes: usize, len_bytes: usize, image: Option<&Arc<Memo
 pub type MemoryError = region::Error;
 
 #[cold]
+fn reserve_error(error: std::io::Error) -> Error {
+    Error::system("reserve address space for a memory", error)
+}
+
+#[cold]
 fn space_error(error: MemoryError) -> Error {
     let source = error.as_io_error().unwrap_or_else(|| std::io::Error::other(error.to_string()));
-    Error::system("reserve address space for a memory", source)
+    reserve_error(source)
 }
 
 #[cold]

@@ -3,10 +3,12 @@
 //! A [`Store<T>`] is one heap block, [`StoreBox`]: the part that machine code and libcalls reach ([`StoreInner`],
 //! which does not know `T`), then the data. Host functions get both back from the anchor of their caller.
 
+use crate::alloc;
+use crate::budget::{Budget, Charge};
 use crate::call::Activation;
 use crate::error::{Error, Result};
 use crate::exception::{Exceptions, TagData};
-use crate::func::Functions;
+use crate::func::{Functions, REFERENCE_BYTES};
 use crate::global::HostGlobal;
 use crate::handle::AsEngine;
 use crate::instance::InstanceData;
@@ -94,6 +96,12 @@ pub struct StoreInner {
     pub(crate) vm: Arc<VmStore>,
     pub(crate) id: StoreId,
     pub(crate) runtime: Arc<Runtime>,
+    /// What the store may hold, and how much that is. Its limit is the limiter's, as last asked.
+    pub(crate) budget: Budget,
+    /// The part of it for what the store keeps until it is dropped: all but memories, tables and exceptions.
+    items: Charge,
+    /// How much of `items` is in use.
+    items_bytes: usize,
     /// Boxed: machine code and thunks hold their addresses.
     #[allow(clippy::vec_box)]
     pub(crate) instances: Vec<Box<InstanceData>>,
@@ -123,6 +131,35 @@ pub struct StoreInner {
     /// The whole block that this is in, as the reference reaches it through which this was last entered. A pointer made
     /// from `&mut StoreInner` alone must not be used for what lies beside it.
     block: *mut StoreInner,
+    /// How many exports of instances the host was given.
+    pub(crate) handed_out: u64,
+}
+
+/// How much a store held.
+pub struct Mark {
+    pub instances: usize,
+    pub memories: usize,
+    pub tables: usize,
+    pub host_globals: usize,
+    pub tags: usize,
+    pub functions: usize,
+    /// The number that the next function got.
+    pub first_entry: u32,
+    references: usize,
+    extern_refs: usize,
+    items_bytes: usize,
+    handed_out: u64,
+}
+
+impl Mark {
+    /// Whether nothing was added in between, nor given to the host, but for function references.
+    pub fn holds_the_same_as(&self, other: &Self) -> bool {
+        let counts = |mark: &Self| {
+            let items = [mark.instances, mark.memories, mark.tables, mark.host_globals, mark.tags, mark.functions];
+            (items, mark.extern_refs, mark.handed_out)
+        };
+        counts(self) == counts(other)
+    }
 }
 
 type LimiterOf = unsafe fn(*mut StoreInner) -> Option<*mut dyn ResourceLimiter>;
@@ -213,8 +250,11 @@ unsafe fn limiter_of<T: 'static>(block: *mut StoreInner) -> Option<*mut dyn Reso
 impl StoreInner {
     fn new(runtime: &Arc<Runtime>, limiter_of: LimiterOf) -> Self {
         let vm = Arc::new(VmStore::new());
+        let budget = Budget::of_store(runtime.budget());
         Self {
             id: StoreId::next(),
+            items: budget.empty_charge("instances, functions, globals and references of a store"),
+            items_bytes: 0,
             runtime: runtime.clone(),
             instances: Vec::new(),
             modules: Vec::new(),
@@ -222,10 +262,11 @@ impl StoreInner {
             tables: Vec::new(),
             host_globals: Vec::new(),
             tags: Vec::new(),
-            exceptions: Exceptions::default(),
+            exceptions: Exceptions::new(&budget),
             known_frames: KnownFrames::default(),
             functions: Functions::default(),
             extern_refs: Vec::new(),
+            budget,
             unwind: None,
             interrupted: false,
             running_on: 0,
@@ -240,6 +281,7 @@ impl StoreInner {
             }),
             limiter_of,
             block: std::ptr::null_mut(),
+            handed_out: 0,
             vm,
         }
     }
@@ -274,6 +316,30 @@ impl StoreInner {
         unsafe { (self.limiter_of)(self.block).map(|limiter| &mut *limiter) }
     }
 
+    /// Asks the limiter, if there is one. The budget then has the limit that it gives.
+    pub(crate) fn allows(&mut self, ask: impl FnOnce(&mut dyn ResourceLimiter) -> Result<bool>) -> Result<bool> {
+        let Some(limiter) = self.limiter() else { return Ok(true) };
+        let limit_bytes = limiter.total_memory();
+        let allowed = ask(limiter)?;
+        self.budget.set_limit(limit_bytes);
+        Ok(allowed)
+    }
+
+    /// Charges the budget for an item that the store keeps until it is dropped.
+    ///
+    /// # Errors
+    /// If the limit of the store or its engine is reached.
+    #[inline]
+    pub(crate) fn charge_item(&mut self, bytes: usize) -> Result<()> {
+        let wanted = self.items_bytes.saturating_add(bytes);
+        if wanted > self.items.bytes() {
+            self.allows(|_| Ok(true))?;
+            self.items.cover(wanted)?;
+        }
+        self.items_bytes = wanted;
+        Ok(())
+    }
+
     /// Refuses items of another store.
     #[inline]
     pub(crate) fn check(&self, id: StoreId, item: &'static str) -> Result<()> {
@@ -290,12 +356,47 @@ impl StoreInner {
     }
 
     /// Adds an instance, whose number is that of its place.
-    pub(crate) fn add_instance(&mut self, instance: Box<InstanceData>) {
+    pub(crate) fn add_instance(&mut self, instance: Box<InstanceData>) -> Result<()> {
+        alloc::reserve(&mut self.modules, 1, "a list of modules")?;
+        alloc::reserve(&mut self.instances, 1, "a list of instances")?;
         let start = instance.module.code().text().start;
         if let Err(at) = self.modules.binary_search_by_key(&start, |(start, _)| *start) {
             self.modules.insert(at, (start, self.instances.len() as u32));
         }
         self.instances.push(instance);
+        Ok(())
+    }
+
+    /// How much the store holds, so that what is added can be given back.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark {
+            instances: self.instances.len(),
+            memories: self.memories.len(),
+            tables: self.tables.len(),
+            host_globals: self.host_globals.len(),
+            tags: self.tags.len(),
+            functions: self.functions.blocks(),
+            first_entry: self.next_entry(),
+            references: self.functions.references(),
+            extern_refs: self.extern_refs.len(),
+            items_bytes: self.items_bytes,
+            handed_out: self.handed_out,
+        }
+    }
+
+    /// Drops all that was added since a mark. Nothing may refer to it any more.
+    pub(crate) fn drop_since(&mut self, mark: &Mark) {
+        self.modules.retain(|(_, instance)| (*instance as usize) < mark.instances);
+        self.instances.truncate(mark.instances);
+        self.memories.truncate(mark.memories);
+        self.tables.truncate(mark.tables);
+        self.tags.truncate(mark.tags);
+        self.functions.drop_since(mark.functions, mark.first_entry);
+        // It may know frames of code that is gone.
+        self.known_frames = KnownFrames::default();
+        let older = self.functions.references() - mark.references;
+        self.items_bytes = mark.items_bytes + older * REFERENCE_BYTES;
+        self.items.shrink(self.items_bytes);
     }
 
     /// The code that `pc` lies in, and the first instance of its module.

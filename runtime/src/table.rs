@@ -1,15 +1,25 @@
 //! Tables: rows of functions, or 32-bit references.
 
+use crate::alloc;
+use crate::budget::{Budget, Charge};
 use crate::error::{Error, Result};
 use crate::func::Func;
+use crate::limits::{NotGrown, ResourceLimiter};
 use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
 use crate::trap::Trap;
 use crate::value::Ref;
 use epsilon_abi::vm::{VmFuncRow, VmTable};
 use epsilon_abi::{RefRepr, RefType, TableType, seeded};
+use std::ops::Range;
 
 /// Tables do not grow beyond this many elements, whatever their types say: 160 MB of rows.
 const MAX_ELEMENTS: u64 = 10_000_000;
+
+/// What a table takes beside its elements, roughly.
+const FIXED_BYTES: usize = 256;
+
+/// What is charged for tables.
+const WHAT: &str = "tables";
 
 /// A null element of a function table.
 pub const NULL_ROW: VmFuncRow = VmFuncRow { code: 0, signature: 0, entry: 0 };
@@ -22,6 +32,7 @@ pub struct TableData {
     elements: Elements,
     /// Of a private table: the anchor of the instance that alone can reach it. Its rows hold code for that anchor.
     private_anchor: Option<usize>,
+    charge: Charge,
 }
 
 enum Elements {
@@ -35,17 +46,18 @@ unsafe impl Send for TableData {}
 unsafe impl Sync for TableData {}
 
 impl TableData {
-    fn new(ty: TableType) -> Result<Self> {
+    fn new(ty: TableType, budget: &Budget) -> Result<Self> {
         let len = usize::try_from(ty.limits.min).ok().filter(|len| *len as u64 <= MAX_ELEMENTS);
         let len = len.ok_or_else(|| {
             Error::limit(format!("{ty} is larger than the {MAX_ELEMENTS} elements that a table may have"))
         })?;
+        let charge = budget.charge(FIXED_BYTES + len * element_bytes(&ty), WHAT)?;
         let elements = match ty.element.repr() {
-            RefRepr::Func => Elements::Functions(vec![NULL_ROW; len]),
-            RefRepr::Index => Elements::References(vec![0; len]),
+            RefRepr::Func => Elements::Functions(alloc::zeroed(len, "a table")?),
+            RefRepr::Index => Elements::References(alloc::zeroed(len, "a table")?),
         };
         let def = Box::new(VmTable { base: std::ptr::null_mut(), len_elements: 0 });
-        let mut table = Self { ty, def, elements, private_anchor: None };
+        let mut table = Self { ty, def, elements, private_anchor: None, charge };
         table.refresh();
         Ok(table)
     }
@@ -114,14 +126,6 @@ impl TableData {
         }
     }
 
-    /// The references of any other table.
-    pub fn references(&mut self) -> Option<&mut [u32]> {
-        match &mut self.elements {
-            Elements::References(references) => Some(references),
-            Elements::Functions(_) => None,
-        }
-    }
-
     /// Back to so many null elements.
     /// A table that never grew stays where it is: its elements keep their allocation.
     pub fn reset(&mut self, len: usize) {
@@ -135,6 +139,7 @@ impl TableData {
                 references.resize(len, 0);
             }
         }
+        self.charge.shrink(FIXED_BYTES + len * element_bytes(&self.ty));
         self.refresh();
     }
 
@@ -142,14 +147,24 @@ impl TableData {
         self.ty.limits.max.unwrap_or(MAX_ELEMENTS).min(MAX_ELEMENTS)
     }
 
-    fn grow(&mut self, delta: usize) -> bool {
+    /// Grows by `delta` null elements.
+    ///
+    /// # Errors
+    /// If the budget or the system refuses. The table is what it was then.
+    fn grow(&mut self, delta: usize) -> Result<()> {
         let len = self.len() + delta;
-        let reserved = match &mut self.elements {
-            Elements::Functions(rows) => rows.try_reserve(delta).map(|()| rows.resize(len, NULL_ROW)),
-            Elements::References(references) => references.try_reserve(delta).map(|()| references.resize(len, 0)),
+        if !seeded::bug("table-uncharged") {
+            self.charge.resize(FIXED_BYTES + len * element_bytes(&self.ty))?;
+        }
+        let grown = match &mut self.elements {
+            Elements::Functions(rows) => grow_vec(rows, len, NULL_ROW),
+            Elements::References(references) => grow_vec(references, len, 0),
         };
+        if grown.is_err() {
+            self.charge.shrink(FIXED_BYTES + self.len() * element_bytes(&self.ty));
+        }
         self.refresh();
-        reserved.is_ok()
+        grown
     }
 
     fn refresh(&mut self) {
@@ -159,6 +174,26 @@ impl TableData {
         };
         *self.def = VmTable { base, len_elements: self.len() };
     }
+}
+
+fn element_bytes(ty: &TableType) -> usize {
+    match ty.element.repr() {
+        RefRepr::Func => size_of::<VmFuncRow>(),
+        RefRepr::Index => size_of::<u32>(),
+    }
+}
+
+/// Makes a vector longer: with room to grow, or if there is no memory for that, without.
+fn grow_vec<T: Copy>(vec: &mut Vec<T>, len: usize, fill: T) -> Result<()> {
+    let more = len - vec.len();
+    if seeded::bug("growth-aborts") {
+        vec.reserve(more);
+    }
+    if vec.try_reserve(more).is_err() {
+        vec.try_reserve_exact(more).map_err(|_| alloc::no_memory("a table", len * size_of::<T>()))?;
+    }
+    vec.resize(len, fill);
+    Ok(())
 }
 
 /// The range of `len` elements at `start`, or the trap.
@@ -189,7 +224,9 @@ impl Table {
         }
         let bits = inner.ref_to_bits(&init, ty.element)?;
         let table = inner.new_table(ty)?;
-        inner.fill_table(table.index, 0, bits, ty.limits.min)?;
+        if bits != 0 {
+            inner.fill_table(table.index, 0, bits, ty.limits.min)?;
+        }
         Ok(table)
     }
 
@@ -249,10 +286,10 @@ impl Table {
         let inner = context.inner();
         inner.check(self.store, "table")?;
         let bits = inner.ref_to_bits(&init, self.data(inner).element())?;
-        match inner.grow_table(self.index, delta, bits)? {
-            Some(old) => Ok(old),
-            None => Err(Error::limit(format!("{} cannot grow by {delta} elements", self.data(inner).ty()))),
-        }
+        inner.grow_table(self.index, delta, bits).map_err(|not_grown| {
+            let ty = self.data(inner).ty();
+            not_grown.into_error(|| Error::limit(format!("{ty} cannot grow by {delta} elements")))
+        })
     }
 
     fn data<'a>(&self, inner: &'a StoreInner) -> &'a TableData {
@@ -264,35 +301,40 @@ impl Table {
 impl StoreInner {
     pub(crate) fn new_table(&mut self, ty: TableType) -> Result<Table> {
         let count = self.tables.len();
-        if let Some(limiter) = self.limiter() {
-            if count >= limiter.tables() {
-                return Err(Error::limit(format!("the store may hold {count} tables")));
-            }
-            let max = ty.limits.max.map(|max| max as usize);
-            if !limiter.table_growing(0, ty.limits.min as usize, max)? {
-                return Err(Error::limit(format!("the store's limiter refuses {ty}")));
-            }
+        if let Some(limiter) = self.limiter()
+            && count >= limiter.tables()
+        {
+            return Err(Error::limit(format!("the store may hold {count} tables")));
         }
-        self.tables.push(TableData::new(ty)?);
+        let max = ty.limits.max.map(|max| max as usize);
+        if !self.allows(|limiter| limiter.table_growing(0, ty.limits.min as usize, max))? {
+            return Err(Error::limit(format!("the store's limiter refuses {ty}")));
+        }
+        let table = TableData::new(ty, &self.budget)?;
+        alloc::push(&mut self.tables, table, "a list of tables")?;
         Ok(Table { store: self.id, index: count as u32 })
     }
 
-    /// Grows a table; `None` if its type, the limiter or the system refuses.
-    pub(crate) fn grow_table(&mut self, index: u32, delta: u64, init: u64) -> Result<Option<u64>> {
+    /// Grows a table; returns its old size.
+    pub(crate) fn grow_table(&mut self, index: u32, delta: u64, init: u64) -> Result<u64, NotGrown> {
         let table = &self.tables[index as usize];
         let (old, max) = (table.len(), table.max_elements());
-        let Some(len) = (old as u64).checked_add(delta).filter(|len| *len <= max) else { return Ok(None) };
+        let Some(len) = (old as u64).checked_add(delta).filter(|len| *len <= max) else {
+            return Err(NotGrown::Refused(None));
+        };
         let declared = table.ty.limits.max.map(|max| max as usize);
-        if let Some(limiter) = self.limiter()
-            && !limiter.table_growing(old, len as usize, declared)?
-        {
-            return Ok(None);
+        let ask = |limiter: &mut dyn ResourceLimiter| limiter.table_growing(old, len as usize, declared);
+        if !self.allows(ask).map_err(NotGrown::Ended)? {
+            return Err(NotGrown::Refused(None));
         }
-        if !self.tables[index as usize].grow(delta as usize) {
-            return Ok(None);
+        if let Err(error) = self.tables[index as usize].grow(delta as usize) {
+            self.limiter().map_or(Ok(()), |limiter| limiter.table_grow_failed(&error)).map_err(NotGrown::Ended)?;
+            return Err(NotGrown::Refused(Some(error)));
         }
-        self.fill_table(index, old as u64, init, delta)?;
-        Ok(Some(old as u64))
+        if init != 0 {
+            self.fill_table(index, old as u64, init, delta).map_err(|trap| NotGrown::Ended(trap.into()))?;
+        }
+        Ok(old as u64)
     }
 
     /// `table.fill`: `value` is a reference as machine code holds it.
@@ -313,25 +355,50 @@ impl StoreInner {
         Ok(())
     }
 
-    /// `table.copy`.
+    /// `table.copy`. Nothing is written before all functions have the references that the copy needs.
     pub(crate) fn copy_table(&mut self, dst: u32, src: u32, to: u64, from: u64, len: u64) -> Result<()> {
-        let source = checked_range(from, len, self.tables[src as usize].len())?;
-        let target = checked_range(to, len, self.tables[dst as usize].len())?;
-        if let Elements::References(references) = &self.tables[src as usize].elements {
-            let copied = references[source].to_vec();
-            let references = self.tables[dst as usize].references().expect("validated: tables of one type");
-            references[target].copy_from_slice(&copied);
+        let (dst, src) = (dst as usize, src as usize);
+        let source = checked_range(from, len, self.tables[src].len())?;
+        let target = checked_range(to, len, self.tables[dst].len())?;
+        let anchor = self.tables[dst].private_anchor;
+        let same_view = self.tables[src].private_anchor == anchor || seeded::bug("row-of-another-view");
+        if !same_view && self.tables[src].rows_ref().is_some() {
+            return self.copy_rows_to_another_view(dst, src, target, source);
+        }
+        if dst == src {
+            match &mut self.tables[dst].elements {
+                Elements::Functions(rows) => rows.copy_within(source, target.start),
+                Elements::References(references) => references.copy_within(source, target.start),
+            }
             return Ok(());
         }
-        let anchor = self.tables[dst as usize].private_anchor;
-        let same_view = self.tables[src as usize].private_anchor == anchor || seeded::bug("row-of-another-view");
-        let mut copied = self.tables[src as usize].rows_ref().expect("a function table")[source].to_vec();
-        if !same_view {
-            for row in &mut copied {
-                *row = self.row_of_entry(row.entry, anchor)?;
+        let [to, from] = self.tables.get_disjoint_mut([dst, src]).expect("two tables of the store");
+        match (&mut to.elements, &from.elements) {
+            (Elements::Functions(to), Elements::Functions(from)) => to[target].copy_from_slice(&from[source]),
+            (Elements::References(to), Elements::References(from)) => to[target].copy_from_slice(&from[source]),
+            _ => unreachable!("validated: tables of one type"),
+        }
+        Ok(())
+    }
+
+    /// Copies between tables one of which is private: so they are two, and the ranges do not overlap.
+    fn copy_rows_to_another_view(
+        &mut self,
+        dst: usize,
+        src: usize,
+        target: Range<usize>,
+        source: Range<usize>,
+    ) -> Result<()> {
+        let anchor = self.tables[dst].private_anchor;
+        for write in [false, true] {
+            for (to, from) in target.clone().zip(source.clone()) {
+                let entry = self.tables[src].rows_ref().expect("a function table")[from].entry;
+                let row = self.row_of_entry(entry, anchor)?;
+                if write {
+                    self.tables[dst].rows().expect("validated: tables of one type")[to] = row;
+                }
             }
         }
-        self.tables[dst as usize].rows().expect("validated: tables of one type")[target].copy_from_slice(&copied);
         Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! Values as embedders see them, and their bits as machine code holds them.
 
+use crate::alloc;
 use crate::error::{Error, Result};
 use crate::exception::ExnRef;
 use crate::func::Func;
@@ -7,6 +8,9 @@ use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
 use epsilon_abi::{HeapType, RefRepr, RefType, ValType, seeded};
 use std::any::Any;
 use std::sync::Arc;
+
+/// What an external reference is charged with, beside its value.
+const EXTERN_REF_BYTES: usize = 64;
 
 /// A WebAssembly value.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +59,8 @@ impl ExternRef {
         let inner = context.inner();
         let index = u32::try_from(inner.extern_refs.len() + 1)
             .map_err(|_| Error::limit("a store holds at most 2^32 - 2 external references"))?;
+        inner.charge_item(EXTERN_REF_BYTES + size_of_val(&value))?;
+        alloc::reserve(&mut inner.extern_refs, 1, "a list of external references")?;
         inner.extern_refs.push(Arc::new(value));
         Ok(Self { store: inner.id, index })
     }

@@ -227,6 +227,8 @@ fn imports_of_another_store_are_refused() {
         let mut imports = own.clone();
         imports[n] = foreign[n].clone();
         refused!("Instance::new", Instance::new(&mut ours.store, &importing, &imports));
+        let given = imports.to_vec();
+        refused!("Instance::new_with", Instance::new_with(&mut ours.store, &importing, |_| Ok(given)));
         let mut linker = Linker::new(&engine);
         for (item, name) in imports.into_iter().zip(["memory", "table", "global", "tag", "func"]) {
             linker.define("", name, item).expect("a new name");

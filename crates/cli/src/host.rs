@@ -167,6 +167,17 @@ impl ResourceLimiter for Limits {
     fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> epsilon::Result<bool> {
         self.decide("table", desired, self.table_elements, "max-table-elements")
     }
+
+    fn memory_grow_failed(&mut self, error: &Error) -> epsilon::Result<()> {
+        match self.trap_on_grow_failure {
+            true => Err(Error::limit(error.to_string())),
+            false => Ok(()),
+        }
+    }
+
+    fn table_grow_failed(&mut self, error: &Error) -> epsilon::Result<()> {
+        self.memory_grow_failed(error)
+    }
 }
 
 #[cfg(test)]

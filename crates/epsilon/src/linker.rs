@@ -283,8 +283,7 @@ fn instantiate<T: 'static>(
     module: &Module,
     definitions: &[Definition<T>],
 ) -> Result<Instance> {
-    let imports = definitions.iter().map(|definition| to_item(store, definition)).collect::<Result<Vec<_>>>()?;
-    Instance::new(store, module, &imports)
+    Instance::new_with(store, module, |store| definitions.iter().map(|definition| to_item(store, definition)).collect())
 }
 
 fn to_item<T: 'static>(store: &mut impl AsContextMut<Data = T>, definition: &Definition<T>) -> Result<Extern> {

@@ -2,7 +2,7 @@
 //! here is what that crate does not offer.
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+use rustix::fs::{FallocateFlags, MemfdFlags, fallocate, ftruncate, memfd_create};
 use rustix::mm::{Advice, MapFlags, MprotectFlags, MremapFlags, ProtFlags};
 use rustix::mm::{madvise, mmap, mmap_anonymous, mprotect, mremap, mremap_fixed, munmap};
 use rustix::process::{Resource, getrlimit};
@@ -23,6 +23,11 @@ pub fn round_to_pages(bytes: usize) -> usize {
 /// Whether the process has a limit on its address space (`ulimit -v`).
 pub fn address_space_is_limited() -> bool {
     getrlimit(Resource::As).current.is_some()
+}
+
+/// How large files of this process may become. Making one larger raises a signal.
+pub fn file_size_limit() -> u64 {
+    getrlimit(Resource::Fsize).current.unwrap_or(i64::MAX as u64)
 }
 
 /// A file that lives in memory, for contents that are mapped more than once.
@@ -58,9 +63,8 @@ impl MemoryFile {
         Ok(())
     }
 
-    /// Reads `len_bytes` at `offset`.
-    pub fn read_at(&self, len_bytes: usize, offset: u64) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; len_bytes];
+    /// Fills `bytes` with what is at `offset`.
+    pub fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
         let mut done = 0;
         while done < bytes.len() {
             match rustix::io::pread(&self.0, &mut bytes[done..], offset + done as u64)? {
@@ -68,7 +72,12 @@ impl MemoryFile {
                 read => done += read,
             }
         }
-        Ok(bytes)
+        Ok(())
+    }
+
+    /// Gives the memory of a part back: it reads as zeroes.
+    pub fn free(&self, offset: u64, len_bytes: usize) -> io::Result<()> {
+        Ok(fallocate(&self.0, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, offset, len_bytes as u64)?)
     }
 
     fn fd(&self) -> BorrowedFd<'_> {
@@ -142,6 +151,17 @@ impl Mapping {
         let mapping = Self { base: found.cast(), len_bytes };
         // A system that does not know the flag has made a fresh mapping elsewhere.
         if found == base.cast() { Ok(mapping) } else { Err(io::Error::other("the address space is taken")) }
+    }
+
+    /// Makes the mapping longer, wherever it comes to lie. All of it must have the same access, which what is new gets.
+    ///
+    /// # Safety
+    /// Nobody may refer into it.
+    pub unsafe fn grow(&mut self, len_bytes: usize) -> io::Result<()> {
+        // SAFETY: a whole mapping of ours; the caller answers for references.
+        let base = unsafe { mremap(self.base.cast(), self.len_bytes, len_bytes, MremapFlags::MAYMOVE)? };
+        (self.base, self.len_bytes) = (base.cast(), len_bytes);
+        Ok(())
     }
 
     /// A mapping again that its owner has forgotten.
