@@ -301,3 +301,61 @@ fn many_processes_share_a_cache_under_faults_and_evictions() {
     assert!(left <= limit, "{left} bytes are left, where the limit is {limit}");
     assert!(files(&cache, ".tmp-").is_empty(), "temporary files are left");
 }
+
+/// What making and linking code asks of the system. What is mapped executable is told by its protection.
+const FAILING_FOR_CODE: &[Failing] = &[
+    ("starting threads", libc::SYS_clone3, None),
+    ("starting threads in the old way", libc::SYS_clone, None),
+    ("mapping again", libc::SYS_mremap, None),
+    ("making memory files", libc::SYS_memfd_create, None),
+    ("mapping executable", libc::SYS_mmap, Some((2, libc::PROT_EXEC as u64))),
+    ("making executable", libc::SYS_mprotect, Some((2, libc::PROT_EXEC as u64))),
+    ("reserving", libc::SYS_mmap, Some((3, libc::MAP_NORESERVE as u64))),
+    ("advising", libc::SYS_madvise, None),
+    ("fencing", libc::SYS_membarrier, None),
+];
+
+/// Where calls fail, modules work or give errors; and on a thread where they do not fail, the same engine works.
+#[test]
+fn a_system_call_that_fails_spoils_no_engine() {
+    let Some(task) = child_task() else {
+        for (n, (name, ..)) in FAILING_FOR_CODE.iter().enumerate() {
+            let child = start("a_system_call_that_fails_spoils_no_engine", &n.to_string());
+            let output = child.wait_with_output().expect("a child");
+            let (said, complaint) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            assert!(output.status.success() && said.contains("1 passed"), "{name}: {said}{complaint}");
+        }
+        return;
+    };
+    let failing = &FAILING_FOR_CODE[task.parse::<usize>().expect("a number")];
+    for compilation in [epsilon::Compilation::Lazy, epsilon::Compilation::Eager] {
+        let engine = Engine::new(Config::new().cache(None).compilation(compilation)).expect("an engine");
+        let text = module_text(3);
+        let before = Module::new(&engine, &text).expect("a module");
+        let expected = result_of(&engine, &before).expect("a result");
+        std::thread::scope(|scope| {
+            let (engine, text, before) = (&engine, &text, &before);
+            scope.spawn(move || {
+                // What a thread has for itself is there.
+                result_of(engine, before).expect("a result");
+                if !fail(failing) {
+                    return println!("skipped");
+                }
+                for _ in 0..3 {
+                    // Of what was made before, code that is there runs on.
+                    for result in
+                        [result_of(engine, before), Module::new(engine, text).and_then(|m| result_of(engine, &m))]
+                    {
+                        match result {
+                            Ok(result) => assert_eq!(result, expected),
+                            Err(error) => println!("{}: {error:?}", failing.0),
+                        }
+                    }
+                }
+            });
+        });
+        assert_eq!(result_of(&engine, &before).expect("a result"), expected);
+        let after = Module::new(&engine, &text).expect("a module");
+        assert_eq!(result_of(&engine, &after).expect("a result"), expected);
+    }
+}

@@ -167,7 +167,7 @@ impl Arena {
         // SAFETY: the range is ours, and nobody refers into it: it is fresh, or the same code replaces it.
         unsafe { pages.map_executable(self.executable as *mut u8)? };
         let alias = pages.into_view();
-        keep_from_children(&alias);
+        keep_from_children(&alias)?;
         Ok(alias)
     }
 

@@ -145,7 +145,8 @@ impl Pool {
                 }
             }
         }
-        machcode::publish(code as *const u8, code as *const u8, CODE_BYTES);
+        let written = if self.slots.is_some() { self.written * THUNK_SLOT_BYTES } else { CODE_BYTES };
+        machcode::publish(code as *const u8, code as *const u8, written);
         code::register_thunks(code, CODE_BYTES);
         self.blocks.push(Block { code, used: 0, fresh: 0, freed: None, _mapping: mapping });
         self.with_room.insert(number);

@@ -3,7 +3,7 @@
 #![allow(unsafe_code)] // `setrlimit` takes a pointer
 
 use crate::support::{child_task, pass_in_child};
-use epsilon::{Config, Engine, Error, ErrorKind, Func, Instance, Linker, Module, Store};
+use epsilon::{ArtifactKey, CacheConfig, Config, Engine, Error, ErrorKind, Func, Instance, Linker, Module, Store};
 
 fn engine() -> Engine {
     let mut config = Config::new();
@@ -145,13 +145,21 @@ fn files_of_no_size_end_no_process() {
         r#"(module (memory 2) (data (i32.const 0) "{data}")
         (func (export "f") (param i32) (result i32) (i32.load8_u (local.get 0))))"#
     );
-    let engine = engine();
-    let module = Module::new(&engine, text).expect("a module");
-    for _ in 0..2 {
-        let mut store = Store::new(&engine, ());
-        let instance = Instance::new(&mut store, &module, &[]).expect("an instance");
-        let f = instance.get_typed_func::<i32, i32>(&mut store, "f").expect("exported");
-        assert_eq!(f.call(&mut store, 65533).expect("no trap"), i32::from(b'f'));
+    let directory = tempfile::tempdir().expect("a directory");
+    let cache = CacheConfig::new().directory(directory.path()).min_code_size(0);
+    for cache in [None, Some(cache)] {
+        let engine = Engine::new(Config::new().cache(cache)).expect("an engine");
+        let module = Module::new(&engine, &text).expect("a module");
+        for _ in 0..2 {
+            let mut store = Store::new(&engine, ());
+            let instance = Instance::new(&mut store, &module, &[]).expect("an instance");
+            let f = instance.get_typed_func::<i32, i32>(&mut store, "f").expect("exported");
+            assert_eq!(f.call(&mut store, 65533).expect("no trap"), i32::from(b'f'));
+        }
+        module.save_to_cache();
+        let key = ArtifactKey::new(b"sixteen bytes or more of a secret").expect("a key");
+        let artifact = engine.precompile_module(&text, Some(&key)).expect("an artifact");
+        Module::write_artifact(directory.path().join("artifact"), &artifact).expect_err("a file of some size");
     }
 }
 

@@ -319,3 +319,19 @@ impl SharedSource {
         drop(std::thread::Builder::new().name("epsilon-save".into()).spawn(move || source.save()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    #[test]
+    fn a_scratch_that_panicked_is_not_used_again() {
+        with_scratch(|_| ());
+        let panicked = catch_unwind(AssertUnwindSafe(|| with_scratch(|_| panic!("half-way"))));
+        panicked.expect_err("the panic comes through");
+        assert!(SCRATCH.take().is_none(), "nothing is left of it");
+        with_scratch(|_| ());
+        assert!(SCRATCH.take().is_some(), "a new one is kept");
+    }
+}

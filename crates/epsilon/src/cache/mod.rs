@@ -368,6 +368,11 @@ enum Flush {
 }
 
 fn write_new(path: &Path, bytes: &[u8], mode: u32, flush: Flush) -> io::Result<()> {
+    // Writing more than the process may (`ulimit -f`) would send it SIGXFSZ, which ends it.
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
+    if limit.is_some_and(|limit| limit < bytes.len() as u64) {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
     let mut file = File::options().write(true).create_new(true).mode(mode).open(path)?;
     file.write_all(bytes)?;
     if flush == Flush::Now { file.sync_data() } else { Ok(()) }

@@ -371,10 +371,10 @@ pub unsafe fn advise_large_pages(address: *mut u8, len_bytes: usize) {
 }
 
 /// Keeps a mapping out of children made by `fork`.
-pub fn keep_from_children(mapping: &Mapping) {
+pub fn keep_from_children(mapping: &Mapping) -> io::Result<()> {
     // SAFETY: the range is a whole mapping of ours; the advice changes nothing in this process.
-    let result = unsafe { madvise(mapping.base.cast(), mapping.len_bytes, Advice::LinuxDontFork) };
-    debug_assert!(result.is_ok(), "MADV_DONTFORK on our own mapping: {result:?}");
+    unsafe { madvise(mapping.base.cast(), mapping.len_bytes, Advice::LinuxDontFork)? };
+    Ok(())
 }
 
 /// Replaces part of a mapping of ours by a fresh reservation.
