@@ -10,8 +10,8 @@ use wasmparser::WasmFeatures;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[non_exhaustive]
 pub enum Tier {
-    /// One pass: code at tens of megabytes of WebAssembly a second, which runs as fast or somewhat slower. On machines
-    /// other than x86_64, and for the few functions that it does not translate, as [`Tier::Optimised`].
+    /// One pass: some sixty times as fast, and the code runs as fast or somewhat slower. On machines other than x86_64,
+    /// and for the few functions that it does not translate, as [`Tier::Optimised`].
     Quick,
     /// Cranelift.
     #[default]
