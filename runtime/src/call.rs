@@ -35,14 +35,18 @@ pub struct Activation {
 #[inline]
 pub unsafe fn invoke(store: &mut StoreInner, frame: &mut EntryFrame) -> Result<()> {
     signal::prepare()?;
-    let looked = host_stack::check(&raw const *frame as usize, store.activation)?;
-    let activation = Activation {
+    let mut activation = Activation {
         previous: store.activation,
         exit_fp: store.vm.exit_fp.get(),
         exit_sp: store.vm.exit_sp.get(),
         owner: store.vm.owner.get(),
-        looked,
+        looked: Looked::NOTHING,
     };
+    let here = &raw const activation as usize;
+    if !host_stack::is_enough_of_own(here) {
+        // SAFETY: activations are records on the host's stack of calls that have not returned.
+        activation.looked = host_stack::check(here, unsafe { activation.previous.as_ref() })?;
+    }
     if activation.previous.is_null() {
         begin_outermost(store)?;
     } else if store.runs_elsewhere() {

@@ -16,8 +16,8 @@ use std::ops::Range;
 /// What must be left of a large stack when a guest is called: host functions run on it.
 const ENOUGH_BYTES: usize = 64 << 10;
 
-/// What must be left of a small one: the most that the runtime itself takes, and as much again.
-const LEAST_BYTES: usize = 24 << 10;
+/// What must be left of a small one: the most that the runtime itself takes, and two thirds of that again.
+const LEAST_BYTES: usize = 16 << 10;
 
 /// Stacks of less are small.
 const LARGE_BYTES: usize = 4 * ENOUGH_BYTES;
@@ -48,23 +48,22 @@ pub struct Looked {
 }
 
 impl Looked {
-    const NOTHING: Self = Self { first: usize::MAX, low: usize::MAX, lowest_call: usize::MAX };
+    /// What is known of the thread's own stack here.
+    pub const NOTHING: Self = Self { first: usize::MAX, low: usize::MAX, lowest_call: usize::MAX };
+}
+
+/// Whether `here` is on this thread's own stack, as far as it is known by now, with enough left below for a call. If not,
+/// [`check`] says what there is.
+#[inline]
+pub fn is_enough_of_own(here: usize) -> bool {
+    let own = OWN.get();
+    here.wrapping_sub(own.lowest) < own.len_bytes
 }
 
 /// Refuses a call for which the host's stack, used down to `here`, has too little left. Calls from `outer` have looked
 /// before.
-#[inline]
-pub fn check(here: usize, outer: *const Activation) -> Result<Looked, Error> {
-    let own = OWN.get();
-    if here.wrapping_sub(own.lowest) < own.len_bytes {
-        return Ok(Looked::NOTHING);
-    }
-    // SAFETY: activations are records on the host's stack of calls that have not returned.
-    check_slowly(here, unsafe { outer.as_ref() })
-}
-
 #[cold]
-fn check_slowly(here: usize, outer: Option<&Activation>) -> Result<Looked, Error> {
+pub fn check(here: usize, outer: Option<&Activation>) -> Result<Looked, Error> {
     let own = own_stack();
     if own.contains(&here) || seeded::bug("foreign-stack-as-own") {
         let left_bytes = here.saturating_sub(own.start);
@@ -149,12 +148,12 @@ mod tests {
         unsafe { stack.protect(0, PAGE, Access::None).expect("a guard") };
         let low = stack.base() as usize + PAGE;
         let top = low + 40 * PAGE;
-        let all = check_slowly(top - 8, None).expect("much is left");
+        let all = check(top - 8, None).expect("much is left");
         assert!(all.low > low && all.lowest_call == all.low + LEAST_BYTES);
-        let little = check_slowly(low + LEAST_BYTES, None).expect("enough is left");
+        let little = check(low + LEAST_BYTES, None).expect("enough is left");
         assert_eq!((little.low, little.lowest_call), (low, low + LEAST_BYTES));
-        let error = check_slowly(low + LEAST_BYTES - 8, None).expect_err("too little is left");
+        let error = check(low + LEAST_BYTES - 8, None).expect_err("too little is left");
         assert_eq!(error.trap(), Some(Trap::StackOverflow));
-        assert!(error.to_string().contains("23 KiB are left of the host's stack"), "{error}");
+        assert!(error.to_string().contains("15 KiB are left of the host's stack"), "{error}");
     }
 }

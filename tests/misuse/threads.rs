@@ -109,7 +109,7 @@ fn stacks_with_too_little_left_get_an_error() {
     let engine = crate::support::engine();
     let mut store = Store::new(&engine, ());
     let f = Func::wrap(&mut store, |n: i32| n).expect("a host function");
-    let stack = corosensei::stack::DefaultStack::new(16 << 10).expect("a stack");
+    let stack = corosensei::stack::DefaultStack::new(12 << 10).expect("a stack");
     let result = corosensei::on_stack(stack, || f.call(&mut store, &[Val::I32(1)], &mut [Val::I32(0)]));
     assert_eq!(result.expect_err("too little stack").trap(), Some(Trap::StackOverflow));
     let mut results = [Val::I32(0)];

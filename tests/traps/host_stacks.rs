@@ -232,7 +232,7 @@ fn whatever_the_runtime_does_fits_small_stacks() {
 fn too_little_stack_is_an_error_that_says_what_to_do() {
     let engine = crate::support::engine();
     let (mut store, run) = recursive(&engine);
-    on_stack(stack(20 << 10), || {
+    on_stack(stack(12 << 10), || {
         let error = run.call(&mut store, 1).expect_err("too little stack");
         assert_eq!(error.trap(), Some(Trap::StackOverflow), "{error}");
         let text = error.to_string();

@@ -6,7 +6,7 @@ use epsilon::{Engine, Func, Instance, Linker, Store, Trap, TypedFunc, Val};
 use epsilon_wasi::{Access, OutputStream, WasiCtx, add_to_linker};
 
 /// What must be left of a small stack when a guest is called.
-const MUST_BE_LEFT_BYTES: usize = 24 << 10;
+const MUST_BE_LEFT_BYTES: usize = 16 << 10;
 
 /// So much is looked at.
 const LOOKED_AT_BYTES: usize = 400 << 10;
