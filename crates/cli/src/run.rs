@@ -12,8 +12,8 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use epsilon::{
-    ArtifactKey, Engine, ErrorKind, Escaped, ExternType, FuncType, ImportType, Instance, Linker, Module, SharedMemory,
-    Store,
+    ArtifactKey, Engine, ErrorKind, Escaped, ExternType, FuncType, ImportType, Instance, Linker, Module,
+    ResourceLimiter as _, SharedMemory, Store,
 };
 use epsilon_wasi::Exit;
 use std::ffi::OsString;
@@ -206,6 +206,13 @@ impl Session {
                 && ty.shared
                 && self.linker.get(&mut self.store, import.module(), import.name()).is_none()
             {
+                let bytes = |pages: u64| usize::try_from(u128::from(pages) << ty.page_size_log2).unwrap_or(usize::MAX);
+                let (size, max) = (bytes(ty.limits.min), ty.limits.max.map(bytes));
+                // Made for the guest, so what the guest may take holds for it as well.
+                if !self.store.data_mut().limits.memory_growing(0, size, max)? {
+                    let message = format!("the {ty} that `{}` imports is larger than it may have", self.name);
+                    return Err(Advice::error(message, "`-W max-memory-size=SIZE` raises the limit"));
+                }
                 let memory = SharedMemory::new(self.linker.engine(), *ty)?;
                 self.linker.define(import.module(), import.name(), memory)?;
             }

@@ -59,3 +59,21 @@ fn little_stack_of_the_host_is_enough() {
         epsilon_with_stack(kib, "-W timeout=100ms --no-cache loop.wat").exits(124);
     }
 }
+
+#[test]
+fn the_memory_that_threads_share_counts() {
+    epsilon("-W max-memory-size=200M shared-import.wat").exits(0).prints("");
+    epsilon("-W max-memory-size=64M shared-import.wat").exits(1).says(&["`shared-import.wat`", "-W max-memory-size"]);
+    epsilon("-W max-total-memory=64M shared-import.wat").exits(1).says(&["125 MiB", "64 MiB", "-W max-total-memory"]);
+}
+
+#[test]
+fn all_that_the_guest_holds_counts() {
+    epsilon("-W max-total-memory=1M --invoke grow library.wat 2").exits(0).prints("1\n");
+    epsilon("-W max-total-memory=1M --invoke grow library.wat 20").exits(0).prints("-1\n");
+    epsilon("-W max-total-memory=1M,trap-on-grow-failure --invoke grow library.wat 20").exits(134).says(&[
+        "linear memories",
+        "-W max-total-memory",
+        "wasm backtrace",
+    ]);
+}
