@@ -68,7 +68,7 @@ checks_for() { # the file that a bug is in; the checks, in the order of their co
     crates/compiler/src/compiler.rs) echo units cache artifact clif ;;
     crates/compiler/*) echo clif results addresses differential api spec-once opcodes spec traps ;;
     runtime/src/waiting.rs) echo units models threads ;;
-    *) echo units results api misuse threads differential spec-once swarm traps spec ;;
+    *) echo units results api budget misuse threads differential spec-once swarm traps spec ;;
     esac
 }
 

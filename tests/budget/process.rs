@@ -53,6 +53,19 @@ fn images_take_no_descriptors() {
 }
 
 #[test]
+fn images_do_without_files() {
+    if !is_child("images_do_without_files") {
+        return with_ulimit("images_do_without_files", "-f", 0);
+    }
+    let engine = engine();
+    let mut store = Store::new(&engine, ());
+    let module = Module::new(&engine, many_images(10)).expect("a module");
+    let instance = Instance::new(&mut store, &module, &[]).expect("an instance");
+    let sum = instance.get_typed_func::<(), i32>(&mut store, "sum").expect("exported");
+    assert_eq!(sum.call(&mut store, ()).expect("no trap"), 10 * i32::from(b'b'));
+}
+
+#[test]
 fn growth_takes_what_there_is() {
     const NAME: &str = "growth_takes_what_there_is";
     if !is_child(NAME) {
