@@ -197,7 +197,12 @@ fn signals_that_guests_need_may_be_blocked_at_first() {
             let mut child = std::process::Command::new(std::env::current_exe().expect("the path of this binary"));
             child.args(["--exact", NAME, "--nocapture"]).env(crate::support::CHILD, "by the parent");
             // SAFETY: the function makes two calls that may be made between `fork` and `exec`.
-            unsafe { child.pre_exec(|| Ok(block_signals())) };
+            unsafe {
+                child.pre_exec(|| {
+                    block_signals();
+                    Ok(())
+                })
+            };
             let output = child.output().expect("a child");
             assert!(output.status.success(), "{output:?}");
         }

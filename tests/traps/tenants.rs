@@ -33,7 +33,10 @@ fn leb(mut n: u32, to: &mut Vec<u8>) {
     to.push(n as u8);
 }
 
-fn section(module: &mut Vec<u8>, id: u8, parts: &[&dyn Fn(&mut Vec<u8>)]) {
+/// Writes a part of a section.
+type Part<'a> = &'a dyn Fn(&mut Vec<u8>);
+
+fn section(module: &mut Vec<u8>, id: u8, parts: &[Part<'_>]) {
     let mut body = Vec::new();
     parts.iter().for_each(|part| part(&mut body));
     module.push(id);
