@@ -124,7 +124,10 @@ impl References {
             {
                 // No function has this number, and none that is made later is taken for this one.
                 (reference.words.entry, reference._thunk) = (0, None);
-                self.free.push((n, at));
+                // Instances fail where memory has run out: then the place is not used again, and nothing else happens.
+                if self.free.try_reserve(1).is_ok() {
+                    self.free.push((n, at));
+                }
             }
         }
     }

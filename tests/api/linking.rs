@@ -11,7 +11,8 @@ const FEW: usize = 7;
 /// So many that some do.
 const MANY: usize = 40;
 
-/// Function `n` gives 1000 n + its argument by way of function `n` - 1 or of none, and each is some 200 bytes of code.
+/// Function `n` gives 1000 n + its argument by way of function `n` - 1 or of none. Every second one is small: there may be
+/// room for it where there is none for the one that it calls.
 fn text(count: usize) -> String {
     let function = |n: usize| {
         let (own, below) = match n % 4 {
@@ -22,7 +23,7 @@ fn text(count: usize) -> String {
             "(if (i32.eqz (global.get $one)) (then (global.set $one (i32.rotl (local.get 0) (global.get $one)))))";
         format!(
             "(func $f{n} (export \"f{n}\") (param i32) (result i32) {} (i32.add (i32.const {own}) {below}))\n",
-            fill.repeat(4)
+            fill.repeat(if n % 2 == 0 { 8 } else { 0 })
         )
     };
     let functions: String = (0..count).map(function).collect();
