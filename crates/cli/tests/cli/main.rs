@@ -7,6 +7,8 @@ mod context;
 mod errors;
 mod files;
 mod guests;
+mod hostile;
+mod hostile_modules;
 mod invoke;
 mod limits;
 mod names;
