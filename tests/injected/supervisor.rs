@@ -1,5 +1,5 @@
-//! Makes system calls of a thread, and of all threads that it starts, fail at the n-th time: the kernel asks another
-//! thread what becomes of each call.
+//! Makes system calls of a thread fail at the n-th time: the kernel asks another thread what becomes of each call. Threads
+//! that it starts are asked about too, and spared: the standard library ends the process if a thread cannot begin.
 
 use std::io;
 use std::mem::{offset_of, zeroed};
@@ -34,7 +34,8 @@ const ASKED: &[i64] = &[
 /// Starts the supervisor, and puts this thread under it; whether the system allows that.
 pub fn supervise() -> bool {
     let (send, receive) = std::sync::mpsc::channel();
-    std::thread::spawn(move || receive.recv().map(answer_for_ever));
+    let supervised = rustix::thread::gettid().as_raw_nonzero().get() as u32;
+    std::thread::spawn(move || receive.recv().map(|listener| answer_for_ever(listener, supervised)));
     match install_filter() {
         Ok(listener) => send.send(listener).is_ok(),
         Err(error) => {
@@ -90,7 +91,7 @@ fn install_filter() -> io::Result<i32> {
 }
 
 /// Decides over each call, until the process ends.
-fn answer_for_ever(listener: i32) {
+fn answer_for_ever(listener: i32, supervised: u32) {
     const RECEIVE: libc::Ioctl = 0xc050_2100u32 as libc::Ioctl;
     const SEND: libc::Ioctl = 0xc018_2101u32 as libc::Ioctl;
     loop {
@@ -102,7 +103,8 @@ fn answer_for_ever(listener: i32) {
             }
             let mut answer: libc::seccomp_notif_resp = zeroed();
             answer.id = asked.id;
-            if COUNTDOWN.load(Ordering::SeqCst) > 0 && COUNTDOWN.fetch_sub(1, Ordering::SeqCst) == 1 {
+            let counts = asked.pid == supervised && COUNTDOWN.load(Ordering::SeqCst) > 0;
+            if counts && COUNTDOWN.fetch_sub(1, Ordering::SeqCst) == 1 {
                 FAILED.fetch_add(1, Ordering::SeqCst);
                 answer.error = -ERROR.load(Ordering::SeqCst);
             } else {

@@ -132,12 +132,17 @@ impl World {
         self.running.as_mut().map_or(Ok(()), Running::check)
     }
 
+    /// Calls of the system that the next step makes, about.
+    pub fn next_calls(&self) -> usize {
+        if self.running.is_some() { 3 } else { 20 }
+    }
+
     /// Drops something, so that all is made anew from time to time.
     pub fn forget(&mut self, random: &mut Random) {
         match random.below(40) {
-            0 => *self = Self::default(),
-            1 => (self.module, self.running) = (None, None),
-            2..6 => self.running = None,
+            0..3 => *self = Self::default(),
+            3..8 => (self.module, self.running) = (None, None),
+            8..24 => self.running = None,
             _ => {}
         }
     }
