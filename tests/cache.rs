@@ -15,7 +15,8 @@ fn engine_in(directory: &Path) -> Engine {
 
 fn engine_with(directory: &Path, set: impl FnOnce(&mut Config) -> &mut Config) -> Engine {
     let mut config = Config::new();
-    config.cache(Some(CacheConfig::new().directory(directory)));
+    // Entries are written at the ends of modules alone, however slow the machine is.
+    config.cache(Some(CacheConfig::new().directory(directory).save_after(Duration::MAX)));
     set(&mut config);
     Engine::new(&config).expect("an engine")
 }
