@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod checks;
+#[allow(dead_code)] // nobody forks in a model
 #[path = "../../../runtime/src/claims.rs"]
 mod claims;
 mod fork;
