@@ -3,9 +3,8 @@
 
 use crate::command::{Outcome, command, finish};
 use crate::hostile_modules as modules;
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// A module, and how each run of it must end.
 struct Hostile {
@@ -115,18 +114,18 @@ const WAYS: [Way; 5] = [Way::Lazily, Way::Eagerly, Way::Cached, Way::Artifact, W
 /// Address space of a process that has little, in KiB.
 const LITTLE_KIB: u64 = 4_000_000;
 
+/// The command under a limit of the shell's `ulimit`, with these arguments.
+fn under_limit(ulimit: &str, arguments: &[&str]) -> Command {
+    let epsilon = command();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("ulimit {ulimit} && exec \"$0\" \"$@\"")]).arg(epsilon.get_program()).args(arguments);
+    shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    shell
+}
+
 fn limited(arguments: &[&str], cache: &Path, little: bool) -> Outcome {
-    let plain = command();
-    let mut command = Command::new(plain.get_program());
-    command.args(arguments).current_dir(cache).env("EPSILON_CACHE_DIR", cache);
-    command.stdin(std::process::Stdio::null());
-    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
-    if little {
-        let limit = rustix::process::Rlimit { current: Some(LITTLE_KIB << 10), maximum: Some(LITTLE_KIB << 10) };
-        // SAFETY: one system call between `fork` and `exec`, which allocates nothing.
-        unsafe { command.pre_exec(move || Ok(rustix::process::setrlimit(rustix::process::Resource::As, limit)?)) };
-    }
-    finish(&mut command)
+    let limit = if little { format!("-v {LITTLE_KIB}") } else { "-c 0".into() };
+    finish(under_limit(&limit, arguments).current_dir(cache).env("EPSILON_CACHE_DIR", cache))
 }
 
 fn on_one_processor(arguments: &[&str], cache: &Path, little: bool) -> Outcome {
@@ -209,23 +208,16 @@ fn a_memory_grows_where_address_space_is_short() {
     let directory = tempfile::tempdir().expect("a directory");
     let module = directory.path().join("m.wat");
     std::fs::write(&module, modules::GROWTH).expect("written");
+    let module = module.to_str().expect("a path");
     for kib in [350_000, 400_000, 420_000] {
-        let mut command = command();
-        command.args(["run", "--no-cache", "--invoke", "f"]).arg(&module);
-        let limit = rustix::process::Rlimit { current: Some(kib << 10), maximum: Some(kib << 10) };
-        // SAFETY: as in `limited`.
-        unsafe { command.pre_exec(move || Ok(rustix::process::setrlimit(rustix::process::Resource::As, limit)?)) };
-        finish(&mut command).exits(0).prints("257\n");
+        let arguments = ["run", "--no-cache", "--invoke", "f", module];
+        finish(&mut under_limit(&format!("-v {kib}"), &arguments)).exits(0).prints("257\n");
     }
 }
 
 /// Machine code is not a file whose size a limit on files is about.
 #[test]
 fn a_limit_on_the_size_of_files_ends_no_guest() {
-    let mut command = command();
-    command.args(["run", "--no-cache", &crate::command::prebuilt("hello-rust.wasm")]);
-    let limit = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
-    // SAFETY: as in `limited`.
-    unsafe { command.pre_exec(move || Ok(rustix::process::setrlimit(rustix::process::Resource::Fsize, limit)?)) };
-    finish(&mut command).exits(0).prints("hello, world\n");
+    let hello = crate::command::prebuilt("hello-rust.wasm");
+    finish(&mut under_limit("-f 0", &["run", "--no-cache", &hello])).exits(0).prints("hello, world\n");
 }
