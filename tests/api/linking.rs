@@ -23,7 +23,7 @@ fn text(count: usize) -> String {
             "(if (i32.eqz (global.get $one)) (then (global.set $one (i32.rotl (local.get 0) (global.get $one)))))";
         format!(
             "(func $f{n} (export \"f{n}\") (param i32) (result i32) {} (i32.add (i32.const {own}) {below}))\n",
-            fill.repeat(if n % 2 == 0 { 8 } else { 0 })
+            fill.repeat(if n.is_multiple_of(2) { 8 } else { 0 })
         )
     };
     let functions: String = (0..count).map(function).collect();
