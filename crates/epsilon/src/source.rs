@@ -45,9 +45,10 @@ thread_local! {
 
 /// Lets `work` use this thread's scratch. After a panic nobody gets it any more: it may be half-changed.
 fn with_scratch<R>(work: impl FnOnce(&mut Scratch) -> R) -> R {
-    let mut scratch = SCRATCH.take().unwrap_or_default();
+    // A destructor of the ending thread may compile when the place is gone: then nothing is kept.
+    let mut scratch = SCRATCH.try_with(Cell::take).ok().flatten().unwrap_or_default();
     let result = work(&mut scratch);
-    SCRATCH.set(Some(scratch));
+    let _ = SCRATCH.try_with(|place| place.set(Some(scratch)));
     result
 }
 
