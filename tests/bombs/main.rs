@@ -69,7 +69,7 @@ const BOMBS: &[Bomb] = &[
     bomb("long-chain", functions::long_chain),
     bomb("br-table", functions::br_table).always(),
     bomb("br-tables-to-many-blocks", functions::br_tables_to_many_blocks),
-    bomb("block-results", functions::block_results).refused("for machine code are full").always(),
+    bomb("block-results", functions::block_results).refused("machine code has reached its limit").always(),
     bomb("loop-parameters", functions::loop_parameters),
     bomb("signatures", functions::signatures).refused("parameters and results of functions"),
     bomb("too-many-params", functions::too_many_params).refused("params"),
