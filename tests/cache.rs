@@ -2,7 +2,7 @@
 
 mod stored;
 
-use epsilon::{CacheConfig, CacheStatus, Compilation, Config, Engine, Module};
+use epsilon::{CacheConfig, CacheStatus, Compilation, Config, Engine, Instance, Module, Store};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -299,4 +299,23 @@ fn verifying_finds_damage_and_clearing_removes_all() {
     assert_eq!(cache.verify(&entries[0]).expect("an entry"), (functions, 1));
     assert_eq!(cache.clear().expect("clearing"), 1);
     assert!(cache.entries().expect("entries").is_empty());
+}
+
+#[test]
+fn workers_write_nothing_after_the_end_of_a_module() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let engine = engine_in(directory.path());
+    for n in 0..40 {
+        let text = module_text_of(400, n).replacen("(func $f0", "(func $f0 (export \"first\")", 1);
+        let module = Module::new(&engine, text).expect("a module");
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, &module, &[]).expect("an instance");
+        let first = instance.get_typed_func::<i32, i32>(&mut store, "first").expect("a function");
+        first.call(&mut store, 1).expect("a result");
+        // Workers have nearly all of it to go, and are in the middle of one function when the module ends.
+        drop((store, module));
+        assert_eq!(engine.cache().expect("a cache").clear().expect("clearing"), 1);
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(engine.cache().expect("a cache").entries().expect("entries").is_empty());
+    }
 }

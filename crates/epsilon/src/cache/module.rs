@@ -60,6 +60,8 @@ struct State {
     contents: Contents,
     /// Whether the entry lacks something that is known now.
     dirty: bool,
+    /// Whether it lacks something that a guest called.
+    called: bool,
     damaged: usize,
     /// What compiling took since the entry was last written, and before.
     unsaved: Duration,
@@ -134,6 +136,7 @@ impl CachedModule {
         if demand == Demand::Call {
             state.contents.called.push(index);
             state.dirty = true;
+            state.called = true;
         }
         let Some((bytes, took)) = fresh else { return false };
         state.contents.fresh.insert(index, bytes);
@@ -160,6 +163,7 @@ impl CachedModule {
             if !std::mem::take(&mut state.dirty) {
                 return;
             }
+            state.called = false;
             // From here on, the entry on disk has them.
             let fresh = std::mem::take(&mut state.contents.fresh);
             Contents { called: state.contents.called.clone(), fresh }
@@ -173,8 +177,12 @@ impl CachedModule {
     }
 }
 
+/// Instances may have gone on after the last handle of the module wrote the entry. What workers alone have added since is
+/// not written: they may be at it long after the module is gone, when the entry has been removed, or is another's.
 impl Drop for CachedModule {
     fn drop(&mut self) {
-        self.save();
+        if self.state().called {
+            self.save();
+        }
     }
 }
