@@ -275,7 +275,7 @@ impl From<TrapCode> for Error {
 impl From<crate::link::LinkError> for Error {
     fn from(error: crate::link::LinkError) -> Self {
         match error {
-            crate::link::LinkError::Full { .. } => Self::limit(error.to_string()),
+            crate::link::LinkError::Full { .. } | crate::link::LinkError::NoMemory(_) => Self::limit(error.to_string()),
             error => Self::module(error),
         }
     }

@@ -9,6 +9,7 @@ use crate::alloc;
 use crate::budget::{Budget, Charge, Refused};
 use crate::error::{Error, Result};
 use crate::instance::InstanceData;
+use crate::signature::TypeIds;
 use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
 use crate::value::Val;
 use epsilon_abi::vm::VmGlobal;
@@ -31,6 +32,8 @@ pub struct TagData {
     pub ty: FuncType,
     /// The canonical id of the type.
     pub type_id: u32,
+    /// What keeps it, if no instance of the store does.
+    pub _types: Option<TypeIds>,
 }
 
 /// What tells kinds of exceptions apart: a tag of a store.
@@ -51,8 +54,8 @@ impl Tag {
         }
         let mut context = store.as_context_mut();
         let inner = context.inner();
-        let type_id = inner.runtime.signatures().id(&ty);
-        inner.new_tag(TagData { ty, type_id })
+        let types = inner.runtime.signatures().id(&ty)?;
+        inner.new_tag(TagData { ty, type_id: types[0], _types: Some(types) })
     }
 
     /// What its exceptions carry, as parameters.

@@ -132,6 +132,11 @@ impl<T> Mutex<T> {
 }
 
 impl<T> RwLock<T> {
+    /// With these contents.
+    pub const fn new(contents: T) -> Self {
+        Self(std::sync::RwLock::new(contents))
+    }
+
     /// Takes the lock for reading, of contents that no panic leaves half-changed: the declaration says why.
     pub fn read(&self) -> Guard<RwLockReadGuard<'_, T>> {
         let _hold_off = hold_off();

@@ -6,6 +6,7 @@ use crate::func::{AREA_INT, Func, flags_of};
 use crate::instance::Extern;
 use crate::memory::Memory;
 use crate::module::Runtime;
+use crate::signature::TypeIds;
 use crate::store::{AsContext, AsContextMut, StoreBox, StoreContext, StoreContextMut, StoreInner};
 use crate::sys::arch::{self, HostTarget, RegFile, ThunkData, status};
 use crate::thunk::Thunk;
@@ -23,7 +24,9 @@ use std::sync::Arc;
 pub struct HostFuncData {
     pub ty: FuncType,
     pub layout: CallLayout,
+    /// The canonical id of the type, and what keeps it.
     pub signature: u32,
+    _types: TypeIds,
     pub thunk: Thunk,
     /// Whose number `signature` is.
     runtime: Arc<Runtime>,
@@ -82,9 +85,10 @@ impl<T: 'static> HostFunc<T> {
             flags: flags_of(&layout),
         };
         let thunk = Thunk::new(data).map_err(|error| Error::system("map a thunk", error))?;
-        let signature = runtime.signatures().id(&ty);
-        let data = Arc::new(HostFuncData { ty, layout, signature, thunk, runtime: runtime.clone(), _closure: closure });
-        Ok(Self { data, store_data: PhantomData })
+        let types = runtime.signatures().id(&ty)?;
+        let (signature, runtime, _closure) = (types[0], runtime.clone(), closure);
+        let data = HostFuncData { ty, layout, signature, _types: types, thunk, runtime, _closure };
+        Ok(Self { data: Arc::new(data), store_data: PhantomData })
     }
 
     /// The function as an item of a store.

@@ -473,7 +473,7 @@ impl StoreInner {
             }
         }
         for ty in info.tags.iter().skip(info.imported_tags) {
-            let tag = TagData { ty: module.func_type(*ty).clone(), type_id: module.type_id(*ty) };
+            let tag = TagData { ty: module.func_type(*ty).clone(), type_id: module.type_id(*ty), _types: None };
             tags.push(self.new_tag(tag)?.index);
         }
         for (n, ty) in info.memories.iter().enumerate().skip(info.imported_memories) {

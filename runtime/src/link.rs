@@ -16,6 +16,7 @@
 //! Calls between functions are resolved from the batch and from what is published; so no code ever leads to a function
 //! that is not there as a whole.
 
+use crate::budget::{Budget, Charge, Refused};
 use crate::code::Arena;
 use crate::fault::{Faults, panic_message};
 use crate::fork::{Guard, Mutex};
@@ -57,6 +58,8 @@ struct Linker {
     ids: HashMap<DefinedFuncIndex, FuncId>,
     /// Calls that go through a slot, by the function that they are for: offsets of their displacements.
     waiting: HashMap<DefinedFuncIndex, Vec<u32>>,
+    /// For the slots, and for all that is linked.
+    charge: Charge,
 }
 
 /// Functions that lie in the arena with their relocations done, and that nothing can reach yet.
@@ -95,6 +98,9 @@ pub enum LinkError {
         /// What the module may have.
         limit_bytes: usize,
     },
+    /// The engine may take no more memory. Nothing has changed.
+    #[error("{0}")]
+    NoMemory(Refused),
     /// The linker refused.
     #[error("cannot link machine code: {0}")]
     Linker(String),
@@ -106,13 +112,24 @@ pub enum LinkError {
 /// The linker reserves this much for each call on aarch64, in case its target is far.
 const VENEER_BYTES: usize = 24;
 
+/// What a module's linker is charged with before there is anything to link.
+const FIXED_BYTES: usize = 16 << 10;
+
+/// What a linked function is charged with beside its code and tables: what the linker and we know of it.
+const FUNCTION_BYTES: usize = 1 << 10;
+
+/// The same for each of its relocations: the linker keeps them, and we remember calls through slots.
+const RELOCATION_BYTES: usize = 2 * size_of::<ModuleReloc>();
+
 /// Room that the jump table may take beside its slots: alignment on both ends.
 const PADDING_BYTES: usize = 64;
 
 impl LinkedCode {
-    /// Room for so many functions, and for their code. None is linked yet.
-    pub fn new(function_count: usize, room: Room, faults: &Arc<Faults>) -> Result<Self, LinkError> {
+    /// Room for so many functions, and for their code, which is charged to `budget` as it comes. None is linked yet.
+    pub fn new(function_count: usize, room: Room, budget: &Budget, faults: &Arc<Faults>) -> Result<Self, LinkError> {
         let table_bytes = function_count.max(1) * JUMP_SLOT_BYTES + PADDING_BYTES;
+        let fixed_bytes = FIXED_BYTES + table_bytes + function_count * size_of::<AtomicUsize>();
+        let charge = budget.charge(fixed_bytes, "compiled functions").map_err(LinkError::NoMemory)?;
         let (Room::AtLeast(code_bytes) | Room::Exactly(code_bytes)) = room;
         let arena = Arena::new(code_bytes + table_bytes, faults)?;
         let (executable, arena_bytes) = (arena.executable(), arena.len_bytes());
@@ -127,7 +144,7 @@ impl LinkedCode {
         let table_id = jit.declare_anonymous_function(&jit.make_signature()).map_err(linker_error)?;
         jit.define_function_bytes(table_id, JUMP_SLOT_BYTES as u64, &table, &[]).map_err(linker_error)?;
         jit.finalize_definitions().map_err(linker_error)?;
-        let linker = Linker { jit, arena, table_id, ids: HashMap::new(), waiting: HashMap::new() };
+        let linker = Linker { jit, arena, table_id, ids: HashMap::new(), waiting: HashMap::new(), charge };
         let jump_table = executable + linker.offset_of(table_id);
         linker.provider().arena.publish(jump_table - executable, table.len());
         Ok(Self {
@@ -157,6 +174,9 @@ impl LinkedCode {
         }
         linker.provider().renew_in_child()?;
         linker.check(&batch, self.addresses.len())?;
+        let more: usize = batch.iter().map(|(_, function)| held_bytes(function)).sum();
+        let held = linker.charge.bytes();
+        linker.charge.resize(held.saturating_add(more)).map_err(LinkError::NoMemory)?;
         match catch_unwind(AssertUnwindSafe(|| self.place(&mut linker, &batch))) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(self.break_down(&format!("linking failed half-way ({error})"))),
@@ -418,6 +438,12 @@ fn alignment(isa: &dyn TargetIsa, function: &CompiledFunction) -> usize {
 fn placed_bytes(function: &CompiledFunction) -> usize {
     let calls = function.relocations.iter().filter(|r| r.kind == RelocKind::Arm64Call).count();
     function.code.len() + calls * VENEER_BYTES
+}
+
+/// What a linked function takes.
+fn held_bytes(function: &CompiledFunction) -> usize {
+    let relocations = function.relocations.len() * RELOCATION_BYTES;
+    FUNCTION_BYTES + placed_bytes(function) + relocations + Placed::table_bytes(function)
 }
 
 fn is_call(kind: RelocKind) -> bool {

@@ -9,7 +9,7 @@ use crate::error::{Error, HostError, Result};
 use crate::fault::{Fault, Faults, panic_message};
 use crate::image::MemoryImage;
 use crate::link::{LinkError, LinkedCode, Room};
-use crate::signature::Signatures;
+use crate::signature::{Signatures, TypeIds};
 use crate::space::SpacePool;
 use crate::sys::arch;
 use crate::sys::mapping::{Mapping, round_to_pages};
@@ -45,7 +45,7 @@ fn libcall_table() -> Box<[usize]> {
 /// The runtime's part of an engine.
 pub struct Runtime {
     settings: RuntimeSettings,
-    signatures: Signatures,
+    signatures: Arc<Signatures>,
     libcalls: Box<[usize]>,
     memory_spaces: Arc<SpacePool>,
     budget: Budget,
@@ -63,10 +63,11 @@ impl Runtime {
     pub fn new(mut settings: RuntimeSettings) -> Self {
         settings.max_wasm_stack_bytes = round_to_pages(settings.max_wasm_stack_bytes.min(crate::stack::MAX_BYTES));
         let faults = Arc::new(Faults::new(settings.fault));
+        let budget = Budget::of_engine(settings.max_memory_bytes);
         Self {
-            budget: Budget::of_engine(settings.max_memory_bytes),
+            signatures: Arc::new(Signatures::new(&budget)),
+            budget,
             settings,
-            signatures: Signatures::default(),
             libcalls: libcall_table(),
             memory_spaces: Arc::default(),
             faults,
@@ -89,7 +90,7 @@ impl Runtime {
         &self.budget
     }
 
-    pub(crate) fn signatures(&self) -> &Signatures {
+    pub(crate) fn signatures(&self) -> &Arc<Signatures> {
         &self.signatures
     }
 
@@ -118,7 +119,7 @@ pub struct LinkedModule {
     layout: VmLayout,
     code: LinkedCode,
     /// The canonical id of each type.
-    type_ids: Box<[u32]>,
+    type_ids: TypeIds,
     /// Function types, canonical.
     types: Box<[Option<LinkedType>]>,
     images: Box<[Option<Arc<MemoryImage>>]>,
@@ -214,8 +215,8 @@ impl LinkedModule {
         let (info, wasm) = (source.info().clone(), source.wasm().clone());
         let held_off = crate::fork::hold_off();
         let room = runtime.settings.code_room_bytes.map_or(Room::AtLeast(code_bytes), Room::Exactly);
-        let code = LinkedCode::new(info.defined_functions(), room, &runtime.faults)?;
-        let type_ids = runtime.signatures().of_module(&info.types);
+        let code = LinkedCode::new(info.defined_functions(), room, &runtime.budget, &runtime.faults)?;
+        let type_ids = runtime.signatures().of_module(&info.types)?;
         let types =
             (0..info.types.len()).map(|n| link_type(&type_ids, &info.types[n].composite, type_ids[n])).collect();
         let mut charge = runtime.budget().charge(linked_bytes(&info), "modules")?;
@@ -248,14 +249,14 @@ impl LinkedModule {
     /// Links what the source has to begin with.
     ///
     /// # Errors
-    /// If there is no memory for the code. Not if it exceeds the module's room: then each function is linked when it is
-    /// called, as far as the room goes.
+    /// If there is no memory for the code. Not if it exceeds the module's room or the engine's limit: then each function is
+    /// linked when it is called, as far as they go.
     pub fn link_beginning(&self) -> Result<()> {
         let _held_off = crate::fork::hold_off();
         let beginning = self.source.beginning();
         let batch: Vec<_> = beginning.iter().map(|(index, function)| (*index, function)).collect();
         match self.code.link(&batch) {
-            Err(LinkError::Full { .. }) => Ok(()),
+            Err(LinkError::Full { .. } | LinkError::NoMemory(_)) => Ok(()),
             linked => Ok(linked?),
         }
     }

@@ -32,6 +32,12 @@ impl Placed {
         }
     }
 
+    /// Size of a function's tables.
+    pub fn table_bytes(function: &CompiledFunction) -> usize {
+        let (traps, sources) = (size_of_val(&*function.traps), size_of_val(&*function.sources));
+        traps + sources + size_of_val(&*function.handlers) + size_of_val(&*function.inlined)
+    }
+
     /// Which function it is.
     pub fn index(&self) -> DefinedFuncIndex {
         self.index

@@ -3,66 +3,209 @@
 //! Types are equal if their recursion groups are (specification section 3.1.2): a group is kept once, under a form in
 //! which types of the group itself are named by position and all others by their canonical ids. Ids are given after
 //! full comparison, never from a bare hash. 0 is never given: it marks null rows of tables.
+//!
+//! A group is kept as long as a [`TypeIds`] names it, or another group that is kept. Ids are given in ascending order, and
+//! again only when all have been given: so an id that outlives its type names nothing for a long time. Where it names
+//! another type in the end, nothing is left of the first one that could be taken for it.
 
+use crate::budget::{Budget, Charge};
+use crate::error::{Error, Result};
 use crate::fork::RwLock;
-use epsilon_abi::{CompositeType, FuncType, HeapType, RefType, TypeDef, TypeIndex, ValType};
-use std::collections::HashMap;
+use epsilon_abi::{CompositeType, FuncType, HeapType, RefType, TypeDef, TypeIndex, ValType, seeded};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-/// The types of an engine. The registry is only ever added to, and a group only once its types are there; so a panic in
-/// between leaves numbers that nothing has, and no more.
-#[derive(Debug, Default)]
+/// The types of an engine. Every change is made of single calls of collections, after all that can be refused; a panic in
+/// between leaves types that are kept for longer than they have to be, and no more.
+#[derive(Debug)]
 pub struct Signatures(RwLock<Registry>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Registry {
     /// Each recursion group in canonical form, with the id of its first type.
-    groups: HashMap<Box<[TypeDef]>, u32>,
-    /// The declared supertype of each type, by id minus one; 0 where there is none.
-    supertypes: Vec<u32>,
+    firsts: HashMap<Arc<[TypeDef]>, u32>,
+    /// The groups by the ids of their first types. The others' follow.
+    groups: BTreeMap<u32, Group>,
+    /// Where to look for ids that nobody has.
+    next: u32,
+    charge: Charge,
+}
+
+#[derive(Debug)]
+struct Group {
+    form: Arc<[TypeDef]>,
+    /// How many [`TypeIds`] and groups name it.
+    uses: usize,
 }
 
 /// Marks a position in the group itself, where a canonical form names a type.
 const IN_GROUP: u32 = 1 << 31;
 
-impl Registry {
-    fn group(&mut self, group: Box<[TypeDef]>) -> u32 {
-        if let Some(first) = self.groups.get(&group) {
-            return *first;
+/// Ids of types, which name these types as long as this lives.
+pub struct TypeIds {
+    ids: Box<[u32]>,
+    /// The first ids of the groups that are kept for it: each as often as it is counted.
+    groups: Vec<u32>,
+    signatures: Arc<Signatures>,
+}
+
+impl std::ops::Deref for TypeIds {
+    type Target = [u32];
+    fn deref(&self) -> &[u32] {
+        &self.ids
+    }
+}
+
+impl Drop for TypeIds {
+    fn drop(&mut self) {
+        if !seeded::bug("types-kept-for-ever") {
+            self.signatures.0.write().release(std::mem::take(&mut self.groups));
         }
-        let first =
-            u32::try_from(self.supertypes.len() + 1).ok().filter(|first| *first < IN_GROUP - group.len() as u32);
-        let first = first.expect("fewer than 2^31 types");
-        let absolute = |index: TypeIndex| match index.0 & IN_GROUP {
-            0 => index.0,
-            _ => first + (index.0 & !IN_GROUP),
-        };
-        self.supertypes.extend(group.iter().map(|ty| ty.supertype.map_or(0, absolute)));
-        self.groups.insert(group, first);
-        first
+    }
+}
+
+impl Registry {
+    /// The id of the first type of a group, which is kept until it is released.
+    ///
+    /// # Errors
+    /// If there is no room for it, or it names types that are not there.
+    fn group(&mut self, form: Arc<[TypeDef]>) -> Result<u32> {
+        if let Some(first) = self.firsts.get(&form) {
+            self.groups.get_mut(first).expect("both lists have it").uses += 1;
+            return Ok(*first);
+        }
+        let mut named = Vec::new();
+        for id in ids_in(&form) {
+            let gone = || Error::misuse("the type names another one that no module of the engine has any more");
+            named.push(self.group_of(id).ok_or_else(gone)?.0);
+        }
+        let len = u32::try_from(form.len()).unwrap_or(IN_GROUP);
+        let first = self.unused(len).ok_or_else(|| Error::limit("an engine has at most 2^31 types at a time"))?;
+        self.charge.resize(self.charge.bytes().saturating_add(group_bytes(&form)))?;
+        self.next = first + len;
+        self.groups.insert(first, Group { form: form.clone(), uses: 1 });
+        self.firsts.insert(form, first);
+        for first in named {
+            self.groups.get_mut(&first).expect("just found").uses += 1;
+        }
+        Ok(first)
+    }
+
+    /// Gives up one use of each of these groups, and drops those that are of no use any more.
+    fn release(&mut self, mut firsts: Vec<u32>) {
+        while let Some(first) = firsts.pop() {
+            let Some(group) = self.groups.get_mut(&first) else { continue };
+            group.uses -= 1;
+            if group.uses > 0 {
+                continue;
+            }
+            let form = group.form.clone();
+            firsts.extend(ids_in(&form).into_iter().filter_map(|id| self.group_of(id)).map(|(first, _)| first));
+            self.groups.remove(&first);
+            self.firsts.remove(&form);
+            self.charge.shrink(self.charge.bytes().saturating_sub(group_bytes(&form)));
+        }
+    }
+
+    /// The first of so many ids in a row that nobody has.
+    fn unused(&self, len: u32) -> Option<u32> {
+        let (mut first, mut again) = (self.next, false);
+        loop {
+            if first + len >= IN_GROUP {
+                if again || len >= IN_GROUP {
+                    return None;
+                }
+                (first, again) = (1, true);
+            }
+            match self.groups.range(..first + len).next_back() {
+                Some((taken, group)) if taken + group.form.len() as u32 > first => {
+                    first = taken + group.form.len() as u32;
+                }
+                _ => return Some(first),
+            }
+        }
+    }
+
+    /// The group that a type is in: its first id, and the group.
+    fn group_of(&self, id: u32) -> Option<(u32, &Group)> {
+        let (first, group) = self.groups.range(..=id).next_back()?;
+        ((id - first) < group.form.len() as u32).then_some((*first, group))
+    }
+
+    /// The declared supertype of a type.
+    fn supertype(&self, id: u32) -> Option<u32> {
+        let (first, group) = self.group_of(id)?;
+        let supertype = group.form[(id - first) as usize].supertype?.0;
+        Some(if supertype & IN_GROUP == 0 { supertype } else { first + (supertype & !IN_GROUP) })
     }
 
     fn is_subtype(&self, mut ty: u32, of: u32) -> bool {
         while ty != of {
-            match ty.checked_sub(1).and_then(|at| self.supertypes.get(at as usize)) {
-                Some(supertype) if *supertype != 0 => ty = *supertype,
-                _ => return false,
+            match self.supertype(ty) {
+                Some(supertype) => ty = supertype,
+                None => return false,
             }
         }
         true
     }
 }
 
+/// The types of other groups that a canonical form names, each as often as it does.
+fn ids_in(form: &[TypeDef]) -> Vec<u32> {
+    let ids = RefCell::new(Vec::new());
+    let note = |index: TypeIndex| {
+        if index.0 & IN_GROUP == 0 {
+            ids.borrow_mut().push(index.0);
+        }
+        index
+    };
+    form.iter().for_each(|ty| drop(ty.map_types(&note)));
+    ids.into_inner()
+}
+
+/// What a group is charged with: itself, and its places in the lists.
+fn group_bytes(form: &[TypeDef]) -> usize {
+    let parts = |ty: &TypeDef| match &ty.composite {
+        CompositeType::Func(ty) => size_of_val(&*ty.params) + size_of_val(&*ty.results) + 2 * ALLOCATION_BYTES,
+        CompositeType::Struct(fields) => size_of_val(&**fields) + ALLOCATION_BYTES,
+        CompositeType::Array(_) => 0,
+    };
+    GROUP_BYTES + size_of_val(form) + form.iter().map(parts).sum::<usize>()
+}
+
+/// What an allocation takes beside its contents.
+const ALLOCATION_BYTES: usize = 16;
+
+/// What a group takes beside its types: in the lists, and in one of what uses it.
+const GROUP_BYTES: usize = 192;
+
 impl Signatures {
+    /// None yet. Types are charged to `budget`.
+    pub fn new(budget: &Budget) -> Self {
+        let charge = budget.empty_charge("types");
+        Self(RwLock::new(Registry { firsts: HashMap::new(), groups: BTreeMap::new(), next: 1, charge }))
+    }
+
     /// The id of a function type that a host function has: final, without supertype, in a group of its own. References
     /// to types in it are canonical.
-    pub fn id(&self, ty: &FuncType) -> u32 {
+    ///
+    /// # Errors
+    /// If there is no room for it, or it names types that are not there.
+    pub fn id(self: &Arc<Self>, ty: &FuncType) -> Result<TypeIds> {
         let composite = CompositeType::Func(ty.clone());
         let group = TypeDef { is_final: true, supertype: None, rec_group: 0..1, composite };
-        self.0.write().group([group].into())
+        let first = self.0.write().group([group].into())?;
+        Ok(TypeIds { ids: [first].into(), groups: vec![first], signatures: self.clone() })
     }
 
     /// The ids of all types of a module.
-    pub fn of_module(&self, types: &[TypeDef]) -> Box<[u32]> {
+    ///
+    /// # Errors
+    /// If there is no room for them.
+    pub fn of_module(self: &Arc<Self>, types: &[TypeDef]) -> Result<TypeIds> {
+        // What is there when there is an error is given back when this is dropped, which takes the lock.
+        let mut known = TypeIds { ids: [].into(), groups: Vec::new(), signatures: self.clone() };
         let mut registry = self.0.write();
         let mut ids: Vec<u32> = Vec::with_capacity(types.len());
         while let Some(next) = types.get(ids.len()) {
@@ -72,10 +215,13 @@ impl Signatures {
                 None => TypeIndex(ids[index.index()]),
             };
             let canonical = |ty: &TypeDef| TypeDef { rec_group: 0..group.len() as u32, ..ty.map_types(&name) };
-            let first = registry.group(types[group.clone()].iter().map(canonical).collect());
+            let first = registry.group(types[group.clone()].iter().map(canonical).collect())?;
+            known.groups.push(first);
             ids.extend(first..first + group.len() as u32);
         }
-        ids.into()
+        drop(registry);
+        known.ids = ids.into();
+        Ok(known)
     }
 
     /// Whether a canonical type is another one or a subtype of it.
@@ -131,40 +277,96 @@ mod tests {
         ValType::Ref(RefType { nullable: true, heap: HeapType::ConcreteFunc(TypeIndex(index)) })
     }
 
+    fn signatures() -> (Budget, Arc<Signatures>) {
+        let budget = Budget::of_engine(1 << 20);
+        let signatures = Arc::new(Signatures::new(&budget));
+        (budget, signatures)
+    }
+
     #[test]
     fn equal_types_share_an_id_and_none_is_zero() {
-        let signatures = Signatures::default();
-        let a = signatures.id(&FuncType::new([ValType::I32], []));
-        let b = signatures.id(&FuncType::new([], [ValType::I32]));
-        assert_eq!(signatures.id(&FuncType::new([ValType::I32], [])), a);
-        assert!(a != b && a != 0 && b != 0);
+        let (_, signatures) = signatures();
+        let id = |ty| signatures.id(&ty).expect("room");
+        let (a, b) = (id(FuncType::new([ValType::I32], [])), id(FuncType::new([], [ValType::I32])));
+        assert_eq!(id(FuncType::new([ValType::I32], []))[0], a[0]);
+        assert!(a[0] != b[0] && a[0] != 0 && b[0] != 0);
     }
 
     #[test]
     fn recursion_groups_are_compared_as_a_whole() {
-        let signatures = Signatures::default();
+        let (_, signatures) = signatures();
         let pair = |first: u32| {
             [func(&[reference(first + 1)], None, first..first + 2), func(&[reference(first)], None, first..first + 2)]
         };
-        let one = signatures.of_module(&pair(0));
+        let one = signatures.of_module(&pair(0)).expect("room");
         let shifted: Vec<_> = [func(&[ValType::I64], None, 0..1)].into_iter().chain(pair(1)).collect();
-        assert_eq!(signatures.of_module(&shifted)[1..], one[..]);
+        assert_eq!(signatures.of_module(&shifted).expect("room")[1..], one[..]);
         // The same types in groups of their own are others.
         let alone = [func(&[reference(0)], None, 0..1), func(&[reference(0)], None, 1..2)];
-        let alone = signatures.of_module(&alone);
+        let alone = signatures.of_module(&alone).expect("room");
         assert!(alone.iter().all(|id| !one.contains(id)) && alone[0] != alone[1]);
     }
 
     #[test]
     fn subtypes_follow_declared_supertypes() {
-        let signatures = Signatures::default();
+        let (_, signatures) = signatures();
         let chain = [func(&[], None, 0..1), func(&[], Some(0), 1..2), func(&[], Some(1), 2..3), func(&[], None, 3..4)];
-        let ids = signatures.of_module(&chain);
+        let ids = signatures.of_module(&chain).expect("room");
         assert_eq!(ids[3], ids[0]);
         assert!(signatures.is_subtype(ids[2], ids[0]) && !signatures.is_subtype(ids[0], ids[2]));
         assert!(signatures.value_matches(reference(ids[2]), reference(ids[1])));
         assert!(signatures.value_matches(reference(ids[2]), ValType::FUNCREF));
         assert!(!signatures.value_matches(ValType::FUNCREF, reference(ids[2])));
         assert!(!signatures.is_subtype(u32::MAX, ids[0]) && !signatures.is_subtype(0, ids[0]));
+    }
+
+    #[test]
+    fn types_go_with_their_last_user() {
+        let (budget, signatures) = signatures();
+        // A host's type that names a module's keeps it when the module is gone.
+        let module = signatures.of_module(&[func(&[ValType::I32], None, 0..1)]).expect("room");
+        let host = signatures.id(&FuncType::new([reference(module[0])], [])).expect("room");
+        let first = module[0];
+        drop(module);
+        let again = signatures.of_module(&[func(&[ValType::I32], None, 0..1)]).expect("room");
+        assert_eq!(again[0], first);
+        drop((again, host));
+        assert_eq!(budget.used_bytes(), 0);
+        let error = signatures.id(&FuncType::new([reference(first)], [])).map(drop).expect_err("nobody has it");
+        assert!(error.to_string().contains("no module of the engine has any more"), "{error}");
+        let later = signatures.of_module(&[func(&[ValType::I32], None, 0..1)]).expect("room");
+        assert_ne!(later[0], first, "an id that names nothing names nothing else at once");
+        drop(later);
+        assert_eq!(budget.used_bytes(), 0);
+    }
+
+    #[test]
+    fn a_module_whose_types_do_not_fit_leaves_none() {
+        let (budget, signatures) = signatures();
+        let kept = signatures.id(&FuncType::new([ValType::F64], [])).expect("room");
+        let used = budget.used_bytes();
+        let params = |n: u32| [ValType::I32, ValType::I64].repeat(n as usize);
+        let types: Vec<_> = (0..1000).map(|n| func(&params(n), None, n..n + 1)).collect();
+        let error = signatures.of_module(&types).map(drop).expect_err("too many");
+        assert!(error.to_string().contains("types need"), "{error}");
+        assert_eq!(budget.used_bytes(), used);
+        assert_eq!(signatures.of_module(&types[..10]).expect("room").len(), 10);
+        drop(kept);
+        assert_eq!(budget.used_bytes(), 0);
+    }
+
+    #[test]
+    fn ids_are_given_again_when_all_have_been_given() {
+        let (_, signatures) = signatures();
+        let one = |n: usize| signatures.id(&FuncType::new(vec![ValType::I32; n], [])).expect("room");
+        let kept = [one(0), one(1), one(2)];
+        assert_eq!(kept[1][0], 2);
+        signatures.0.write().next = IN_GROUP - 2;
+        let last = one(3);
+        let pair = signatures.of_module(&[func(&[], None, 0..2), func(&[], None, 0..2)]).expect("room");
+        assert_eq!((last[0], &pair[..]), (IN_GROUP - 2, &[4, 5][..]));
+        drop(kept);
+        signatures.0.write().next = IN_GROUP - 1;
+        assert_eq!(one(4)[0], 1);
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::support::{config, engine, engines, module};
 use epsilon::{
-    Config, Engine, ErrorKind, Exception, ExternRef, FuncType, Global, GlobalType, Instance, MemoryType, SharedMemory,
-    Store, StoreLimits, StoreLimitsBuilder, Tag, Val, ValType,
+    Config, Engine, ErrorKind, Exception, ExternRef, FuncType, Global, GlobalType, Instance, Linker, MemoryType,
+    Module, SharedMemory, Store, StoreLimits, StoreLimitsBuilder, Tag, Val, ValType,
 };
 
 fn store(engine: &Engine, bytes: usize) -> Store<StoreLimits> {
@@ -197,6 +197,86 @@ fn references_to_functions_count() {
     assert_eq!(is_null.call(&mut store, 0).expect("no trap"), 1, "all of the range is written, or nothing");
     init.call(&mut store, 1000).expect("those are there");
     assert_eq!(is_null.call(&mut store, 999).expect("no trap"), 0);
+}
+
+#[test]
+fn compiled_functions_count() {
+    const FUNCTIONS: usize = 2000;
+    let step = "(i32.rotl (i32.mul (local.get 0) (i32.const 77)) (i32.const 3)) (local.set 0)";
+    let function =
+        |n| format!("(func (export \"{n}\") (param i32) (result i32) {} (local.get 0))", step.repeat(20 + n % 7));
+    let text: String = ["(module ".into()].into_iter().chain((0..FUNCTIONS).map(function)).collect::<String>() + ")";
+    let wasm = wat::parse_str(text).expect("text");
+    let before = engine();
+    let module = Module::new(&before, &wasm).expect("a module");
+    let parsed = before.memory_in_use();
+    module.compile_all(|_| ()).expect("no limit");
+    let all = before.memory_in_use() - parsed;
+    assert!(all > module.code_size(), "{all} bytes are charged for {} of code", module.code_size());
+    // Room for half of the functions, and for compiling the next one.
+    let engine = small_engine(parsed + all / 2 + (4 << 20));
+    let module = Module::new(&engine, &wasm).expect("it is not compiled yet");
+    let kept = Module::new(&engine, &wasm).expect("nor is this");
+    let mut errors = 0;
+    for module in [&module, &kept] {
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, module, &[]).expect("it is small");
+        for n in 0..FUNCTIONS {
+            let f = instance.get_typed_func::<i32, i32>(&mut store, &n.to_string()).expect("exported");
+            match f.call(&mut store, 5) {
+                Ok(_) => {}
+                Err(error) => {
+                    assert_limit(&error, "max_memory");
+                    errors += 1;
+                }
+            }
+        }
+    }
+    assert!(errors > 100, "only {errors} of {} functions have no room", 2 * FUNCTIONS);
+    assert!(module.compiled_count() > FUNCTIONS / 10, "only {} are compiled", module.compiled_count());
+    // What was refused has changed nothing, and there is room once others have gone.
+    drop(kept);
+    let missing = module.compiled_count();
+    module.compile_all(|_| ()).map_or_else(|error| assert_limit(&error, "max_memory"), |()| ());
+    assert!(module.compiled_count() >= missing);
+    drop(module);
+    assert_eq!(engine.memory_in_use(), 0);
+}
+
+#[test]
+fn types_count_and_go_with_their_last_user() {
+    // Types of functions that no other module has.
+    let types = |n: usize| -> String {
+        let ty = |k: usize| {
+            let param = |bit: usize| if (n * 500 + k) >> bit & 1 == 0 { "i32 " } else { "i64 " };
+            format!("(type (func (param {})))", (0..24).map(param).collect::<String>())
+        };
+        format!("(module {})", (0..500).map(ty).collect::<String>())
+    };
+    let engine = engine();
+    let one = module(&engine, &types(0));
+    let with_one = engine.memory_in_use();
+    for n in 1..50 {
+        module(&engine, &types(n));
+    }
+    assert_eq!(engine.memory_in_use(), with_one, "the types of modules that are gone are gone");
+    drop(one);
+    assert_eq!(engine.memory_in_use(), 0);
+    // A type that a host's function names stays with that.
+    let text = "(module (type $t (func (param i32))) (import \"\" \"f\" (func (param (ref null $t)))))";
+    let taker = module(&engine, text);
+    let Some(epsilon::ExternType::Func(ty)) = taker.imports().next().map(|import| import.ty().clone()) else {
+        panic!("a function")
+    };
+    let mut linker = Linker::<()>::new(&engine);
+    linker.func_new("", "f", ty.clone(), |_, _, _| Ok(())).expect("a name");
+    drop(taker);
+    let taker = module(&engine, text);
+    linker.instantiate(&mut Store::new(&engine, ()), &taker).expect("the same type");
+    drop((taker, linker));
+    assert_eq!(engine.memory_in_use(), 0);
+    let error = Linker::<()>::new(&engine).func_new("", "f", ty, |_, _, _| Ok(())).map(drop).expect_err("it is gone");
+    assert!(error.to_string().contains("no module of the engine has any more"), "{error}");
 }
 
 #[test]

@@ -284,9 +284,8 @@ fn types_of_another_engine_do_no_harm() {
     for export in module.exports() {
         match export.ty() {
             epsilon::ExternType::Func(ty) => {
-                let host = Func::new(&mut store, ty.clone(), |_, _, _| Ok(())).expect("a host function");
-                host.call(&mut store, &[Val::FuncRef(None)], &mut []).expect("null is of every type");
-                host.call(&mut store, &[Val::FuncRef(Some(ours))], &mut []).expect_err("of no type of this engine");
+                let host = Func::new(&mut store, ty.clone(), |_, _, _| Ok(()));
+                assert!(matches!(host.expect_err("no such type here").kind(), ErrorKind::Misuse(_)));
             }
             epsilon::ExternType::Table(ty) => {
                 let table = Table::new(&mut store, *ty, Ref::Func(None)).expect("a table");
