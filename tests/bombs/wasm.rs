@@ -1,7 +1,9 @@
 //! What the bombs are built with: sections by `wasm-encoder`, bodies as plain bytes, because most bombs are one pattern
 //! repeated. It knows nothing of what is done with a module.
 
-use wasm_encoder::{CodeSection, EntityType, FunctionSection, ImportSection, Module, TypeSection, ValType};
+use wasm_encoder::{
+    CodeSection, Encode as _, EntityType, FunctionSection, ImportSection, Module, TypeSection, ValType,
+};
 
 pub const I32: ValType = ValType::I32;
 pub const V128: ValType = ValType::V128;
@@ -63,12 +65,8 @@ impl Body {
     }
 
     /// An unsigned number.
-    pub fn leb(&mut self, mut number: usize) -> &mut Self {
-        while number >= 0x80 {
-            self.0.push(number as u8 | 0x80);
-            number >>= 7;
-        }
-        self.0.push(number as u8);
+    pub fn leb(&mut self, number: usize) -> &mut Self {
+        number.encode(&mut self.0);
         self
     }
 

@@ -1,17 +1,12 @@
 //! The module around the sections: one function, `_start`, that traps at offset 3 of the code section.
 
+use wasm_encoder::Encode as _;
+
 /// A number in the variable-length encoding.
-pub fn leb(mut n: u64) -> Vec<u8> {
+pub fn leb(n: u64) -> Vec<u8> {
     let mut out = Vec::new();
-    loop {
-        let byte = (n & 0x7f) as u8;
-        n >>= 7;
-        if n == 0 {
-            out.push(byte);
-            return out;
-        }
-        out.push(byte | 0x80);
-    }
+    n.encode(&mut out);
+    out
 }
 
 fn section(id: u8, contents: &[u8]) -> Vec<u8> {

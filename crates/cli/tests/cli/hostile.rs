@@ -124,8 +124,14 @@ fn under_limit(ulimit: &str, arguments: &[&str]) -> Command {
 }
 
 fn limited(arguments: &[&str], cache: &Path, little: bool) -> Outcome {
-    let limit = if little { format!("-v {LITTLE_KIB}") } else { "-c 0".into() };
-    finish(under_limit(&limit, arguments).current_dir(cache).env("EPSILON_CACHE_DIR", cache))
+    let mut limited = if little {
+        under_limit(&format!("-v {LITTLE_KIB}"), arguments)
+    } else {
+        let mut free = command();
+        free.args(arguments);
+        free
+    };
+    finish(limited.current_dir(cache).env("EPSILON_CACHE_DIR", cache))
 }
 
 fn on_one_processor(arguments: &[&str], cache: &Path, little: bool) -> Outcome {

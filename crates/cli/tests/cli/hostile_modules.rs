@@ -1,15 +1,11 @@
 //! The modules of `hostile`, made by their structure.
 
-/// A function that traps, in a module with debug information and names.
-const TRAPPING: &str = r#"(module (func (export "_start") (unreachable)))"#;
-
 pub const SHARED_GROWTH: &str = r#"(module (memory (export "memory") i64 1 1099511627776 shared)
     (func (export "_start") (drop (memory.grow (i64.const 1)))))"#;
 
 pub const RECURSION: &str = r#"(module (func $f (export "_start") (call $f) (call $f)))"#;
 
-pub const GROWTH: &str = r#"(module (memory 257) (func (export "f") (result i32)
-    (drop (memory.grow (i32.const 1))) (memory.size) (drop) (i32.sub (memory.size) (i32.const 1))))"#;
+pub const GROWTH: &str = r#"(module (memory 257) (func (export "f") (result i32) (memory.grow (i32.const 1))))"#;
 
 pub fn text(text: &str) -> Vec<u8> {
     wat::parse_str(text).expect("a module")
@@ -61,9 +57,18 @@ pub fn nested_conditions(depth: usize) -> Vec<u8> {
 
 /// A trap in a function of this name.
 pub fn named(name: &str) -> Vec<u8> {
-    let mut module = text(TRAPPING);
-    section(&mut module, "name", &name_section(name));
-    module
+    trapping(name, &[])
+}
+
+/// A trap in a function of this name, in a module with these custom sections.
+fn trapping(name: &str, sections: &[(&str, &[u8])]) -> Vec<u8> {
+    let escaped = |bytes: &[u8]| bytes.iter().map(|byte| format!("\\{byte:02x}")).collect::<String>();
+    let custom = |(name, bytes): &(&str, &[u8])| format!("(@custom \"{name}\" \"{}\")", escaped(bytes));
+    text(&format!(
+        "(module (func (@name \"{}\") (export \"_start\") (unreachable)) {})",
+        escaped(name.as_bytes()),
+        sections.iter().map(custom).collect::<String>()
+    ))
 }
 
 /// A mangled name each of whose `levels` is twice as long as the one before.
@@ -113,39 +118,5 @@ pub fn nested_debug_entries(depth: usize, name_bytes: usize) -> Vec<u8> {
     let mut info = (7 + body.len() as u32).to_le_bytes().to_vec();
     info.extend_from_slice(&[4, 0, 0, 0, 0, 0, 4]);
     info.extend(body);
-    let mut module = text(TRAPPING);
-    section(&mut module, ".debug_info", &info);
-    section(&mut module, ".debug_abbrev", &abbreviations.concat());
-    section(&mut module, "name", &name_section("f"));
-    module
-}
-
-/// Function 0 has this name.
-fn name_section(name: &str) -> Vec<u8> {
-    let mut names = vec![1, 0];
-    names.extend(leb(name.len()));
-    names.extend_from_slice(name.as_bytes());
-    let mut section = vec![1];
-    section.extend(leb(names.len()));
-    section.extend(names);
-    section
-}
-
-/// Appends a custom section.
-fn section(module: &mut Vec<u8>, name: &str, contents: &[u8]) {
-    module.push(0);
-    module.extend(leb(1 + name.len() + contents.len()));
-    module.push(name.len() as u8);
-    module.extend_from_slice(name.as_bytes());
-    module.extend_from_slice(contents);
-}
-
-fn leb(mut n: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while n >= 0x80 {
-        bytes.push(n as u8 | 0x80);
-        n >>= 7;
-    }
-    bytes.push(n as u8);
-    bytes
+    trapping("f", &[(".debug_info", &info), (".debug_abbrev", &abbreviations.concat())])
 }
