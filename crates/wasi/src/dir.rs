@@ -170,42 +170,39 @@ pub(crate) fn fd_readdir(
         Some(_) => Some(rustix::fs::fstat(directory.dir.as_fd())?.st_ino),
         None => None,
     };
-    let used = memory.fill(range, |room| {
-        let mut used = 0;
-        while used < room.len() {
-            let Some(mut entry) = listing.next(directory)? else {
-                break;
-            };
-            if let (Some(ino), b"..") = (parent_ino, &entry.name[..]) {
-                entry.ino = ino;
-            }
-            let (count, whole) = encode(&entry, &mut room[used..]);
-            used += count;
-            if whole {
-                listing.position = entry.next;
-            } else if !seeded::bug("readdir-cookie") {
-                listing.fetched.push_front(entry);
-            }
+    // Entry by entry: a copy of all the room would be as large as the guest likes, where threads share the memory.
+    let (mut used, mut record) = (0, Vec::new());
+    while used < range.len() {
+        let Some(mut entry) = listing.next(directory)? else {
+            break;
+        };
+        if let (Some(ino), b"..") = (parent_ino, &entry.name[..]) {
+            entry.ino = ino;
         }
-        Ok::<_, Errno>(used)
-    })?;
+        encode(&entry, &mut record);
+        let count = record.len().min(range.len() - used);
+        memory.write((range.start + used) as u32, &record[..count])?;
+        used += count;
+        if count == record.len() {
+            listing.position = entry.next;
+        } else if !seeded::bug("readdir-cookie") {
+            listing.fetched.push_front(entry);
+        }
+    }
     directory.listing = Some(listing);
     Ok(memory.write_u32(bufused, used as u32)?)
 }
 
-/// Writes as much of an entry as there is room for.
-fn encode(entry: &Entry, room: &mut [u8]) -> (usize, bool) {
+/// An entry as the guest gets it.
+fn encode(entry: &Entry, record: &mut Vec<u8>) {
     let mut header = [0; HEADER_BYTES];
     header[0..8].copy_from_slice(&entry.next.to_le_bytes());
     header[8..16].copy_from_slice(&entry.ino.to_le_bytes());
     header[16..20].copy_from_slice(&(entry.name.len() as u32).to_le_bytes());
     header[20] = entry.filetype as u8;
-    let header_bytes = room.len().min(HEADER_BYTES);
-    room[..header_bytes].copy_from_slice(&header[..header_bytes]);
-    let name_room = &mut room[header_bytes..];
-    let name_bytes = name_room.len().min(entry.name.len());
-    name_room[..name_bytes].copy_from_slice(&entry.name[..name_bytes]);
-    (header_bytes + name_bytes, header_bytes + name_bytes == HEADER_BYTES + entry.name.len())
+    record.clear();
+    record.extend_from_slice(&header);
+    record.extend_from_slice(&entry.name);
 }
 
 /// witx: "Return a description of the given preopened file descriptor."

@@ -27,6 +27,8 @@ const DELAY: Duration = Duration::from_millis(20);
 const DEAF_AFTER: u32 = 1000;
 /// What a pipe that is ready for writing takes without waiting.
 const PIPE_STEP_BYTES: usize = 4096;
+/// How much is filtered for a terminal before it is written.
+const TERMINAL_STEP_BYTES: usize = 64 << 10;
 
 /// What a guest has written, kept for the embedder. Clones share the same bytes.
 #[derive(Debug, Clone)]
@@ -369,12 +371,9 @@ impl Sink {
             }
             Sink::Terminal(stream, filter) => {
                 stream.settle();
-                let mut passed = Vec::new();
-                for buffer in buffers {
-                    filter.pass(buffer, &mut passed);
-                }
-                Channel::Other.write_all(stream.fd(), &[IoSlice::new(&passed)], false, interrupt)?;
-                Ok(buffers.iter().map(|buffer| buffer.len()).sum())
+                write_filtered(filter, buffers, |passed| {
+                    Channel::Other.write_all(stream.fd(), &[IoSlice::new(passed)], false, interrupt)
+                })
             }
             Sink::Captured(captured) => captured.write(buffers),
             Sink::Stream(stream) => loop {
@@ -386,6 +385,29 @@ impl Sink {
             Sink::Discard => Ok(buffers.iter().map(|buffer| buffer.len()).sum()),
         }
     }
+}
+
+/// Writes what may pass, a step at a time: a guest's list of buffers can name the same bytes a thousand times.
+fn write_filtered(
+    filter: &mut Filter,
+    buffers: &[IoSlice<'_>],
+    mut write: impl FnMut(&[u8]) -> io::Result<usize>,
+) -> io::Result<usize> {
+    let (mut passed, mut taken_bytes, mut done_bytes) = (Vec::new(), 0, 0);
+    let mut parts = buffers.iter().flat_map(|buffer| buffer.chunks(TERMINAL_STEP_BYTES)).peekable();
+    while let Some(part) = parts.next() {
+        filter.pass(part, &mut passed);
+        taken_bytes += part.len();
+        if passed.len() >= TERMINAL_STEP_BYTES || parts.peek().is_none() {
+            match write(&passed) {
+                Err(error) if done_bytes == 0 => return Err(error),
+                Err(_) => break,
+                Ok(_) => done_bytes = taken_bytes,
+            }
+            passed.clear();
+        }
+    }
+    Ok(done_bytes)
 }
 
 /// The thread behind a buffer: sleeps until something is held back, gives the guest a moment, then writes it.
@@ -416,4 +438,38 @@ fn flush_after_a_moment(shared: &Shared) {
 /// A panic of an embedder's stream leaves the state as usable as an error would.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_gets_is_copied_in_steps() {
+        let text = vec![b'x'; 3 * TERMINAL_STEP_BYTES - 1];
+        let buffers: Vec<IoSlice<'_>> = (0..5).map(|_| IoSlice::new(&text)).collect();
+        let (mut written, mut largest) = (0, 0);
+        let mut count = |passed: &[u8]| {
+            (written, largest) = (written + passed.len(), largest.max(passed.len()));
+            Ok(passed.len())
+        };
+        assert_eq!(write_filtered(&mut Filter::default(), &buffers, &mut count).unwrap(), 5 * text.len());
+        assert_eq!(written, 5 * text.len());
+        assert!(largest < 2 * TERMINAL_STEP_BYTES, "{largest} bytes at once");
+    }
+
+    #[test]
+    fn an_error_of_a_terminal_does_not_hide_what_it_has_got() {
+        let text = vec![b'x'; 2 * TERMINAL_STEP_BYTES];
+        let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
+        let mut steps = 0;
+        let second_fails = |passed: &[u8]| {
+            steps += 1;
+            if steps == 2 { Err(gone()) } else { Ok(passed.len()) }
+        };
+        let written = write_filtered(&mut Filter::default(), &[IoSlice::new(&text)], second_fails);
+        assert_eq!(written.unwrap(), TERMINAL_STEP_BYTES);
+        let written = write_filtered(&mut Filter::default(), &[IoSlice::new(&text)], |_| Err(gone()));
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
 }

@@ -90,6 +90,13 @@ const ALL: &[Hostile] = &[
         ..BASE
     },
     Hostile {
+        name: "a listing into a large shared memory",
+        wasm: || modules::text(modules::LISTING),
+        options: &["--dir", "."],
+        codes: &[0],
+        ..BASE
+    },
+    Hostile {
         name: "recursion to the end of the stack",
         wasm: || modules::text(modules::RECURSION),
         codes: &[134],

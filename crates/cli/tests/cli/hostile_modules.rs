@@ -5,6 +5,14 @@ pub const SHARED_GROWTH: &str = r#"(module (memory (export "memory") i64 1 10995
 
 pub const RECURSION: &str = r#"(module (func $f (export "_start") (call $f) (call $f)))"#;
 
+/// A directory is listed into 2 GiB of a memory that threads may share.
+pub const LISTING: &str = r#"(module
+    (import "wasi_snapshot_preview1" "fd_readdir" (func $list (param i32 i32 i32 i64 i32) (result i32)))
+    (memory (export "memory") 32768 32768 shared)
+    (func (export "_start")
+        (if (call $list (i32.const 3) (i32.const 8) (i32.const 0x7ffffff8) (i64.const 0) (i32.const 0))
+            (then (unreachable)))))"#;
+
 pub const GROWTH: &str = r#"(module (memory 257) (func (export "f") (result i32) (memory.grow (i32.const 1))))"#;
 
 pub fn text(text: &str) -> Vec<u8> {
