@@ -44,6 +44,14 @@ enum Step {
     Shared { engine: u8, offset: u16, byte: u8 },
 }
 
+/// What every program begins with, so that the first steps of the others have something to work on.
+const BEGINNING: [Step; 4] = [
+    Step::NewStore { engine: 0 },
+    Step::Instantiate { store: 0, module: 0, engine: 0 },
+    Step::NewStore { engine: 2 },
+    Step::Instantiate { store: 1, module: 1, engine: 2 },
+];
+
 #[derive(Arbitrary, Debug)]
 struct Program {
     main: Vec<Step>,
@@ -65,8 +73,8 @@ struct Shop {
     shared: SharedMemory,
 }
 
-fn shops() -> &'static [Shop; 2] {
-    static SHOPS: OnceLock<[Shop; 2]> = OnceLock::new();
+fn shops() -> &'static [Shop; 4] {
+    static SHOPS: OnceLock<[Shop; 4]> = OnceLock::new();
     SHOPS.get_or_init(|| {
         common::engines().each_ref().map(|engine| {
             let modules: Vec<Module> =
@@ -171,6 +179,7 @@ fn linkers() -> Vec<Linker<StoreLimits>> {
 
 fuzz_target!(|program: Program| {
     let mut places = Vec::new();
+    perform(&BEGINNING, &mut places, &mut linkers());
     perform(&program.main, &mut places, &mut linkers());
     // Half of the stores go to another thread, and both go on.
     let mut moved = places.split_off(places.len() / 2);

@@ -4,7 +4,7 @@
 
 use epsilon::{
     Compilation, Config, Engine, Instance, InterruptHandle, Linker, MemoryStrategy, Module, OptLevel, Store,
-    StoreLimits, StoreLimitsBuilder, Val,
+    StoreLimits, StoreLimitsBuilder, Tier, Val, ValType,
 };
 use std::sync::{Mutex, OnceLock};
 use std::thread::{self, ThreadId};
@@ -27,17 +27,26 @@ pub fn store(engine: &Engine) -> Store<StoreLimits> {
 /// Settings of which no compiled code is kept.
 pub fn config(compilation: Compilation) -> Config {
     let mut config = Config::new();
-    config.cache(None).compilation(compilation);
+    config.cache(None).compilation(compilation).wasm_wide_arithmetic(true).wasm_custom_page_sizes(true);
     config
 }
 
-/// An engine of each kind: lazy and guarded; compiled at once, with explicit checks and without the optimiser.
-pub fn engines() -> &'static [Engine; 2] {
-    static ENGINES: OnceLock<[Engine; 2]> = OnceLock::new();
+/// Engines of both tiers: lazy and guarded; compiled at once, with explicit checks and without the optimiser.
+pub fn engines() -> &'static [Engine; 4] {
+    static ENGINES: OnceLock<[Engine; 4]> = OnceLock::new();
     ENGINES.get_or_init(|| {
-        let mut other = config(Compilation::Eager);
-        other.memory_strategy(MemoryStrategy::Checked).cranelift_opt_level(OptLevel::None);
-        [config(Compilation::Lazy), other].map(|config| Engine::new(&config).expect("an engine"))
+        let engine = |tier, compilation, strategy| {
+            let mut config = config(compilation);
+            let level = if compilation == Compilation::Lazy { OptLevel::Speed } else { OptLevel::None };
+            config.tier(tier).memory_strategy(strategy).cranelift_opt_level(level);
+            Engine::new(&config).expect("an engine")
+        };
+        [
+            engine(Tier::Optimised, Compilation::Lazy, MemoryStrategy::Guarded),
+            engine(Tier::Optimised, Compilation::Eager, MemoryStrategy::Checked),
+            engine(Tier::Quick, Compilation::Lazy, MemoryStrategy::Guarded),
+            engine(Tier::Quick, Compilation::Eager, MemoryStrategy::Checked),
+        ]
     })
 }
 
@@ -62,26 +71,37 @@ pub fn for_a_time<R>(store: &mut Store<StoreLimits>, run: impl FnOnce(&mut Store
 }
 
 /// Instantiates a module, with functions that trap for its imports, and calls what it exports; twice, so that what failed
-/// is used again. Errors are formatted, with their backtraces.
+/// is used again, and with other arguments. Errors are formatted, with their backtraces.
 pub fn run(engine: &Engine, module: &Module) {
     let mut linker = Linker::new(engine);
     if linker.define_unknown_imports_as_traps(module).is_err() {
         return;
     }
     let mut store = store(engine);
-    for _ in 0..2 {
+    for argument in [0, -1] {
         let instance = for_a_time(&mut store, |store| linker.instantiate(store, module));
         match instance {
-            Ok(instance) => call_all(&mut store, module, instance),
+            Ok(instance) => call_all(&mut store, module, instance, argument),
             Err(error) => drop(format!("{error:?}")),
         }
     }
 }
 
-fn call_all(store: &mut Store<StoreLimits>, module: &Module, instance: Instance) {
+/// A value of a type: the number, or what is there without anything.
+fn value(ty: ValType, number: i32) -> Option<Val> {
+    match ty {
+        ValType::I32 => Some(Val::I32(number)),
+        ValType::I64 => Some(Val::I64(number.into())),
+        ValType::F32 => Some(Val::F32(number as u32)),
+        ValType::F64 => Some(Val::F64(number as u64)),
+        ty => Val::default_for(ty),
+    }
+}
+
+fn call_all(store: &mut Store<StoreLimits>, module: &Module, instance: Instance, argument: i32) {
     for export in module.exports().take(20) {
         let Some(ty) = export.ty().func() else { continue };
-        let params: Option<Vec<Val>> = ty.params.iter().map(|ty| Val::default_for(*ty)).collect();
+        let params: Option<Vec<Val>> = ty.params.iter().map(|ty| value(*ty, argument)).collect();
         let Some(params) = params else { continue };
         let mut results: Vec<Val> =
             ty.results.iter().map(|ty| Val::default_for(*ty).unwrap_or(Val::FuncRef(None))).collect();
