@@ -100,9 +100,7 @@ struct Found {
 
 /// Estimate and measured peak of every function of a module that is compiled, without what all have.
 fn measure(compiler: &Compiler, name: &str, wasm: &[u8], found: &mut Found) {
-    let before = USED.load(Ordering::Relaxed);
-    let module = compiler.parse(wasm).expect("a valid module");
-    check_held(name, &module, USED.load(Ordering::Relaxed) - before, found);
+    let module = measure_parsing(compiler, name, wasm, found);
     for n in 0..module.info.defined_functions() {
         let (asked, index) = (Asked::default(), DefinedFuncIndex::new(n));
         let before = USED.load(Ordering::Relaxed);
@@ -124,6 +122,108 @@ fn measure(compiler: &Compiler, name: &str, wasm: &[u8], found: &mut Found) {
             found.ratios.push(ratio);
         }
     }
+}
+
+/// Parses and validates a module, and checks the estimates of what that takes.
+fn measure_parsing(compiler: &Compiler, name: &str, wasm: &[u8], found: &mut Found) -> ParsedModule {
+    let estimate = compiler.parsing_bytes(wasm) as u64;
+    let before = USED.load(Ordering::Relaxed);
+    PEAK.store(before, Ordering::Relaxed);
+    let module = compiler.parse(wasm).unwrap_or_else(|error| panic!("{name}: {error}"));
+    check_peak(&format!("parsing {name}"), before, estimate, found);
+    check_held(name, &module, USED.load(Ordering::Relaxed) - before, found);
+    let (before, threads) = (USED.load(Ordering::Relaxed), std::thread::available_parallelism().map_or(1, usize::from));
+    PEAK.store(before, Ordering::Relaxed);
+    compiler.validate(&module, wasm).unwrap_or_else(|error| panic!("{name}: {error}"));
+    check_peak(&format!("validating {name}"), before, module.validating_bytes(threads) as u64, found);
+    module
+}
+
+fn check_peak(what: &str, before: u64, estimate: u64, found: &mut Found) {
+    let peak = PEAK.load(Ordering::Relaxed) - before;
+    if std::env::var_os("EPSILON_MEMORY_FIGURES").is_some() {
+        println!("{what}: peak {peak}, estimate {estimate}, {:.2}", estimate as f64 / peak as f64);
+    }
+    if estimate < peak {
+        found.too_low.push(format!("{what}: estimate {estimate}, peak {peak}"));
+    }
+}
+
+/// A module of one section that has so many items, all alike and as short as can be, behind other sections.
+fn dense(before: &[u8], section: u8, count: usize, item: impl Fn(usize) -> Vec<u8>) -> Vec<u8> {
+    let mut contents = wasm::Body::default();
+    contents.leb(count);
+    (0..count).for_each(|n| {
+        contents.raw(&item(n));
+    });
+    let mut module = wasm::Body::default();
+    module.raw(b"\0asm\x01\0\0\0").raw(before).with(section, contents.0.len()).raw(&contents.0);
+    module.0
+}
+
+/// Modules with as many items of one kind as their bytes allow.
+fn densest() -> Vec<(&'static str, Vec<u8>)> {
+    const TYPE: &[u8] = &[1, 4, 1, 0x60, 0, 0];
+    let leb = |n: usize| {
+        let mut body = wasm::Body::default();
+        body.leb(n);
+        body.0
+    };
+    let functions = |n: usize| {
+        let section = dense(TYPE, 3, n, |_| vec![0]);
+        section[8..].to_vec()
+    };
+    let name = |n: usize| [vec![3], (0..3).map(|at| b'0' + (n >> (6 * at) & 63) as u8).collect()].concat();
+    let grouped = dense(&[], 1, 2, |n| match n {
+        0 => [vec![0x4e], leb(100_000), [0x60, 0, 0].repeat(100_000)].concat(),
+        _ => vec![0x60, 0, 0],
+    });
+    let deep = |len: usize| {
+        let body = [vec![0], [2, 0x40].repeat(len / 2), vec![0x0b; len / 2 + 1]].concat();
+        dense(&functions(1), 10, 1, |_| [leb(body.len()), body.clone()].concat())
+    };
+    let names = |count: usize| {
+        let mut map = wasm::Body::default();
+        map.leb(count);
+        (0..count).for_each(|n| {
+            map.leb(n).raw(&[0]);
+        });
+        let part = [vec![1], leb(map.0.len()), map.0].concat();
+        let contents = [b"\x04name".to_vec(), part].concat();
+        [b"\0asm\x01\0\0\0\0".to_vec(), leb(contents.len()), contents].concat()
+    };
+    vec![
+        ("dense types", dense(&[], 1, 200_000, |_| vec![0x60, 0, 0])),
+        ("types of one group", grouped),
+        ("groups of one type", dense(&[], 1, 100_000, |_| vec![0x4e, 1, 0x60, 0, 0])),
+        (
+            "types with many parameters",
+            dense(&[], 1, 200, |_| [vec![0x60], leb(900), vec![0x7f; 900], vec![0]].concat()),
+        ),
+        ("dense imports", dense(TYPE, 2, 50_000, |_| vec![0, 0, 0, 0])),
+        ("dense functions", dense(&functions(100_000), 10, 100_000, |_| vec![2, 0, 0x0b])),
+        ("dense globals", dense(&[], 6, 100_000, |_| vec![0x70, 0, 0xd0, 0x70, 0x0b])),
+        ("dense tags", dense(TYPE, 13, 100_000, |_| vec![0, 0])),
+        ("dense exports", dense(&[4, 4, 1, 0x70, 0, 0], 7, 100_000, |n| [name(n), vec![1, 0]].concat())),
+        ("dense elements", dense(&[], 9, 50_000, |_| vec![1, 0, 0])),
+        (
+            "dense element expressions",
+            dense(&[], 9, 1, |_| [vec![5, 0x70], leb(100_000), [0xd0, 0x70, 0x0b].repeat(100_000)].concat()),
+        ),
+        ("dense data", dense(&[], 11, 100_000, |_| vec![1, 0])),
+        ("dense active data", dense(&[5, 3, 1, 0, 1], 11, 100_000, |_| vec![0, 0x41, 0, 0x0b, 0])),
+        ("large data", dense(&[], 11, 1, |_| [vec![1], leb(1 << 20), vec![0; 1 << 20]].concat())),
+        ("dense custom sections", {
+            let sections = [0, 2, 1, b'c'].repeat(100_000);
+            [b"\0asm\x01\0\0\0".to_vec(), sections].concat()
+        }),
+        ("dense names", names(200_000)),
+        ("deep blocks", deep(1 << 20)),
+        ("a long expression", {
+            let body = [vec![0], [0x41, 0].repeat(500_000), vec![0, 0x0b]].concat();
+            dense(&functions(1), 10, 1, |_| [leb(body.len()), body.clone()].concat())
+        }),
+    ]
 }
 
 /// Checks what a parsed module says that it holds.
@@ -206,12 +306,10 @@ fn the_estimate_is_above_what_compiling_takes() {
         }
     }
     for (name, make) in MODULES {
-        let wasm = make(if all { 1 } else { 100 });
-        let before = USED.load(Ordering::Relaxed);
-        match compiler.parse(&wasm) {
-            Ok(module) => check_held(name, &module, USED.load(Ordering::Relaxed) - before, &mut found),
-            Err(error) => panic!("{name}: {error}"),
-        }
+        measure_parsing(&compiler, name, &make(if all { 1 } else { 100 }), &mut found);
+    }
+    for (name, wasm) in densest() {
+        measure_parsing(&compiler, name, &wasm, &mut found);
     }
     assert!(found.too_low.is_empty(), "{:#?}", found.too_low);
     a_function_without_room_is_refused_and_compiled_later(&compiler);

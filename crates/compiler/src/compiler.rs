@@ -121,6 +121,11 @@ impl Compiler {
         ]
     }
 
+    /// How much memory [`Self::parse`] takes at most, with what it returns: an estimate, made without allocating.
+    pub fn parsing_bytes(&self, wasm: &[u8]) -> usize {
+        parse::parsing_bytes(wasm)
+    }
+
     /// Parses a module, and validates everything but its function bodies.
     ///
     /// # Errors

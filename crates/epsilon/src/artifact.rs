@@ -22,7 +22,7 @@ use crate::cache::entry::{self, Bytes, Contents, Entry, Secret};
 use crate::cache::{key_of, write_atomically};
 use crate::codec::{self, Reader};
 use crate::hash;
-use crate::source::{HELD, ModuleSource, Stored};
+use crate::source::{ModuleSource, Stored};
 use crate::watch::{Counting, Watch};
 use crate::{Engine, Error, Module, Result};
 use epsilon_abi::{DefinedFuncIndex, seeded};
@@ -90,9 +90,9 @@ impl Engine {
         key: Option<&ArtifactKey>,
         watch: Watch<'_>,
     ) -> Result<Vec<u8>> {
-        let wasm = crate::module::to_binary(bytes.as_ref(), None)?;
+        let wasm = crate::module::to_binary(self, bytes.as_ref(), None)?;
         let compiler = self.compiler();
-        let parsed = compiler.parse(&wasm).map_err(Error::module)?;
+        let (parsed, _held) = crate::module::parse(self, &wasm, wasm.len())?;
         let watch = Counting::new(watch, parsed.info.defined_functions());
         let functions = compiler.compile_all_watched(&parsed, &wasm, &watch).map_err(Error::module)?;
         let mut contents = Contents::default();
@@ -219,7 +219,7 @@ fn load(engine: &Engine, bytes: ModuleBytes, secret: &Secret, keyed: bool) -> Re
     check_settings(engine, sections.settings)?;
     let wasm = sections.wasm;
     let compiler = engine.compiler();
-    let parsed = compiler.parse(wasm).map_err(Error::module)?;
+    let (parsed, held) = crate::module::parse(engine, wasm, bytes.len())?;
     let key = artifact_key(sections.settings, wasm);
     let code = Bytes::memory(bytes.clone(), sections.code_start as u64);
     let entry = Entry::read(code, &key, secret).map_err(|_| damaged("code"))?;
@@ -228,7 +228,7 @@ fn load(engine: &Engine, bytes: ModuleBytes, secret: &Secret, keyed: bool) -> Re
     }
     let source = ModuleSource {
         compiler: compiler.clone(),
-        _held: engine.runtime().budget().charge(parsed.held_bytes(), HELD)?,
+        _held: held,
         budget: engine.runtime().budget().clone(),
         parsed,
         wasm: Arc::new(ModuleBytes::part(&bytes, sections.code_start - wasm.len()..sections.code_start)),

@@ -7,7 +7,7 @@ use crate::config::{Compilation, Config, MemoryStrategy};
 use crate::{Error, Result};
 use epsilon_abi::MemoryPlan;
 use epsilon_compiler::Compiler;
-use epsilon_runtime::{AsEngine, EngineHandle, Runtime, RuntimeSettings};
+use epsilon_runtime::{AsEngine, Charge, EngineHandle, Runtime, RuntimeSettings};
 use std::sync::Arc;
 
 /// What modules are compiled with and stores are made in. Cloning is cheap and gives the same engine.
@@ -26,6 +26,12 @@ struct Inner {
     workers: Workers,
     #[cfg(feature = "cache")]
     cache: Result<Arc<Cache>, String>,
+}
+
+/// Memory of an embedder's own that counts against the limit of an engine: see [`Engine::reserve_memory`].
+#[derive(Debug)]
+pub struct ReservedMemory {
+    _charge: Charge,
 }
 
 impl Default for Engine {
@@ -86,6 +92,30 @@ impl Engine {
     /// How much of [`Config::max_memory`] is in use now, in bytes.
     pub fn memory_in_use(&self) -> usize {
         self.runtime().budget().used_bytes()
+    }
+
+    /// Counts memory of the embedder's own, which it holds because of a guest, against [`Config::max_memory`] until the
+    /// result is dropped. `what` is said where the limit refuses it: a plural such as `stacks of threads`.
+    ///
+    /// ```
+    /// let mut config = epsilon::Config::new();
+    /// let engine = epsilon::Engine::new(config.max_memory(1 << 20))?;
+    /// let held = engine.reserve_memory(900 << 10, "open documents")?;
+    /// assert!(engine.reserve_memory(900 << 10, "open documents").is_err());
+    /// drop(held);
+    /// assert!(engine.reserve_memory(900 << 10, "open documents").is_ok());
+    /// # Ok::<(), epsilon::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the limit is reached.
+    pub fn reserve_memory(&self, bytes: usize, what: &'static str) -> Result<ReservedMemory> {
+        Ok(ReservedMemory { _charge: self.runtime().budget().charge(bytes, what)? })
+    }
+
+    /// Stack for wasm code, per thread that runs any, in bytes: [`Config::max_wasm_stack`] in whole pages.
+    pub fn max_wasm_stack(&self) -> usize {
+        self.runtime().settings().max_wasm_stack_bytes
     }
 
     /// Whether two handles are of the same engine.

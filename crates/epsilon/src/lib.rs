@@ -126,7 +126,7 @@ pub use cache::{Cache, CacheConfig, CacheEntryInfo, CacheStatus};
 pub use config::Config;
 pub use config::{Compilation, MemoryStrategy, OptLevel, Tier};
 #[cfg(feature = "compiler")]
-pub use engine::Engine;
+pub use engine::{Engine, ReservedMemory};
 #[doc(hidden)]
 pub use epsilon_abi::seeded;
 pub use epsilon_abi::text::{Escaped, escape_lines, is_unfit};

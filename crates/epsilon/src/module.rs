@@ -15,8 +15,8 @@ use crate::symbols::Symbols;
 use crate::watch::{Progress, Watch};
 use crate::{Error, Result};
 use epsilon_abi::DefinedFuncIndex;
-use epsilon_compiler::CompileError;
-use epsilon_runtime::{AsModule, Demand, LinkedModule, ModuleBytes, ModuleHandle};
+use epsilon_compiler::{CompileError, ParsedModule};
+use epsilon_runtime::{AsModule, Budget, Charge, Demand, LinkedModule, ModuleBytes, ModuleHandle, UNLIMITED};
 use std::borrow::Cow;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -72,7 +72,7 @@ impl Module {
     /// # Errors
     /// As [`Module::new`], and if it is cancelled.
     pub fn new_watched(engine: &Engine, bytes: impl AsRef<[u8]>, watch: Watch<'_>) -> Result<Self> {
-        let wasm = to_binary(bytes.as_ref(), None)?;
+        let wasm = to_binary(engine, bytes.as_ref(), None)?;
         Self::from_bytes_watched(engine, wasm.into_owned(), watch)
     }
 
@@ -84,7 +84,7 @@ impl Module {
         let path = path.as_ref();
         let bytes =
             ModuleBytes::read(path).map_err(|error| Error::system(format!("read `{}`", path.display()), error))?;
-        let converted = match to_binary(&bytes, Some(path))? {
+        let converted = match to_binary(engine, &bytes, Some(path))? {
             Cow::Borrowed(_) => None,
             Cow::Owned(wasm) => Some(wasm),
         };
@@ -119,7 +119,7 @@ impl Module {
     pub(crate) fn from_source(engine: &Engine, source: ModuleSource, watch: Watch<'_>) -> Result<Self> {
         engine.check_target()?;
         let source = Arc::new(source);
-        source.validate(watch).map_err(Error::module)?;
+        source.validate(watch)?;
         let bodies: usize = source.parsed.info.bodies.iter().map(|body| body.len()).sum();
         let linked = LinkedModule::new(
             engine.runtime(),
@@ -197,8 +197,9 @@ impl Module {
     /// # Errors
     /// As [`Module::new`].
     pub fn validate(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<()> {
-        let wasm = to_binary(bytes.as_ref(), None)?;
-        let parsed = engine.compiler().parse(&wasm).map_err(Error::module)?;
+        let wasm = to_binary(engine, bytes.as_ref(), None)?;
+        let (parsed, _held) = parse(engine, &wasm, 0)?;
+        let _working = reserve(engine.runtime().budget(), || parsed.validating_bytes(source::threads()))?;
         engine.compiler().validate(&parsed, &wasm).map_err(Error::module)
     }
 
@@ -321,7 +322,7 @@ impl AsModule for Module {
 const PARALLEL_HASH_BYTES: usize = 1 << 20;
 
 fn open_source(engine: &Engine, wasm: ModuleBytes) -> Result<ModuleSource> {
-    let parse = || engine.compiler().parse(&wasm).map_err(Error::module);
+    let parse = || parse(engine, &wasm, wasm.len());
     #[cfg(feature = "cache")]
     let (parsed, hash) = match wasm.len() >= PARALLEL_HASH_BYTES && engine.cache().is_ok() {
         true => std::thread::scope(|scope| {
@@ -333,7 +334,7 @@ fn open_source(engine: &Engine, wasm: ModuleBytes) -> Result<ModuleSource> {
     };
     #[cfg(not(feature = "cache"))]
     let parsed = parse();
-    let parsed = parsed?;
+    let (parsed, held) = parsed?;
     #[cfg(feature = "cache")]
     let cached =
         engine.cache().ok().filter(|cache| CachedModule::is_worth_it(cache, &parsed.info.bodies)).map(|cache| {
@@ -342,7 +343,7 @@ fn open_source(engine: &Engine, wasm: ModuleBytes) -> Result<ModuleSource> {
         });
     Ok(ModuleSource {
         compiler: engine.compiler().clone(),
-        _held: engine.runtime().budget().charge(parsed.held_bytes(), HELD)?,
+        _held: held,
         budget: engine.runtime().budget().clone(),
         parsed,
         wasm: Arc::new(wasm),
@@ -354,18 +355,46 @@ fn open_source(engine: &Engine, wasm: ModuleBytes) -> Result<ModuleSource> {
     })
 }
 
+/// What parsing and validating are charged for while they are in work.
+const WORK: &str = "reading modules";
+
+/// Parses a module within the engine's memory; what it holds is charged, with `kept_bytes` for its binary.
+pub(crate) fn parse(engine: &Engine, wasm: &[u8], kept_bytes: usize) -> Result<(ParsedModule, Charge)> {
+    let budget = engine.runtime().budget();
+    let mut held = budget.charge(kept_bytes, HELD)?;
+    let parsing = reserve(budget, || engine.compiler().parsing_bytes(wasm))?;
+    let parsed = engine.compiler().parse(wasm).map_err(Error::module)?;
+    drop(parsing);
+    held.resize(kept_bytes.saturating_add(parsed.held_bytes()))?;
+    Ok((parsed, held))
+}
+
+/// Reserves memory for reading a module, until that is done. Waits for others that compile or read.
+pub(crate) fn reserve(budget: &Budget, bytes: impl FnOnce() -> usize) -> Result<Option<Charge>> {
+    // The estimate takes time as well.
+    match budget.limit_bytes() {
+        UNLIMITED => Ok(None),
+        _ => Ok(budget.reserve_waiting(bytes(), WORK, &|| false)?),
+    }
+}
+
 /// The binary format of a module in either format.
-pub(crate) fn to_binary<'a>(bytes: &'a [u8], path: Option<&Path>) -> Result<Cow<'a, [u8]>> {
+pub(crate) fn to_binary<'a>(engine: &Engine, bytes: &'a [u8], path: Option<&Path>) -> Result<Cow<'a, [u8]>> {
     if bytes.starts_with(b"\0asm") {
         return Ok(Cow::Borrowed(bytes));
     }
     #[cfg(feature = "wat")]
     if looks_like_text(bytes) {
+        let _reading = reserve(engine.runtime().budget(), || bytes.len().saturating_mul(TEXT_BYTE))?;
         return text_to_binary(bytes, path).map(Cow::Owned);
     }
-    let _ = path;
+    let _ = (engine, path);
     Ok(Cow::Borrowed(bytes))
 }
+
+/// What a byte of the text format becomes at most while it is read: `(func)` is a whole function.
+#[cfg(feature = "wat")]
+const TEXT_BYTE: usize = 100;
 
 /// Whether the first thing that is neither a byte order mark nor space opens a form or a comment of the text format.
 #[cfg(feature = "wat")]

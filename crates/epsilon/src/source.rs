@@ -66,6 +66,11 @@ pub fn room_for(body_bytes: usize) -> usize {
 /// Exports that programs are entered at.
 const ENTRIES: [&str; 2] = ["_initialize", "_start"];
 
+/// Threads that validate together at most.
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// The functions of one module.
 pub struct ModuleSource {
     pub compiler: Arc<Compiler>,
@@ -105,7 +110,7 @@ impl Stored {
 
 impl ModuleSource {
     /// Validates all bodies, unless the cache knows that they are valid.
-    pub fn validate(&self, watch: Watch<'_>) -> Result<(), epsilon_compiler::CompileError> {
+    pub fn validate(&self, watch: Watch<'_>) -> Result<(), Error> {
         #[cfg(feature = "cache")]
         match &self.stored {
             Stored::Cache(cached) if cached.is_hit() => return Ok(()),
@@ -114,7 +119,8 @@ impl ModuleSource {
             _ => {}
         }
         let watch = Counting::new(watch, self.parsed.info.defined_functions());
-        self.compiler.validate_watched(&self.parsed, &self.wasm, &watch)?;
+        let _working = crate::module::reserve(&self.budget, || self.parsed.validating_bytes(threads()))?;
+        self.compiler.validate_watched(&self.parsed, &self.wasm, &watch).map_err(Error::module)?;
         #[cfg(feature = "cache")]
         if let Some(cached) = self.stored.cached() {
             cached.validated();

@@ -21,6 +21,9 @@ const SPAWN: (&str, &str) = ("wasi", "thread-spawn");
 /// The largest thread id, by the proposal: the bits above are for the guest's own use.
 const MAX_ID: i32 = 0x1fff_ffff;
 
+/// The host's stack of a thread.
+const HOST_STACK_BYTES: usize = 2 << 20;
+
 /// More threads than this at once are refused, unless configured.
 const DEFAULT_LIMIT: usize = 1024;
 
@@ -113,15 +116,19 @@ impl<T: 'static> Threads<T> {
 }
 
 impl<T: Clone + Send + 'static> Threads<T> {
-    /// Starts a thread; returns its id, or a negative number if there can be none.
+    /// Starts a thread; returns its id, or a negative number if there can be none. Its stacks count in full against what
+    /// the engine may take: the guest can use them up.
     fn spawn(self, data: &T, argument: i32) -> i32 {
         let mut state = self.0.state();
         let Some(module) = state.module.clone().filter(|_| state.end.is_none()) else { return -1 };
         if state.running.len() >= self.0.limit {
             return -1;
         }
+        let engine = module.module().engine();
+        let stacks = engine.reserve_memory(HOST_STACK_BYTES + engine.max_wasm_stack(), "stacks of threads");
+        let Ok(stacks) = stacks else { return -1 };
         let id = state.free_id();
-        let mut store = Store::new(module.module().engine(), data.clone());
+        let mut store = Store::new(engine, data.clone());
         (self.0.configure)(&mut store);
         state.running.insert(id, store.interrupt_handle());
         drop(state);
@@ -135,9 +142,11 @@ impl<T: Clone + Send + 'static> Threads<T> {
             if let Err(error) = end.and(dropped.map_err(panicked)) {
                 threads.0.end_guest(id, Err(error));
             }
+            drop(stacks);
             threads.0.forget(id);
         };
-        match std::thread::Builder::new().name(format!("guest {id}")).spawn(run) {
+        let thread = std::thread::Builder::new().name(format!("guest {id}")).stack_size(HOST_STACK_BYTES);
+        match thread.spawn(run) {
             Ok(_) => id,
             Err(_) => {
                 self.0.forget(id);

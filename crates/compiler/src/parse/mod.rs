@@ -2,6 +2,7 @@
 
 mod bodies;
 mod const_expr;
+mod estimate;
 mod held;
 mod hints;
 mod names;
@@ -23,6 +24,7 @@ use wasmparser::{
 };
 
 pub(crate) use bodies::BodyKind;
+pub(crate) use estimate::parsing_bytes;
 pub(crate) use hints::BranchHints;
 pub(crate) use types::{ref_repr, val_type};
 
