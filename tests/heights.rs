@@ -57,7 +57,7 @@ fn host(engine: &Engine, store: &mut Store<()>) -> Linker<()> {
     for (name, mutable, value) in [("base", false, Val::I64(7)), ("shared", true, Val::I32(0))] {
         let ty = GlobalType { value: value.ty(&*store), mutable };
         let global = Global::new(&mut *store, ty, value).expect("the type fits");
-        linker.define("host", name, global).expect("a new name");
+        linker.define(&*store, "host", name, global).expect("a new name");
     }
     linker
 }

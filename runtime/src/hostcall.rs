@@ -3,6 +3,7 @@
 
 use crate::error::{Error, HostError, Result};
 use crate::func::{AREA_INT, Func, flags_of};
+use crate::imports::check_host_func;
 use crate::instance::Extern;
 use crate::memory::Memory;
 use crate::module::Runtime;
@@ -14,7 +15,7 @@ use crate::trap::Unwind;
 use crate::typed::{Places, WasmResults, WasmTy, read_place, write_place};
 use crate::value::Val;
 use epsilon_abi::vm::VmContext;
-use epsilon_abi::{CallLayout, FuncType, Slot, TypeIndex, ValType, seeded};
+use epsilon_abi::{CallLayout, FuncType, Import, Slot, ValType, seeded};
 use std::any::Any;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -109,9 +110,15 @@ impl<T: 'static> HostFunc<T> {
         &self.data.ty
     }
 
-    /// Whether it can be imported where the module wants a function of its type `want`.
-    pub fn matches(&self, module: &crate::LinkedModule, want: TypeIndex) -> bool {
-        module.runtime().signatures().is_subtype(self.data.signature, module.type_id(want))
+    /// Whether a module can import it as this.
+    ///
+    /// # Errors
+    /// If it is of another engine, or of another type.
+    pub fn check(&self, module: &crate::LinkedModule, import: &Import) -> Result<()> {
+        if !Arc::ptr_eq(module.runtime(), &self.data.runtime) {
+            return Err(Error::misuse("the linker is of another engine than the module; use one engine for both"));
+        }
+        check_host_func(module, import, &self.data.ty, self.data.signature)
     }
 }
 

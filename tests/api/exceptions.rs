@@ -104,7 +104,7 @@ fn through_host(engine: &Engine) -> (Store<u32>, epsilon::Instance, Tag) {
     let mut store = Store::new(engine, 0);
     let mut linker = Linker::new(engine);
     let tag = Tag::new(&mut store, FuncType::new([ValType::I32], [])).expect("no results");
-    linker.define("host", "tag", tag).expect("a fresh name");
+    linker.define(&store, "host", "tag", tag).expect("a fresh name");
     let call = |mut caller: Caller<'_, u32>, func: Option<Func>, n: i32| -> Result<i32, Error> {
         *caller.data_mut() += 1;
         let mut results = [Val::I32(0)];

@@ -92,15 +92,17 @@ fn instances_and_modules_are_linked_by_name() {
     assert_eq!(instance.exports(&mut store).len(), 1);
 }
 
+/// A page.
+const MEMORY: MemoryType =
+    MemoryType { limits: epsilon::Limits { min: 1, max: None }, is_64: false, shared: false, page_size_log2: 16 };
+
 #[test]
 fn items_of_a_store_are_refused_elsewhere() {
     let engine = crate::support::engine();
     let (mut here, mut there) = (Store::new(&engine, ()), Store::new(&engine, ()));
-    let limits = epsilon::Limits { min: 1, max: None };
-    let ty = MemoryType { limits, is_64: false, shared: false, page_size_log2: 16 };
-    let memory = Memory::new(&mut here, ty).expect("a memory");
+    let memory = Memory::new(&mut here, MEMORY).expect("a memory");
     let mut linker = Linker::new(&engine);
-    linker.define("host", "memory", memory).expect("new");
+    linker.define(&here, "host", "memory", memory).expect("new");
     let module = module(&engine, r#"(module (import "host" "memory" (memory 1)))"#);
     let pre = linker.instantiate_pre(&module).expect("defined");
     pre.instantiate(&mut here).expect("its own store");
@@ -122,6 +124,77 @@ fn wrong_types_of_host_functions_are_found_before_any_store() {
     assert_eq!(error.to_string(), format!("import `host`.`f`: {problem}"));
     let error = linker.instantiate(Store::new(&engine, ()), &wrong).unwrap_err();
     assert_eq!(error.to_string(), format!("import `host`.`f`: {problem}"));
+}
+
+#[test]
+fn wrong_types_of_items_are_found_before_instantiation() {
+    let provider = r#"(module (func (export "f") (param i32)) (table (export "t") 2 5 funcref)
+        (memory (export "m") 2 5) (global (export "g") (mut i32) (i32.const 1)) (tag (export "e") (param i32)))"#;
+    // What fits, and what does not: of each kind, another kind and another type.
+    let cases = [
+        ("f", "(func (param i32))", ["(func (param i64))", "(memory 1)"]),
+        ("t", "(table 2 6 funcref)", ["(table 3 funcref)", "(table 1 externref)"]),
+        ("m", "(memory 1)", ["(memory 3)", "(memory i64 1)"]),
+        ("m", "(memory 2 5)", ["(memory 2 4)", "(memory 1 5 shared)"]),
+        ("g", "(global (mut i32))", ["(global i32)", "(global (mut i64))"]),
+        ("e", "(tag (param i32))", ["(tag)", "(func (param i32))"]),
+    ];
+    for (plan, engine) in crate::support::engines() {
+        let mut store = Store::new(&engine, ());
+        let mut linker = Linker::new(&engine);
+        let (instance_module, import) =
+            (module(&engine, provider), |name: &str, ty: &str| format!(r#"(module (import "p" "{name}" {ty}))"#));
+        let instance = linker.instantiate(&mut store, &instance_module).expect("an instance");
+        linker.instance(&mut store, "p", instance).expect("new names");
+        for (name, right, wrong) in cases {
+            let pre = linker.instantiate_pre(&module(&engine, &import(name, right))).expect(right);
+            pre.instantiate(&mut store).unwrap_or_else(|error| panic!("{plan}: {right}: {error}"));
+            for ty in wrong {
+                let module = module(&engine, &import(name, ty));
+                let before = linker.instantiate_pre(&module).expect_err(ty);
+                assert!(matches!(before.kind(), ErrorKind::Import { .. }), "{plan}: {ty}: {before}");
+                let at_instantiation = linker.instantiate(&mut store, &module).expect_err(ty);
+                assert_eq!(before.to_string(), at_instantiation.to_string(), "{plan}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_grows_after_it_was_defined_can_still_be_imported() {
+    let engine = crate::support::engine();
+    let mut store = Store::new(&engine, ());
+    let ty = MemoryType { limits: epsilon::Limits { min: 1, max: Some(9) }, ..MEMORY };
+    let memory = Memory::new(&mut store, ty).expect("a memory");
+    let mut linker = Linker::new(&engine);
+    linker.define(&store, "host", "memory", memory).expect("new");
+    let pre =
+        linker.instantiate_pre(&module(&engine, r#"(module (import "host" "memory" (memory 1 9)))"#)).expect("fits");
+    memory.grow(&mut store, 3).expect("room");
+    pre.instantiate(&mut store).expect("a larger one fits as well");
+}
+
+#[test]
+fn imports_of_other_engines_and_of_several_stores_are_found_before_instantiation() {
+    let (engine, other) = (crate::support::engine(), crate::support::engine());
+    let importing =
+        r#"(module (import "host" "a" (memory 1)) (import "host" "b" (memory 1)) (import "host" "f" (func)))"#;
+    let (ours, theirs) = (module(&engine, importing), module(&other, importing));
+    let mut stores = [Store::new(&engine, ()), Store::new(&engine, ())];
+    let memories = stores.each_mut().map(|store| Memory::new(store, MEMORY).expect("a memory"));
+    let mut linker = Linker::new(&engine);
+    linker.allow_shadowing(true).func_wrap("host", "f", || ()).expect("new");
+    linker.define(&stores[0], "host", "a", memories[0]).expect("new");
+    linker.define(&stores[1], "host", "b", memories[1]).expect("new");
+    let error = linker.instantiate_pre(&ours).expect_err("of two stores").to_string();
+    assert!(error.starts_with("import `host`.`b`: it is of another store than an import before it"), "{error}");
+    linker.define(&stores[0], "host", "b", memories[0]).expect("shadows");
+    linker.instantiate_pre(&ours).expect("of one store").instantiate(&mut stores[0]).expect("their store");
+    let error = linker.instantiate_pre(&theirs).expect_err("of another engine").to_string();
+    assert!(error.contains("of another engine than the module"), "{error}");
+    let functions = module(&other, r#"(module (import "host" "f" (func)))"#);
+    let error = linker.instantiate_pre(&functions).expect_err("of another engine").to_string();
+    assert!(error.contains("of another engine than the module"), "{error}");
 }
 
 #[test]

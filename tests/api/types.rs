@@ -75,11 +75,11 @@ fn tags_are_linked_by_name_and_type() {
         let missing = format!("{:?}", linker.instantiate(&mut store, &module).unwrap_err());
         assert!(missing.contains("host") && missing.contains("failed"), "{plan}: {missing}");
         let wrong = Tag::new(&mut store, FuncType::new([ValType::I64], [])).expect("no results");
-        linker.define("host", "failed", wrong).expect("a new name");
+        linker.define(&store, "host", "failed", wrong).expect("a new name");
         let differs = format!("{:?}", linker.instantiate(&mut store, &module).unwrap_err());
         assert!(differs.contains("i32") && differs.contains("i64"), "{plan}: {differs}");
         let right = Tag::new(&mut store, FuncType::new([ValType::I32], [])).expect("no results");
-        linker.allow_shadowing(true).define("host", "failed", right).expect("shadows");
+        linker.allow_shadowing(true).define(&store, "host", "failed", right).expect("shadows");
         linker.instantiate(&mut store, &module).expect("linked");
     }
 }

@@ -7,6 +7,8 @@ mod failed;
 mod functions;
 #[cfg(target_os = "linux")]
 mod guests;
+#[cfg(target_os = "linux")]
+mod hostile;
 mod limits;
 #[path = "../bombs/modules.rs"]
 #[allow(dead_code)]

@@ -25,7 +25,7 @@ fn run(engine: &Engine, text: &str) -> Result<i32, Error> {
     add_threads_to_linker(&mut linker, |guest: &Guest| &guest.threads)?;
     for import in module.imports() {
         if let ExternType::Memory(ty) = import.ty() {
-            linker.define("env", "memory", SharedMemory::new(engine, *ty)?)?;
+            linker.define(&store, "env", "memory", SharedMemory::new(engine, *ty)?)?;
         }
     }
     let instance = linker.instantiate(&mut store, &module)?;

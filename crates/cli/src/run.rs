@@ -214,7 +214,7 @@ impl Session {
                     return Err(Advice::error(message, "`-W max-memory-size=SIZE` raises the limit"));
                 }
                 let memory = SharedMemory::new(self.linker.engine(), *ty)?;
-                self.linker.define(import.module(), import.name(), memory)?;
+                self.linker.define(&self.store, import.module(), import.name(), memory)?;
             }
         }
         Ok(true)

@@ -36,7 +36,7 @@
 //! let mut store = Store::new(&engine, ());
 //! let tag = Tag::new(&mut store, epsilon::FuncType::new([ValType::I32], []))?;
 //! let mut linker = Linker::new(&engine);
-//! linker.define("host", "missing", tag)?;
+//! linker.define(&store, "host", "missing", tag)?;
 //! linker.func_wrap("host", "look_up", move |mut caller: epsilon::Caller<'_, ()>, key: i32| -> epsilon::Result<i32> {
 //!     match key {
 //!         1 => Ok(100),

@@ -3,9 +3,11 @@
 use crate::engine::Engine;
 use crate::externs::ExternType;
 use crate::module::Module;
-use crate::{AsContextMut, Caller, Error, ErrorKind, Extern, FuncType, Instance, IntoHostFunc, Result, Trap, Val};
-use epsilon_abi::{EntityIndex, Escaped};
-use epsilon_runtime::HostFunc;
+use crate::{
+    AsContext, AsContextMut, Caller, Error, ErrorKind, Extern, FuncType, Instance, IntoHostFunc, Result, Trap, Val,
+};
+use epsilon_abi::Escaped;
+use epsilon_runtime::{HostFunc, TypedExtern};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -36,7 +38,7 @@ pub struct Linker<T: 'static> {
 
 enum Definition<T: 'static> {
     /// An item of one store.
-    Item(Extern),
+    Item(TypedExtern),
     /// A host function for any store.
     Host(HostFunc<T>),
 }
@@ -111,9 +113,16 @@ impl<T: 'static> Linker<T> {
     /// Defines an item of a store. Only that store can use it; a [`SharedMemory`](crate::SharedMemory), all of its engine.
     ///
     /// # Errors
-    /// If the name is defined already.
-    pub fn define(&mut self, module: &str, name: &str, item: impl Into<Extern>) -> Result<&mut Self> {
-        self.insert(module, name, Definition::Item(item.into()))
+    /// If the name is defined already, or the item is of another store.
+    pub fn define(
+        &mut self,
+        store: impl AsContext<Data = T>,
+        module: &str,
+        name: &str,
+        item: impl Into<Extern>,
+    ) -> Result<&mut Self> {
+        let item = TypedExtern::new(&store, item.into())?;
+        self.insert(module, name, Definition::Item(item))
     }
 
     /// Defines every import of `module` that has no definition as a function that traps when it is called.
@@ -143,14 +152,15 @@ impl<T: 'static> Linker<T> {
     /// If a name is defined already, or the instance is of another store.
     pub fn instance(
         &mut self,
-        store: impl AsContextMut<Data = T>,
+        mut store: impl AsContextMut<Data = T>,
         module: &str,
         instance: Instance,
     ) -> Result<&mut Self> {
         if !instance.is_of(&store) {
             return Err(Error::new(ErrorKind::WrongStore { item: "instance" }));
         }
-        for (name, item) in instance.exports(store) {
+        for (name, item) in instance.exports(&mut store) {
+            let item = TypedExtern::new(&store, item)?;
             self.insert(module, &name, Definition::Item(item))?;
         }
         Ok(self)
@@ -177,19 +187,30 @@ impl<T: 'static> Linker<T> {
         instantiate(&mut store, module, &definitions)
     }
 
-    /// Looks up all imports of a module, so that instantiating it again and again need not.
+    /// Looks up all imports of a module and checks them, so that instantiating it again and again need not. Afterwards only
+    /// the store may still be the wrong one: another than that of the items that it imports, or of another engine.
     ///
     /// # Errors
-    /// If an import is not defined, or is a host function of another type.
+    /// If an import is not defined, is of another type, or of another engine; or if no store has all of them.
     pub fn instantiate_pre(&self, module: &Module) -> Result<InstancePre<T>> {
         let definitions = self.definitions_for(module)?;
         let linked = module.linked();
+        let mut first: Option<&TypedExtern> = None;
         for (import, definition) in linked.info().imports.iter().zip(&definitions) {
-            let (EntityIndex::Func(index), Definition::Host(func)) = (import.entity, definition) else { continue };
-            let want = linked.info().functions[index.index()];
-            if !func.matches(linked, want) {
-                let problem = format!("expected a function {}, found a function {}", linked.func_type(want), func.ty());
+            let item = match definition {
+                Definition::Host(func) => {
+                    func.check(linked, import)?;
+                    continue;
+                }
+                Definition::Item(item) => item,
+            };
+            item.check(linked, import)?;
+            if !first.is_none_or(|first| first.goes_with(item)) {
+                let problem = "it is of another store than an import before it; a module has items of one store alone";
                 return Err(import_error(&import.module, &import.name, problem));
+            }
+            if item.is_of_a_store() {
+                first = first.or(Some(item));
             }
         }
         Ok(InstancePre { module: module.clone(), definitions: definitions.into() })
@@ -272,7 +293,8 @@ impl<T: 'static> InstancePre<T> {
     /// Instantiates the module.
     ///
     /// # Errors
-    /// As [`Instance::new`].
+    /// If the store is not that of the items, or of another engine; and as [`Instance::new`], but for what it says of
+    /// imports.
     pub fn instantiate(&self, mut store: impl AsContextMut<Data = T>) -> Result<Instance> {
         instantiate(&mut store, &self.module, &self.definitions)
     }
@@ -288,7 +310,7 @@ fn instantiate<T: 'static>(
 
 fn to_item<T: 'static>(store: &mut impl AsContextMut<Data = T>, definition: &Definition<T>) -> Result<Extern> {
     match definition {
-        Definition::Item(item) => Ok(item.clone()),
+        Definition::Item(item) => Ok(item.item().clone()),
         Definition::Host(func) => func.insert(store).map(Extern::Func),
     }
 }

@@ -31,7 +31,7 @@ fn run(module: &Module, builder: &mut WasiCtxBuilder) -> epsilon::Result<()> {
     });
     let limits = Limits { min: 1, max: Some(1) };
     let ty = memory.unwrap_or(MemoryType { limits, is_64: false, shared: true, page_size_log2: 16 });
-    linker.define("env", "memory", SharedMemory::new(engine, ty)?)?;
+    linker.define(&store, "env", "memory", SharedMemory::new(engine, ty)?)?;
     let instance = linker.instantiate(&mut store, module)?;
     threads.begin(linker.instantiate_pre(module)?, &store);
     let start = instance.get_typed_func::<(), ()>(&mut store, "_start")?;

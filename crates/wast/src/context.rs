@@ -140,7 +140,7 @@ impl<'s, 'e> Context<'s, 'e> {
     fn register(&mut self, name: &str, module: Option<Id<'_>>) -> Outcome {
         if let Some(exports) = module.and_then(|id| self.shared.get(id.name())) {
             for (export, memory) in exports {
-                self.linker.define(name, export, memory.clone()).map_err(text)?;
+                self.linker.define(&self.store, name, export, memory.clone()).map_err(text)?;
             }
             return Ok(());
         }

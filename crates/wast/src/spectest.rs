@@ -24,18 +24,18 @@ pub fn define(linker: &mut Linker<()>, mut store: impl AsContextMut<Data = ()>) 
     for (global, value, init) in globals {
         let ty = GlobalType { value, mutable: false };
         let global_item = Global::new(&mut store, ty, init)?;
-        linker.define(name, global, global_item)?;
+        linker.define(&store, name, global, global_item)?;
     }
     for (table, is_64) in [("table", false), ("table64", true)] {
         let ty = TableType { element: RefType::FUNCREF, limits: Limits { min: 10, max: Some(20) }, is_64 };
         let item = Table::new(&mut store, ty, Ref::Func(None))?;
-        linker.define(name, table, item)?;
+        linker.define(&store, name, table, item)?;
     }
     let limits = Limits { min: 1, max: Some(2) };
     let ty = MemoryType { limits, is_64: false, shared: false, page_size_log2: 16 };
     let memory = Memory::new(&mut store, ty)?;
-    linker.define(name, "memory", memory)?;
+    linker.define(&store, name, "memory", memory)?;
     let shared = SharedMemory::new(linker.engine(), MemoryType { shared: true, ..ty })?;
-    linker.define(name, "shared_memory", shared)?;
+    linker.define(&store, name, "shared_memory", shared)?;
     Ok(())
 }

@@ -85,7 +85,7 @@ fn shops() -> &'static [Shop; 4] {
             let shared = SharedMemory::new(engine, ty).expect("a memory");
             let mut linker = Linker::new(engine);
             linker.func_wrap("host", "call", |n: i32| n.wrapping_mul(3)).expect("new");
-            linker.define("host", "shared", shared.clone()).expect("new");
+            linker.define(Store::new(engine, ()), "host", "shared", shared.clone()).expect("new");
             linker.allow_shadowing(true);
             Shop { engine: engine.clone(), modules, linker, shared }
         })
@@ -157,7 +157,7 @@ fn one(step: Step, places: &mut Vec<Place>, linkers: &mut [Linker<StoreLimits>])
             let place = &mut places[at_store];
             let instance = place.instances[pick(&place.instances, instance)?];
             let item: Extern = instance.get_export(&mut place.store, ["f", "m", "t"][usize::from(name) % 3])?;
-            drop(linkers[engine].define("host", ["call", "shared"][usize::from(name) % 2], item).map(drop));
+            drop(linkers[engine].define(&place.store, "host", ["call", "shared"][usize::from(name) % 2], item).map(drop));
         }
         Step::Interrupt { store } => places[pick(places, store)?].store.interrupt_handle().interrupt(),
         Step::Reset { store, instance } => {
