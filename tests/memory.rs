@@ -14,7 +14,7 @@ mod modules;
 #[allow(dead_code)]
 mod wasm;
 
-use epsilon_abi::DefinedFuncIndex;
+use epsilon_abi::{CodeTier, DefinedFuncIndex};
 use epsilon_compiler::{CompileError, Compiler, ParsedModule, Room, Scratch, Settings, Unlimited, WasmFeatures};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -106,7 +106,8 @@ fn measure(compiler: &Compiler, name: &str, wasm: &[u8], found: &mut Found) {
         let before = USED.load(Ordering::Relaxed);
         PEAK.store(before, Ordering::Relaxed);
         let mut scratch = Scratch::default();
-        let compiled = compiler.compile_function_within(&module, wasm, index, &mut scratch, &asked);
+        let compiled =
+            compiler.compile_function_within(CodeTier::Optimised, &module, wasm, index, &mut scratch, &asked);
         let (peak, estimate) = (PEAK.load(Ordering::Relaxed) - before, asked.0.get());
         // What is kept counts as well, until the thread compiles the next one.
         drop(scratch);
@@ -319,8 +320,9 @@ fn a_function_without_room_is_refused_and_compiled_later(compiler: &Compiler) {
     let wasm = functions::nested_ifs(20);
     let module = compiler.parse(&wasm).expect("a valid module");
     let mut scratch = Scratch::default();
-    let mut compile =
-        |room: &dyn Room| compiler.compile_function_within(&module, &wasm, DefinedFuncIndex(0), &mut scratch, room);
+    let mut compile = |room: &dyn Room| {
+        compiler.compile_function_within(CodeTier::Optimised, &module, &wasm, DefinedFuncIndex(0), &mut scratch, room)
+    };
     let code = compile(&Unlimited).expect("room").code;
     let mut refusals = 0;
     let mut room = 64 << 10;

@@ -165,6 +165,12 @@ fn the_same_in_one_pass() {
 }
 
 #[test]
+fn the_same_while_code_is_replaced() {
+    let engine = engine(|config| config.tier(Tier::Auto).replace_all_code(true));
+    check(&engine, "swapped", |name| !["quickjs-file", "quickjs-missing", "sqlite-file"].contains(&name));
+}
+
+#[test]
 fn the_same_from_the_cache() {
     let directory = tempfile::tempdir().expect("a directory");
     for how in ["stored", "loaded"] {

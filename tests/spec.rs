@@ -177,6 +177,13 @@ fn configurations() -> Vec<(&'static str, Config)> {
                 config.tier(Tier::Quick)
             }),
         ),
+        (
+            "swapped, anchored, lazy",
+            make(|config| {
+                let config = config.memory_strategy(MemoryStrategy::Guarded).memory_at_anchor(true);
+                config.tier(Tier::Auto).replace_all_code(true)
+            }),
+        ),
         ("quick, checked, lazy", make(|config| config.memory_strategy(MemoryStrategy::Checked).tier(Tier::Quick))),
     ]
 }

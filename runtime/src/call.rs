@@ -34,7 +34,7 @@ pub struct Activation {
 /// layout.
 #[inline]
 pub unsafe fn invoke(store: &mut StoreInner, frame: &mut EntryFrame) -> Result<()> {
-    signal::prepare()?;
+    signal::prepare(store.prepared_key())?;
     let mut activation = Activation {
         previous: store.activation,
         exit_fp: store.vm.exit_fp.get(),

@@ -222,6 +222,7 @@ extern "C" fn in_child() {
         // Threads that wait do not exist here, and would be woken in place of others.
         held.into_iter().flat_map(|held| held.lists).for_each(|mut list| list.queues.clear());
     });
+    crate::sys::signal::forget_timer();
     let modules: Vec<_> = MODULES.lock_sound().iter().filter_map(Weak::upgrade).collect();
     for module in modules {
         // Without memory for a copy the code can still run; linking more tries again, and gives the error.
@@ -229,5 +230,6 @@ extern "C" fn in_child() {
         // Nor are the threads there that were about to compile.
         module.in_work().forget();
         module.runtime().budget().forget_work();
+        module.runtime().samples().inspect(|samples| samples.forget());
     }
 }

@@ -141,7 +141,7 @@ mod tests {
     /// A stack of 40 pages above one that cannot be read.
     #[test]
     fn a_foreign_stack_is_read_down_to_its_end() {
-        assert!(crate::sys::signal::prepare().is_ok());
+        assert!(crate::sys::signal::prepare(crate::sampling::NO_SAMPLES_KEY).is_ok());
         const PAGE: usize = 4096;
         let stack = Mapping::anonymous(41 * PAGE, Access::ReadWrite).expect("memory");
         // SAFETY: the mapping is fresh.

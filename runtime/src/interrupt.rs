@@ -32,7 +32,7 @@ impl InterruptHandle {
             0 if fenced => {}
             0 => self.interrupt_without_fence(),
             // An error means that the thread has ended, and with it the run.
-            id => drop(thread::send_signal(id, signal::interrupt_signal())),
+            id => drop(thread::interrupt(id, signal::interrupt_signal())),
         }
     }
 
@@ -42,7 +42,7 @@ impl InterruptHandle {
         std::thread::sleep(std::time::Duration::from_millis(1));
         let id = self.0.running_thread.load(Ordering::SeqCst);
         if id != 0 {
-            drop(thread::send_signal(id, signal::interrupt_signal()));
+            drop(thread::interrupt(id, signal::interrupt_signal()));
         }
     }
 }

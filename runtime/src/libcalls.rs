@@ -114,7 +114,10 @@ epsilon_abi::for_each_libcall!(define);
 pub unsafe extern "C" fn materialise(anchor: usize, index: u32) -> LibcallReturn {
     let body = |site: Site<'_>| -> Result<u64> {
         let module = site.instance().module.clone();
-        Ok(module.materialise_for_call(DefinedFuncIndex(index), &site.store.vm)? as u64)
+        let address = module.materialise_for_call(DefinedFuncIndex(index), &site.store.vm)?;
+        // The code may be such that notes are wanted again of where this thread is.
+        crate::sys::signal::prepare(site.store.prepared_key())?;
+        Ok(address as u64)
     };
     // SAFETY: as the caller promises.
     unsafe { run(anchor, body) }

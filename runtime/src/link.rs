@@ -6,6 +6,10 @@
 //! that has no code yet goes to that function's slot in the jump table; once there is code, the slot leads to it, and
 //! the call itself is pointed there as well where the processor allows that under way.
 //!
+//! In a module whose source says so, quick code is for now: optimised code may take its place, once. Calls to it are
+//! recorded until then, and whatever else leads to it goes through the slot. It is not freed, and calls that are in it
+//! end in it.
+//!
 //! ```text
 //! a batch:   room is there? ─ no ──► refused, nothing has changed
 //!              │ yes
@@ -27,7 +31,7 @@ use cranelift_codegen::isa::{OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_jit::{BranchProtection, JITBuilder, JITMemoryKind, JITMemoryProvider, JITModule};
 use cranelift_module::{FuncId, Module as _, ModuleReloc, ModuleRelocTarget, ModuleResult};
-use epsilon_abi::{CompiledFunction, DefinedFuncIndex, RelocKind, Relocation, seeded};
+use epsilon_abi::{CodeTier, CompiledFunction, DefinedFuncIndex, RelocKind, Relocation, seeded};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -41,8 +45,13 @@ pub struct LinkedCode {
     jump_table: usize,
     /// Whether functions can be linked while others run.
     can_link_late: bool,
-    /// Address of each function's code; 0 until it is linked. Never changes afterwards.
+    /// Whether optimised code takes the place of quick code.
+    replaces: bool,
+    /// Address of each function's code; 0 until it is linked. With [`FOR_NOW`] in it, it changes once more.
     addresses: Box<[AtomicUsize]>,
+    /// How many of them are not 0, and how many may change.
+    linked: AtomicUsize,
+    for_now: AtomicUsize,
     placed: PlacedFunctions,
     linker: Mutex<Linker>,
     /// Why nothing can be linked any more. Once set, for ever.
@@ -54,16 +63,20 @@ struct Linker {
     jit: JITModule,
     arena: Arc<std::sync::Mutex<Provider>>,
     table_id: FuncId,
-    /// The ids of functions that are published, and of no others.
+    /// The ids of functions that are published and have their last code, and of no others.
     ids: HashMap<DefinedFuncIndex, FuncId>,
-    /// Calls that go through a slot, by the function that they are for: offsets of their displacements.
+    /// Calls to functions that do not have their last code yet: offsets of their displacements.
     waiting: HashMap<DefinedFuncIndex, Vec<u32>>,
     /// For the slots, and for all that is linked.
     charge: Charge,
 }
 
+/// Marks the address of code that may be replaced. Code is aligned to more.
+const FOR_NOW: usize = 1;
+
 /// Functions that lie in the arena with their relocations done, and that nothing can reach yet.
 struct Batch {
+    /// Of those that have their last code.
     ids: HashMap<DefinedFuncIndex, FuncId>,
     /// Calls that go through slots: for which function, and the offset of the displacement.
     through_slots: Vec<(DefinedFuncIndex, u32)>,
@@ -125,8 +138,15 @@ const RELOCATION_BYTES: usize = 2 * size_of::<ModuleReloc>();
 const PADDING_BYTES: usize = 64;
 
 impl LinkedCode {
-    /// Room for so many functions, and for their code, which is charged to `budget` as it comes. None is linked yet.
-    pub fn new(function_count: usize, room: Room, budget: &Budget, faults: &Arc<Faults>) -> Result<Self, LinkError> {
+    /// Room for so many functions, and for their code, which is charged to `budget` as it comes. None is linked yet. Whether
+    /// optimised code `replaces` quick code.
+    pub fn new(
+        function_count: usize,
+        room: Room,
+        replaces: bool,
+        budget: &Budget,
+        faults: &Arc<Faults>,
+    ) -> Result<Self, LinkError> {
         let table_bytes = function_count.max(1) * JUMP_SLOT_BYTES + PADDING_BYTES;
         let fixed_bytes = FIXED_BYTES + table_bytes + function_count * size_of::<AtomicUsize>();
         let charge = budget.charge(fixed_bytes, "compiled functions").map_err(LinkError::NoMemory)?;
@@ -152,6 +172,9 @@ impl LinkedCode {
             arena_bytes,
             jump_table,
             can_link_late,
+            replaces: replaces && can_link_late,
+            linked: AtomicUsize::new(0),
+            for_now: AtomicUsize::new(0),
             addresses: (0..function_count).map(|_| AtomicUsize::new(0)).collect(),
             placed: PlacedFunctions::new(executable),
             linker: Mutex::new(linker),
@@ -160,14 +183,15 @@ impl LinkedCode {
         })
     }
 
-    /// Links functions together; their calls to each other are direct. Those that are linked already are passed over.
+    /// Links functions together; their calls to each other are direct. Those that are linked already are passed over,
+    /// unless better code takes the place of what was there for now.
     ///
     /// # Errors
     /// If there is no room: then nothing has changed. Any other error once code is being placed breaks the module.
     pub fn link(&self, batch: &[(DefinedFuncIndex, &CompiledFunction)]) -> Result<(), LinkError> {
         let mut linker = self.linker()?;
         let mut seen = HashSet::new();
-        let batch = batch.iter().filter(|(index, _)| self.address(*index).is_none() && seen.insert(*index));
+        let batch = batch.iter().filter(|(index, function)| self.is_wanted(*index, function) && seen.insert(*index));
         let batch: Vec<_> = batch.copied().collect();
         if batch.is_empty() {
             return Ok(());
@@ -187,8 +211,10 @@ impl LinkedCode {
     /// Places functions that there is room for, and publishes them.
     fn place(&self, linker: &mut Linker, batch: &[(DefinedFuncIndex, &CompiledFunction)]) -> Result<(), LinkError> {
         let start = linker.provider().used_bytes;
-        let Batch { ids, through_slots, placed } = linker.define(batch, &self.faults)?;
-        self.placed.reserve(placed.len());
+        let is_last = |function: &CompiledFunction| !self.is_for_now(function);
+        let batch = linker.define(batch, &is_last, &self.faults)?;
+        self.placed.reserve(batch.placed.len());
+        self.lead_to_present(linker, &batch);
         {
             let provider = linker.provider();
             provider.arena.publish(start, provider.used_bytes - start);
@@ -196,19 +222,58 @@ impl LinkedCode {
         self.faults.link_step()?;
         // Nothing from here on can fail. Only now may anything reach the new code: it is written, relocated and published,
         // and its tables are in place before its address is.
+        let Batch { ids, through_slots, placed } = batch;
         let addresses: Vec<_> = placed.iter().map(|placed| (placed.index(), placed.start() as usize)).collect();
         self.placed.append(placed);
-        for (index, offset) in addresses {
-            self.addresses[index.index()].store(self.executable + offset, Ordering::Release);
+        for (index, offset) in &addresses {
+            let for_now = if ids.contains_key(index) { 0 } else { FOR_NOW };
+            let before = self.addresses[index.index()].swap(self.executable + offset | for_now, Ordering::AcqRel);
+            self.linked.fetch_add(usize::from(before == 0), Ordering::Relaxed);
+            self.for_now.fetch_add(for_now, Ordering::Relaxed);
+            self.for_now.fetch_sub(before & FOR_NOW, Ordering::Relaxed);
         }
         for (callee, offset) in through_slots {
             linker.waiting.entry(callee).or_default().push(offset);
         }
-        for index in ids.keys() {
-            self.lead_to(linker, *index);
+        for (index, _) in addresses {
+            self.lead_to(linker, index);
         }
         linker.ids.extend(ids);
         Ok(())
+    }
+
+    /// Whether a function's code may be replaced.
+    fn is_for_now(&self, function: &CompiledFunction) -> bool {
+        self.replaces && function.tier == CodeTier::Quick
+    }
+
+    /// Whether code is better than what its function has.
+    fn is_wanted(&self, index: DefinedFuncIndex, function: &CompiledFunction) -> bool {
+        match self.address(index) {
+            None => true,
+            Some(_) => !self.is_last(index) && !self.is_for_now(function),
+        }
+    }
+
+    /// Points calls in code that nothing reaches yet at the code that their functions have, though it is not their last.
+    fn lead_to_present(&self, linker: &Linker, batch: &Batch) {
+        if !self.replaces {
+            return;
+        }
+        let new = batch.placed.iter().map(|placed| (placed.index(), self.executable + placed.start() as usize));
+        let new: HashMap<DefinedFuncIndex, usize> = new.collect();
+        let provider = linker.provider();
+        let writable = provider.arena.writable();
+        for (callee, offset) in &batch.through_slots {
+            let Some(target) = new.get(callee).copied().or_else(|| self.address(*callee)) else { continue };
+            let offset = *offset as usize;
+            // SAFETY: as in `lead_to`.
+            unsafe {
+                if arch::can_repoint_call(writable.add(offset)) {
+                    arch::repoint_call(writable.add(offset), self.executable + offset, target);
+                }
+            }
+        }
     }
 
     /// The linker, as long as the module is not broken.
@@ -246,19 +311,26 @@ impl LinkedCode {
             return Ok(());
         }
         let writable = linker.provider().arena.writable();
-        // SAFETY: as in `lead_to`; slots and displacements of functions without code lead to slots again.
+        // SAFETY: as in `lead_to`. Slots and displacements lead to the code that the child knows of, or to slots again:
+        // the parent may have linked more since, or replaced code.
         unsafe {
             for index in (0..self.addresses.len()).map(DefinedFuncIndex::new) {
-                if self.address(index).is_none() {
-                    let bytes: Vec<u8> = arch::lazy_slot(index.0).into_iter().collect();
-                    let slot = writable.add(self.slot(index) - self.executable);
-                    slot.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+                let slot = self.slot(index);
+                let written = writable.add(slot - self.executable);
+                match self.address(index) {
+                    None => {
+                        let bytes: Vec<u8> = arch::lazy_slot(index.0).into_iter().collect();
+                        written.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+                    }
+                    Some(address) if !self.is_last(index) => arch::link_slot(written, slot, address),
+                    Some(_) => {}
                 }
             }
             for (callee, offset) in linker.waiting.iter().flat_map(|(to, at)| at.iter().map(move |at| (*to, *at))) {
                 let written = writable.add(offset as usize);
                 if arch::can_repoint_call(written) {
-                    arch::repoint_call(written, self.executable + offset as usize, self.slot(callee));
+                    let target = self.address(callee).unwrap_or_else(|| self.slot(callee));
+                    arch::repoint_call(written, self.executable + offset as usize, target);
                 }
             }
         }
@@ -279,40 +351,67 @@ impl LinkedCode {
         self.can_link_late
     }
 
-    /// Makes a function's slot, and the calls that wait for it, lead to its code.
+    /// Makes a function's slot, and the calls that are recorded for it, lead to its code.
     fn lead_to(&self, linker: &mut Linker, index: DefinedFuncIndex) {
         let waiting = linker.waiting.remove(&index).unwrap_or_default();
+        let Some(target) = self.address(index) else { return };
         let provider = linker.provider();
         let writable = provider.arena.writable();
-        let Some(target) = self.address(index) else { return };
         // SAFETY: slots and displacements lie in the arena, at the offsets where the linker put them; the arena is
         // small enough for near jumps. Nothing else writes: the linker is locked.
         unsafe {
             let slot = self.slot(index);
             arch::link_slot(writable.add(slot - self.executable), slot, target);
             provider.arena.publish(slot - self.executable, JUMP_SLOT_BYTES);
-            for offset in waiting {
-                let written = writable.add(offset as usize);
+            for offset in &waiting {
+                let written = writable.add(*offset as usize);
                 if arch::can_repoint_call(written) {
-                    arch::repoint_call(written, self.executable + offset as usize, target);
-                    provider.arena.publish(offset as usize, 4);
+                    arch::repoint_call(written, self.executable + *offset as usize, target);
+                    provider.arena.publish(*offset as usize, 4);
                 }
             }
+        }
+        drop(provider);
+        if !self.is_last(index) && !waiting.is_empty() {
+            linker.waiting.insert(index, waiting);
         }
     }
 
     /// Where a function's code lies, if it is linked.
     #[inline]
     pub fn address(&self, index: DefinedFuncIndex) -> Option<usize> {
-        match self.addresses[index.index()].load(Ordering::Acquire) {
+        match self.addresses[index.index()].load(Ordering::Acquire) & !FOR_NOW {
             0 => None,
             address => Some(address),
         }
     }
 
-    /// An address to call a function at: its code, or the slot that leads there in time.
+    /// Whether a function has code that is not replaced any more.
+    #[inline]
+    pub fn is_last(&self, index: DefinedFuncIndex) -> bool {
+        let address = self.addresses[index.index()].load(Ordering::Acquire);
+        address != 0 && address & FOR_NOW == 0
+    }
+
+    /// An address to call a function at: its last code, or the slot that leads there in time.
     pub fn callable(&self, index: DefinedFuncIndex) -> usize {
-        self.address(index).unwrap_or_else(|| self.slot(index))
+        let address = self.addresses[index.index()].load(Ordering::Acquire);
+        if address != 0 && address & FOR_NOW == 0 { address } else { self.slot(index) }
+    }
+
+    /// How many functions have code that is not replaced any more.
+    pub fn len_last(&self) -> usize {
+        self.len().saturating_sub(self.for_now.load(Ordering::Relaxed))
+    }
+
+    /// Whether there is code that may be replaced.
+    pub fn has_code_for_now(&self) -> bool {
+        self.for_now.load(Ordering::Relaxed) > 0
+    }
+
+    /// How many functions have code.
+    pub fn len(&self) -> usize {
+        self.linked.load(Ordering::Relaxed)
     }
 
     /// The function's slot in the jump table.
@@ -374,27 +473,36 @@ impl Linker {
         Err(LinkError::Full { needed_bytes: end - used, left_bytes: limit_bytes.saturating_sub(used), limit_bytes })
     }
 
-    /// Places functions and relocates them, where nothing reaches them yet.
-    fn define(&mut self, batch: &[(DefinedFuncIndex, &CompiledFunction)], faults: &Faults) -> Result<Batch, LinkError> {
+    /// Places functions and relocates them, where nothing reaches them yet. Whether the code of one `is_last`.
+    fn define(
+        &mut self,
+        batch: &[(DefinedFuncIndex, &CompiledFunction)],
+        is_last: &dyn Fn(&CompiledFunction) -> bool,
+        faults: &Faults,
+    ) -> Result<Batch, LinkError> {
         let mut ids = HashMap::with_capacity(batch.len());
-        for (index, _) in batch {
+        let mut defined = Vec::with_capacity(batch.len());
+        for (index, function) in batch {
             faults.link_step()?;
             let id = self.jit.declare_anonymous_function(&self.jit.make_signature()).map_err(linker_error)?;
-            ids.insert(*index, id);
+            defined.push((*index, *function, id));
+            if is_last(function) {
+                ids.insert(*index, id);
+            }
         }
-        for (index, function) in batch {
+        for (_, function, id) in &defined {
             faults.link_step()?;
             let relocations: Vec<ModuleReloc> = function.relocations.iter().map(|r| self.resolve(&ids, r)).collect();
             self.jit
-                .define_function_bytes(ids[index], u64::from(function.align_bytes), &function.code, &relocations)
+                .define_function_bytes(*id, u64::from(function.align_bytes), &function.code, &relocations)
                 .map_err(linker_error)?;
         }
         faults.link_step()?;
         self.jit.finalize_definitions().map_err(linker_error)?;
         faults.link_step()?;
         let (mut through_slots, mut placed) = (Vec::new(), Vec::with_capacity(batch.len()));
-        for (index, function) in batch {
-            let start = self.offset_of(ids[index]) as u32;
+        for (index, function, id) in &defined {
+            let start = self.offset_of(*id) as u32;
             let waiting = function.relocations.iter().filter(|r| is_call(r.kind) && self.id(&ids, r.target).is_none());
             through_slots.extend(waiting.map(|r| (r.target, start + r.offset)));
             placed.push(Placed::new(*index, start, function));
@@ -402,12 +510,12 @@ impl Linker {
         Ok(Batch { ids, through_slots, placed })
     }
 
-    /// The id of a function that has code, or that gets it with this batch.
+    /// The id of a function that has its last code, or gets it with this batch.
     fn id(&self, batch: &HashMap<DefinedFuncIndex, FuncId>, function: DefinedFuncIndex) -> Option<FuncId> {
         batch.get(&function).or_else(|| self.ids.get(&function)).copied()
     }
 
-    /// The relocation as the linker wants it: to the function if it has code or gets it now, else to its slot.
+    /// The relocation as the linker wants it: to the function if it has its last code or gets it now, else to its slot.
     fn resolve(&self, batch: &HashMap<DefinedFuncIndex, FuncId>, relocation: &Relocation) -> ModuleReloc {
         let (target, slot) = match self.id(batch, relocation.target) {
             Some(id) => (id, 0),
@@ -455,7 +563,7 @@ impl std::fmt::Debug for LinkedCode {
         f.debug_struct("LinkedCode")
             .field("text", &self.text())
             .field("functions", &self.addresses.len())
-            .field("linked", &self.placed.len())
+            .field("linked", &self.len())
             .field("broken", &self.broken.get())
             .finish()
     }

@@ -44,7 +44,8 @@ impl LinkedModule {
         loop {
             // A child of a fork in between would wait for threads that it does not have.
             let held_off = hold_off();
-            match self.claim(index) {
+            let turn = if demand == Demand::Background { self.claim_last(index) } else { self.claim(index) };
+            match turn {
                 Turn::Done(address) => return Ok(address),
                 Turn::Ours(_claim) => return self.compile_here(index, demand, &|| false),
                 Turn::Theirs(work) => {
@@ -111,8 +112,25 @@ impl LinkedModule {
         }
     }
 
+    /// Lets the best code take the place of what a function has for now. Nothing is done if another thread is at it.
+    ///
+    /// # Errors
+    /// As for [`Self::materialise_ahead`].
+    pub fn optimise(self: &Arc<Self>, index: DefinedFuncIndex) -> Result<()> {
+        let _held_off = hold_off();
+        match self.claim_last(index) {
+            Turn::Ours(_claim) => self.compile_caught(index, Demand::Hot).map(drop),
+            Turn::Done(_) | Turn::Theirs(_) => Ok(()),
+        }
+    }
+
     fn claim(&self, index: DefinedFuncIndex) -> Turn<DefinedFuncIndex, usize> {
         self.in_work().claim(index, || self.code().address(index))
+    }
+
+    fn claim_last(&self, index: DefinedFuncIndex) -> Turn<DefinedFuncIndex, usize> {
+        let last = || self.code().is_last(index).then(|| self.code().address(index));
+        self.in_work().claim(index, || last().flatten())
     }
 
     /// Compiles a function that this thread has claimed.

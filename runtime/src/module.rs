@@ -9,6 +9,7 @@ use crate::error::{Error, HostError, Result};
 use crate::fault::{Fault, Faults, panic_message};
 use crate::image::MemoryImage;
 use crate::link::{LinkError, LinkedCode, Room};
+use crate::sampling::Samples;
 use crate::signature::{Signatures, TypeIds};
 use crate::space::SpacePool;
 use crate::sys::arch;
@@ -31,6 +32,8 @@ pub struct RuntimeSettings {
     pub backtraces: bool,
     /// How much memory all that belongs to the engine may take; [`UNLIMITED`](crate::UNLIMITED) if there is no limit.
     pub max_memory_bytes: usize,
+    /// Whether to note where guests spend their time.
+    pub samples: bool,
     /// Bytes of code that a module may have, exactly; for tests.
     pub code_room_bytes: Option<usize>,
     /// What goes wrong; for tests.
@@ -49,6 +52,7 @@ pub struct Runtime {
     libcalls: Box<[usize]>,
     memory_spaces: Arc<SpacePool>,
     budget: Budget,
+    samples: Option<Arc<Samples>>,
     faults: Arc<Faults>,
 }
 
@@ -67,6 +71,7 @@ impl Runtime {
         Self {
             signatures: Arc::new(Signatures::new(&budget)),
             budget,
+            samples: settings.samples.then(Arc::default),
             settings,
             libcalls: libcall_table(),
             memory_spaces: Arc::default(),
@@ -88,6 +93,11 @@ impl Runtime {
     /// What counts against [`RuntimeSettings::max_memory_bytes`].
     pub fn budget(&self) -> &Budget {
         &self.budget
+    }
+
+    /// Where guests spend their time, if that is noted.
+    pub fn samples(&self) -> Option<&Arc<Samples>> {
+        self.samples.as_ref()
     }
 
     pub(crate) fn signatures(&self) -> &Arc<Signatures> {
@@ -155,6 +165,8 @@ pub enum Demand {
     Background,
     /// It may be called later, and can be left for later where there is no room for what compiling it takes.
     Ahead,
+    /// Guests spend their time in it: the best code is to take the place of what there is. It can be left as well.
+    Hot,
 }
 
 /// Where a module's functions come from: the compiler, or a cache of its work.
@@ -183,6 +195,11 @@ pub unsafe trait FunctionSource: Send + Sync {
         demand: Demand,
         cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Result<CompiledFunction, HostError>;
+
+    /// Whether quick code is for now: optimised code takes its place when it is asked for ([`Demand::Hot`]).
+    fn replaces_code(&self) -> bool {
+        false
+    }
 
     /// Functions that are worth linking before anything runs.
     fn beginning(&self) -> Vec<(DefinedFuncIndex, CompiledFunction)> {
@@ -215,7 +232,8 @@ impl LinkedModule {
         let (info, wasm) = (source.info().clone(), source.wasm().clone());
         let held_off = crate::fork::hold_off();
         let room = runtime.settings.code_room_bytes.map_or(Room::AtLeast(code_bytes), Room::Exactly);
-        let code = LinkedCode::new(info.defined_functions(), room, &runtime.budget, &runtime.faults)?;
+        let replaces = source.replaces_code();
+        let code = LinkedCode::new(info.defined_functions(), room, replaces, &runtime.budget, &runtime.faults)?;
         let type_ids = runtime.signatures().of_module(&info.types)?;
         let types =
             (0..info.types.len()).map(|n| link_type(&type_ids, &info.types[n].composite, type_ids[n])).collect();
@@ -284,12 +302,35 @@ impl LinkedModule {
 
     /// Number of functions that have code.
     pub fn linked_functions(&self) -> usize {
-        self.code.placed().len()
+        self.code.len()
+    }
+
+    /// Number of functions that have code which nothing takes the place of any more.
+    pub fn last_functions(&self) -> usize {
+        self.code.len_last()
     }
 
     /// Whether a function has code.
     pub fn is_linked(&self, index: DefinedFuncIndex) -> bool {
         self.code.address(index).is_some()
+    }
+
+    /// Whether a function has code that nothing takes the place of any more.
+    pub fn has_last_code(&self, index: DefinedFuncIndex) -> bool {
+        self.code.is_last(index)
+    }
+
+    /// Whether there is code that may be replaced.
+    pub fn has_code_for_now(&self) -> bool {
+        self.code.has_code_for_now()
+    }
+
+    /// The function whose code `pc` lies in.
+    pub fn function_at(&self, pc: usize) -> Option<DefinedFuncIndex> {
+        if !self.code.text().contains(&pc) {
+            return None;
+        }
+        self.code.placed().find(pc).map(|(index, _)| index)
     }
 
     /// Ends the use of a module of which something was left half-done: whoever asks for more of it is told so.

@@ -75,11 +75,6 @@ impl PlacedFunctions {
         self.placed.write().extend(functions);
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.placed.read().len()
-    }
-
     /// Size of the code of all of them in bytes.
     pub fn code_bytes(&self) -> usize {
         self.placed.read().iter().map(|function| function.len_bytes as usize).sum()

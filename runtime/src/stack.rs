@@ -101,6 +101,11 @@ pub fn is_open(sp: usize) -> bool {
     Latest::containing(sp).is_some_and(|latest| OPEN.get() == latest.base)
 }
 
+/// Whether guests may be running on this thread: not if its spare stack lies idle. Safe to ask in a signal handler.
+pub fn is_taken() -> bool {
+    !matches!(SPARE.get(), Spare::Stack(..))
+}
+
 fn open(latest: &Latest) -> End {
     if OPEN.get() != 0 || latest.open_first_part().is_err() {
         return End::Reached;

@@ -15,6 +15,7 @@ use crate::instance::InstanceData;
 use crate::limits::ResourceLimiter;
 use crate::link::LinkedCode;
 use crate::module::Runtime;
+use crate::sampling::{NO_SAMPLES_KEY, Samples};
 use crate::shared::StoreMemory;
 use crate::stack::WasmStack;
 use crate::table::TableData;
@@ -54,6 +55,9 @@ pub struct VmStore {
     pub landing: Landing,
     /// What the thread that runs the store waits for on a shared memory.
     pub waiting: WaitSlot,
+    /// Where the signal handler notes what the thread runs; null if nobody wants to know. The store's runtime owns it, so
+    /// that it is there as long as wasm can run.
+    pub samples: *const Samples,
 }
 
 // SAFETY: other threads hold `VmStore` only behind interrupt handles, which use nothing but the atomics and
@@ -63,7 +67,7 @@ unsafe impl Send for VmStore {}
 unsafe impl Sync for VmStore {}
 
 impl VmStore {
-    fn new() -> Self {
+    fn new(samples: *const Samples) -> Self {
         Self {
             host_sp: Cell::new(0),
             exit_fp: Cell::new(0),
@@ -76,6 +80,7 @@ impl VmStore {
             owner: Cell::new(std::ptr::null_mut()),
             landing: Landing::default(),
             waiting: WaitSlot::default(),
+            samples,
         }
     }
 
@@ -249,7 +254,7 @@ unsafe fn limiter_of<T: 'static>(block: *mut StoreInner) -> Option<*mut dyn Reso
 
 impl StoreInner {
     fn new(runtime: &Arc<Runtime>, limiter_of: LimiterOf) -> Self {
-        let vm = Arc::new(VmStore::new());
+        let vm = Arc::new(VmStore::new(runtime.samples().map_or(std::ptr::null(), Arc::as_ptr)));
         let budget = Budget::of_store(runtime.budget());
         Self {
             id: StoreId::next(),
@@ -397,6 +402,13 @@ impl StoreInner {
         let older = self.functions.references() - mark.references;
         self.items_bytes = mark.items_bytes + older * REFERENCE_BYTES;
         self.items.shrink(self.items_bytes);
+    }
+
+    /// What a thread has to be prepared for before it runs wasm of the store.
+    #[inline]
+    pub(crate) fn prepared_key(&self) -> usize {
+        // SAFETY: it belongs to the runtime, which the store holds (invariant 7).
+        unsafe { self.vm.samples.as_ref() }.map_or(NO_SAMPLES_KEY, Samples::key)
     }
 
     /// The code that `pc` lies in, and the first instance of its module.

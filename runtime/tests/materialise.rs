@@ -92,6 +92,7 @@ fn module(slow: &Arc<Slow>) -> Arc<LinkedModule> {
         max_wasm_stack_bytes: 1 << 20,
         backtraces: true,
         max_memory_bytes: UNLIMITED,
+        samples: false,
         code_room_bytes: None,
         fault: None,
     };

@@ -3,9 +3,22 @@
 
 use crate::{DefinedFuncIndex, TagIndex, TrapCode};
 
+/// Which of the two code generators has made a function's code. The greater one is the better code.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[repr(u8)]
+pub enum CodeTier {
+    /// The one that makes it in one pass.
+    Quick = 0,
+    /// Cranelift.
+    #[default]
+    Optimised = 1,
+}
+
 /// A compiled function.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CompiledFunction {
+    /// What has made the code.
+    pub tier: CodeTier,
     /// Machine code, with its constants behind it.
     pub code: Vec<u8>,
     /// Alignment that the code needs, in bytes.

@@ -33,7 +33,9 @@ pub mod types;
 pub mod vm;
 
 pub use call::{Arch, CallLayout, Slot};
-pub use compiled::{CompiledFunction, HandlerSite, InlinedSite, Position, RelocKind, Relocation, SourceSite, TrapSite};
+pub use compiled::{
+    CodeTier, CompiledFunction, HandlerSite, InlinedSite, Position, RelocKind, Relocation, SourceSite, TrapSite,
+};
 pub use index::*;
 pub use layout::VmLayout;
 pub use libcall::{BulkRoutine, Libcall};

@@ -138,13 +138,14 @@ const WASM: &[Row] = &[
 const OPTIMIZE: &[Row] = &[
     row(
         "tier",
-        "quick|optimised",
-        "Which compiler makes code: one pass, or Cranelift; optimised by default",
+        "quick|optimised|auto",
+        "Which compiler makes code: one pass, Cranelift, or that for what turns out to be hot; optimised by default",
         |o, v| {
             o.config.tier(match v {
                 "quick" => Tier::Quick,
                 "optimised" => Tier::Optimised,
-                _ => return Err(format!("`{v}` is neither quick nor optimised")),
+                "auto" => Tier::Auto,
+                _ => return Err(format!("`{v}` is neither quick nor optimised nor auto")),
             });
             Ok(())
         },

@@ -13,7 +13,7 @@ use cranelift_codegen::{
     CompiledCode, Context, FinalizedMachExceptionHandler, FinalizedMachReloc, FinalizedRelocTarget,
 };
 use epsilon_abi::{
-    CompiledFunction, DefinedFuncIndex, FuncIndex, HandlerSite, InlinedSite, Position, RelocKind, Relocation,
+    CodeTier, CompiledFunction, DefinedFuncIndex, FuncIndex, HandlerSite, InlinedSite, Position, RelocKind, Relocation,
     SourceSite, TagIndex, TrapSite,
 };
 
@@ -114,6 +114,7 @@ fn collect(
     let mut sources = sources(buffer.get_srclocs_sorted());
     let inlined = keep_named(&mut sources, inlined);
     Ok(CompiledFunction {
+        tier: CodeTier::Optimised,
         code: buffer.data().to_vec(),
         // The preferred one: four returns in one line of the cache make calls through a table four times as slow.
         align_bytes: buffer.alignment.max(isa.target().function_alignment().preferred),

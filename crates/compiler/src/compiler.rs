@@ -15,7 +15,7 @@ use crate::translate::{self, Env, FunctionSource, LocalsIn, Notes, RelaxedSimd, 
 use crate::watch::{Unwatched, Watch, go_on};
 use cranelift_codegen::Context;
 use cranelift_frontend::FunctionBuilderContext;
-use epsilon_abi::{Arch, CompiledFunction, DefinedFuncIndex, Position, seeded};
+use epsilon_abi::{Arch, CodeTier, CompiledFunction, DefinedFuncIndex, Position, seeded};
 use wasmparser::FuncValidatorAllocations;
 
 /// Below this many bytes of bodies, validation is not worth a second thread.
@@ -68,9 +68,12 @@ impl Compiler {
     ///
     /// # Errors
     /// If the target is not supported, or a proposal is asked for of which nothing is there.
-    pub fn new(settings: Settings) -> Result<Self, CompileError> {
+    pub fn new(mut settings: Settings) -> Result<Self, CompileError> {
         settings.check()?;
         let isa = Isa::new(&settings)?;
+        if settings.tier == Tier::Auto && isa.arch() != Arch::X86_64 {
+            settings.tier = Tier::Optimised;
+        }
         let relaxed_simd = RelaxedSimd::new(isa.target(), settings.deterministic_relaxed_simd);
         let quick_features = isa.quick_features(relaxed_simd);
         Ok(Self { settings, isa, relaxed_simd, quick_features })
@@ -81,7 +84,7 @@ impl Compiler {
         &self.isa
     }
 
-    /// What the compiler was made with.
+    /// What the compiler was made with; [`Tier::Auto`] is there only where it has both.
     pub const fn settings(&self) -> &Settings {
         &self.settings
     }
@@ -177,10 +180,10 @@ impl Compiler {
         index: DefinedFuncIndex,
         scratch: &mut Scratch,
     ) -> Result<CompiledFunction, CompileError> {
-        self.compile_function_within(module, wasm, index, scratch, &Unlimited)
+        self.compile_function_within(self.settings.tier.last(), module, wasm, index, scratch, &Unlimited)
     }
 
-    /// As [`Compiler::compile_function`], within a room for the memory that it takes.
+    /// As [`Compiler::compile_function`], to code of a tier at least, and within a room for the memory that it takes.
     ///
     /// # Errors
     /// Likewise; and [`CompileError::NoRoom`] if the room is too small. The function can be compiled again when there is
@@ -190,6 +193,7 @@ impl Compiler {
     /// Likewise.
     pub fn compile_function_within(
         &self,
+        tier: CodeTier,
         module: &ParsedModule,
         wasm: &[u8],
         index: DefinedFuncIndex,
@@ -198,7 +202,7 @@ impl Compiler {
     ) -> Result<CompiledFunction, CompileError> {
         let func = module.info.func_index(index);
         let body_bytes = module.info.bodies[index.index()].len() as u64;
-        if self.settings.tier == Tier::Quick && self.isa.arch() == Arch::X86_64 {
+        if tier == CodeTier::Quick && self.isa.arch() == Arch::X86_64 {
             if !module.is_validated() {
                 validate_body(module, wasm, index, scratch)?;
             }
@@ -450,6 +454,7 @@ mod tests {
         let other_tier = if tier == Tier::Quick { Tier::Optimised } else { Tier::Quick };
         let mut all = vec![
             Settings { tier: other_tier, ..base() },
+            Settings { tier: Tier::Auto, ..base() },
             Settings { opt_level: other_level, ..base() },
             Settings { deterministic_relaxed_simd: !deterministic_relaxed_simd, ..base() },
             Settings { branch_hints: !branch_hints, ..base() },

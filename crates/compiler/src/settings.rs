@@ -2,7 +2,7 @@
 
 use crate::error::CompileError;
 use crate::limits::CompileLimits;
-use epsilon_abi::MemoryPlan;
+use epsilon_abi::{CodeTier, MemoryPlan};
 use wasmparser::WasmFeatures;
 
 /// How a module is compiled.
@@ -54,11 +54,26 @@ impl Default for Settings {
 /// Which compiler translates functions.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Tier {
-    /// One pass over a body that has been validated. Functions that it does not translate, and all on a machine that it does not know, are left to the other one.
+    /// One pass over a body that has been validated. Functions that it does not translate, and all on a machine that it
+    /// does not know, are left to the other one.
     Quick,
     /// Cranelift.
     #[default]
     Optimised,
+    /// The quick one at first, and Cranelift for what turns out to be worth it: whoever asks for a function says which.
+    Auto,
+}
+
+impl Tier {
+    /// The tier of code that is wanted at once.
+    pub const fn first(self) -> CodeTier {
+        if matches!(self, Self::Optimised) { CodeTier::Optimised } else { CodeTier::Quick }
+    }
+
+    /// The tier of code that is wanted in the end.
+    pub const fn last(self) -> CodeTier {
+        if matches!(self, Self::Quick) { CodeTier::Quick } else { CodeTier::Optimised }
+    }
 }
 
 /// How much the optimiser does.

@@ -31,7 +31,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 const MAGIC: &[u8; 8] = b"EPSLAOT\0";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEADER_BYTES: usize = 128;
 
 /// A key that artifacts are made and loaded with: whoever has it can make artifacts that are loaded with it.
@@ -232,6 +232,8 @@ fn load(engine: &Engine, bytes: ModuleBytes, secret: &Secret, keyed: bool) -> Re
         budget: engine.runtime().budget().clone(),
         parsed,
         wasm: Arc::new(ModuleBytes::part(&bytes, sections.code_start - wasm.len()..sections.code_start)),
+        tiering: None,
+        heat: Arc::default(),
         likely: Likely::default(),
         ahead: Default::default(),
         asked: std::sync::Once::new(),

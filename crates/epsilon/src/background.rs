@@ -88,7 +88,7 @@ impl Job {
 }
 
 /// The process that something was made in.
-struct Process(u32);
+pub struct Process(u32);
 
 impl Default for Process {
     fn default() -> Self {
@@ -98,7 +98,7 @@ impl Default for Process {
 
 impl Process {
     /// Whether this is it, rather than a child made by `fork`.
-    fn is_this(&self) -> bool {
+    pub fn is_this(&self) -> bool {
         self.0 == std::process::id()
     }
 }
@@ -113,6 +113,8 @@ pub struct Shared {
     ended: AtomicBool,
     /// The process that the workers are in. A child made by `fork` has none of them, and may find the lock taken by one.
     process: Process,
+    /// How many of them there are to be, if that was said.
+    workers: Option<usize>,
 }
 
 impl Shared {
@@ -172,6 +174,11 @@ pub struct Workers {
 const MIN_FUNCTIONS: usize = 8;
 
 impl Workers {
+    /// So many; as many as there are processors to spare, if that is not said.
+    pub fn new(workers: Option<usize>) -> Self {
+        Self { shared: Arc::new(Shared { workers, ..Shared::default() }) }
+    }
+
     /// What gives them work.
     pub fn shared(&self) -> &Arc<Shared> {
         &self.shared
@@ -184,33 +191,39 @@ impl Shared {
         if module.info().defined_functions() < MIN_FUNCTIONS || !self.process.is_this() {
             return;
         }
-        self.started.get_or_init(|| self.start());
+        if self.workers == Some(0) {
+            return;
+        }
+        self.started.get_or_init(|| {
+            let workers = self.clone();
+            spawn(self.workers, 0, Arc::new(move || workers.work()));
+        });
         let job = Job { module: Arc::downgrade(module), source: Arc::downgrade(source), next: AtomicUsize::new(0) };
         self.jobs().push_back(Arc::new(job));
         self.wake.notify_all();
     }
+}
 
-    /// Starts a worker for each processor but the one that the guest runs on. The first worker starts the others:
-    /// asking how many processors there are takes longer than starting a thread.
-    fn start(self: &Arc<Self>) {
-        let spawn = |n: usize, work: Box<dyn FnOnce() + Send>| {
-            let thread = std::thread::Builder::new().name(format!("epsilon-compile-{n}"));
-            // Without workers, functions are compiled when they are called.
-            drop(thread.spawn(work));
-        };
-        let first = self.clone();
-        let work = move || {
-            let processors = std::thread::available_parallelism().map_or(1, |n| n.get());
-            for n in 2..processors {
-                let other = first.clone();
-                spawn(n, Box::new(move || other.work()));
-            }
-            if processors > 1 {
-                first.work();
-            }
-        };
-        spawn(1, Box::new(work));
-    }
+/// Starts so many workers, or one for each processor but the one that the guest runs on, and `at_least` so many. The first
+/// worker starts the others: asking how many processors there are takes longer than starting a thread.
+pub fn spawn(workers: Option<usize>, at_least: usize, work: Arc<dyn Fn() + Send + Sync>) {
+    let start = |n: usize, work: Box<dyn FnOnce() + Send>| {
+        let thread = std::thread::Builder::new().name(format!("epsilon-compile-{n}"));
+        // Without workers, functions are compiled when they are called, and stay as they are.
+        drop(thread.spawn(work));
+    };
+    let first = move || {
+        let spare = || std::thread::available_parallelism().map_or(1, |n| n.get()) - 1;
+        let count = workers.unwrap_or_else(|| spare().max(at_least));
+        for n in 1..count {
+            let work = work.clone();
+            start(n + 1, Box::new(move || work()));
+        }
+        if count > 0 {
+            work();
+        }
+    };
+    start(1, Box::new(first));
 }
 
 impl Drop for Workers {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | 4 | code length *c* |
 //! | 4 | alignment |
+//! | 4 | tier: 0 quick, 1 optimised |
 //! | 4, 4, 4, 4, 4 | numbers of relocations *r*, trap sites *t*, source sites *s*, handler sites *h*, inlined sites *i* |
 //! | *c* | machine code |
 //! | 17 × *r* | offset (4), kind (1), target (4), addend (8) |
@@ -15,8 +16,8 @@
 //! All numbers are little-endian.
 
 use epsilon_abi::{
-    CompiledFunction, DefinedFuncIndex, HandlerSite, InlinedSite, Position, RelocKind, Relocation, SourceSite,
-    TagIndex, TrapCode, TrapSite,
+    CodeTier, CompiledFunction, DefinedFuncIndex, HandlerSite, InlinedSite, Position, RelocKind, Relocation,
+    SourceSite, TagIndex, TrapCode, TrapSite,
 };
 
 const RELOCATION_BYTES: usize = 17;
@@ -30,15 +31,16 @@ pub fn encode(function: &CompiledFunction) -> Vec<u8> {
     let counts = [
         function.code.len(),
         function.align_bytes as usize,
+        function.tier as usize,
         function.relocations.len(),
         function.traps.len(),
         function.sources.len(),
         function.handlers.len(),
         function.inlined.len(),
     ];
-    let tables = counts[2] * RELOCATION_BYTES + counts[3] * TRAP_BYTES + counts[4] * SOURCE_BYTES;
-    let tables = tables + counts[5] * HANDLER_BYTES + counts[6] * INLINED_BYTES;
-    let mut bytes = Vec::with_capacity(28 + counts[0] + tables);
+    let tables = counts[3] * RELOCATION_BYTES + counts[4] * TRAP_BYTES + counts[5] * SOURCE_BYTES;
+    let tables = tables + counts[6] * HANDLER_BYTES + counts[7] * INLINED_BYTES;
+    let mut bytes = Vec::with_capacity(32 + counts[0] + tables);
     for count in counts {
         bytes.extend_from_slice(&(count as u32).to_le_bytes());
     }
@@ -75,6 +77,11 @@ pub fn decode(bytes: &[u8], function_count: usize) -> Option<CompiledFunction> {
     let mut reader = Reader(bytes);
     let code_len = reader.u32()? as usize;
     let align_bytes = reader.u32()?;
+    let tier = match reader.u32()? {
+        0 => CodeTier::Quick,
+        1 => CodeTier::Optimised,
+        _ => return None,
+    };
     let (relocations, traps, sources) = (reader.u32()? as usize, reader.u32()? as usize, reader.u32()? as usize);
     let (handlers, inlined) = (reader.u32()? as usize, reader.u32()? as usize);
     if !align_bytes.is_power_of_two() || align_bytes > 4096 {
@@ -103,7 +110,7 @@ pub fn decode(bytes: &[u8], function_count: usize) -> Option<CompiledFunction> {
     })?;
     let inlined = reader
         .array(inlined, INLINED_BYTES, |mut r| Some(InlinedSite { wasm_offset: r.u32()?, call: Position(r.u32()?) }))?;
-    let function = CompiledFunction { code, align_bytes, relocations, traps, sources, handlers, inlined };
+    let function = CompiledFunction { tier, code, align_bytes, relocations, traps, sources, handlers, inlined };
     reader.0.is_empty().then_some(function)
 }
 
@@ -165,6 +172,7 @@ mod tests {
 
     fn sample() -> CompiledFunction {
         CompiledFunction {
+            tier: CodeTier::Quick,
             code: vec![1, 2, 3, 4, 5, 6, 7, 8],
             align_bytes: 16,
             relocations: vec![Relocation {

@@ -16,6 +16,13 @@ pub enum Tier {
     /// Cranelift.
     #[default]
     Optimised,
+    /// The quick one when a function is first called. What guests spend their time in is then compiled by Cranelift on
+    /// other threads, and takes its place while it runs. On machines other than x86_64 as [`Tier::Optimised`].
+    ///
+    /// Where guests are is found out by a timer of each thread that runs them, on the processor time that it takes; it
+    /// sends SIGURG, which the host's functions do not get to see. Where the system has no timers to give, code stays
+    /// quick.
+    Auto,
 }
 
 /// How much the optimiser does.
@@ -75,6 +82,8 @@ pub struct Config {
     pub(crate) drop_repeated_checks: bool,
     pub(crate) inlining: bool,
     pub(crate) compilation: Compilation,
+    pub(crate) workers: Option<usize>,
+    pub(crate) replaces_all: bool,
     /// Another machine: its triple, and features of its processor.
     pub(crate) target: Option<(String, Vec<String>)>,
     pub(crate) compile_limits: CompileLimits,
@@ -178,6 +187,8 @@ impl Config {
             drop_repeated_checks: true,
             inlining: true,
             compilation: Compilation::Lazy,
+            workers: None,
+            replaces_all: false,
             target: None,
             compile_limits: CompileLimits::default(),
             code_room_bytes: None,
@@ -235,6 +246,14 @@ impl Config {
     /// When functions are compiled. [`Compilation::Lazy`] by default. A module is validated completely in any case.
     pub fn compilation(&mut self, compilation: Compilation) -> &mut Self {
         self.compilation = compilation;
+        self
+    }
+
+    /// How many threads compile while guests run; they start when they are first needed. By default one for each processor
+    /// but the one that the guest runs on, and with [`Tier::Auto`] at least one. With 0, functions are compiled when they are
+    /// called, and quick code stays.
+    pub fn workers(&mut self, workers: usize) -> &mut Self {
+        self.workers = Some(workers);
         self
     }
 
@@ -306,6 +325,13 @@ impl Config {
         self
     }
 
+    /// Under [`Tier::Auto`], has all quick code replaced as soon as it is there: for tests of Epsilon itself.
+    #[doc(hidden)]
+    pub fn replace_all_code(&mut self, enable: bool) -> &mut Self {
+        self.replaces_all = enable;
+        self
+    }
+
     /// Bytes of machine code that a module has room for, exactly: for tests of Epsilon itself.
     #[doc(hidden)]
     pub fn code_room_bytes(&mut self, bytes: usize) -> &mut Self {
@@ -326,6 +352,7 @@ impl Config {
             tier: match self.tier {
                 Tier::Quick => epsilon_compiler::Tier::Quick,
                 Tier::Optimised => epsilon_compiler::Tier::Optimised,
+                Tier::Auto => epsilon_compiler::Tier::Auto,
             },
             opt_level: match self.opt_level {
                 OptLevel::None => epsilon_compiler::OptLevel::None,

@@ -4,6 +4,7 @@ use crate::background::Workers;
 #[cfg(feature = "cache")]
 use crate::cache::Cache;
 use crate::config::{Compilation, Config, MemoryStrategy};
+use crate::tiering::Tiering;
 use crate::{Error, Result};
 use epsilon_abi::MemoryPlan;
 use epsilon_compiler::Compiler;
@@ -24,6 +25,8 @@ struct Inner {
     /// The machine that code is made for, if it is not this one.
     target: Option<String>,
     workers: Workers,
+    /// Where quick code comes first.
+    tiering: Option<Arc<Tiering>>,
     #[cfg(feature = "cache")]
     cache: Result<Arc<Cache>, String>,
 }
@@ -32,6 +35,14 @@ struct Inner {
 #[derive(Debug)]
 pub struct ReservedMemory {
     _charge: Charge,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(tiering) = &self.tiering {
+            tiering.end();
+        }
+    }
 }
 
 impl Default for Engine {
@@ -68,8 +79,10 @@ impl Engine {
     pub fn new(config: &Config) -> Result<Self> {
         let plan = memory_plan(config)?;
         let compiler = Compiler::new(config.compiler_settings(plan)).map_err(Error::module)?;
+        let is_tiered = compiler.settings().tier == epsilon_compiler::Tier::Auto;
         let settings = RuntimeSettings {
             plan,
+            samples: is_tiered,
             max_wasm_stack_bytes: config.max_wasm_stack_bytes,
             backtraces: config.backtraces,
             max_memory_bytes: config.max_memory_bytes,
@@ -77,13 +90,16 @@ impl Engine {
             fault: config.fault,
         };
         let runtime = Arc::new(Runtime::new(settings));
+        let tiering =
+            runtime.samples().map(|samples| Arc::new(Tiering::new(samples, config.workers, config.replaces_all)));
         Ok(Self(Arc::new(Inner {
             compiler: Arc::new(compiler),
             handle: EngineHandle::new(&runtime),
             runtime,
             compilation: config.compilation,
             target: config.target.as_ref().map(|(triple, _)| triple.clone()),
-            workers: Workers::default(),
+            workers: Workers::new(config.workers),
+            tiering,
             #[cfg(feature = "cache")]
             cache: open_cache(config),
         })))
@@ -145,6 +161,10 @@ impl Engine {
     #[cfg(feature = "cache")]
     pub fn cache(&self) -> Result<&Arc<Cache>, &str> {
         self.0.cache.as_ref().map_err(String::as_str)
+    }
+
+    pub(crate) fn tiering(&self) -> Option<&Arc<Tiering>> {
+        self.0.tiering.as_ref()
     }
 
     pub(crate) fn workers(&self) -> &Workers {

@@ -116,6 +116,8 @@ mod module;
 mod source;
 mod symbols;
 #[cfg(feature = "compiler")]
+mod tiering;
+#[cfg(feature = "compiler")]
 mod watch;
 
 #[cfg(feature = "cache")]

@@ -130,6 +130,12 @@ impl Module {
         let handle = ModuleHandle::new(&linked);
         let module = Self { engine: engine.clone(), linked, handle, source: Arc::new(SourceHandle(source)) };
         module.linked.link_beginning()?;
+        if let Some(tiering) = &module.source.tiering {
+            tiering.track(&module.linked, &module.source.0);
+            if module.linked.has_code_for_now() {
+                tiering.begin();
+            }
+        }
         if engine.compilation() == Compilation::Eager || !module.linked.can_link_late() {
             module.compile_all_watched(watch)?;
             module.linked.seal()?;
@@ -256,6 +262,12 @@ impl Module {
         self.linked.linked_functions()
     }
 
+    /// Number of functions that have their last machine code so far: under [`Tier::Auto`](crate::Tier::Auto) those that
+    /// Cranelift has compiled, else the same as [`Module::compiled_count`].
+    pub fn optimised_count(&self) -> usize {
+        self.linked.last_functions()
+    }
+
     /// Number of functions that the module defines.
     pub fn function_count(&self) -> usize {
         self.linked.info().defined_functions()
@@ -347,6 +359,11 @@ fn open_source(engine: &Engine, wasm: ModuleBytes) -> Result<ModuleSource> {
         budget: engine.runtime().budget().clone(),
         parsed,
         wasm: Arc::new(wasm),
+        tiering: engine.tiering().cloned(),
+        #[cfg(feature = "cache")]
+        heat: cached.as_ref().map(|cached| cached.heat().clone()).unwrap_or_default(),
+        #[cfg(not(feature = "cache"))]
+        heat: Arc::default(),
         likely: Likely::default(),
         ahead: OnceLock::new(),
         asked: Once::new(),

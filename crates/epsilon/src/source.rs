@@ -5,9 +5,10 @@ use crate::background::{Likely, Shared};
 use crate::cache::CachedModule;
 #[cfg(feature = "cache")]
 use crate::cache::entry::Entry;
+use crate::tiering::{Heat, Tiering};
 use crate::watch::{Counting, Watch};
 use crate::{Error, HostError};
-use epsilon_abi::{CompiledFunction, DefinedFuncIndex, EntityIndex, MemoryPlan, ModuleInfo};
+use epsilon_abi::{CodeTier, CompiledFunction, DefinedFuncIndex, EntityIndex, MemoryPlan, ModuleInfo};
 use epsilon_compiler::{CompileError, Compiler, ParsedModule, Room, Scratch};
 use epsilon_runtime::{
     Budget, Charge, Demand, FunctionSource, LinkedModule, ModuleBytes, Trap, host_stack_left_bytes,
@@ -80,6 +81,9 @@ pub struct ModuleSource {
     pub budget: Budget,
     /// What the parsed module holds.
     pub _held: Charge,
+    /// Who replaces quick code, if it is replaced, and what is known of how much is gained by it.
+    pub tiering: Option<Arc<Tiering>>,
+    pub heat: Arc<Heat>,
     pub likely: Likely,
     /// Who compiles ahead, and for which module; set once there is one.
     pub ahead: OnceLock<(Arc<Shared>, Weak<LinkedModule>)>,
@@ -128,8 +132,20 @@ impl ModuleSource {
         Ok(())
     }
 
-    /// Lets the workers begin.
+    /// The tier of the code that is wanted.
+    fn tier(&self, demand: Demand) -> CodeTier {
+        let tier = self.compiler.settings().tier;
+        match demand {
+            Demand::Call | Demand::Ahead => tier.first(),
+            Demand::Background | Demand::Hot => tier.last(),
+        }
+    }
+
+    /// Lets the workers begin. Where quick code comes first, a call has it soon enough.
     fn compile_ahead(self: &Arc<Self>) {
+        if self.tiering.is_some() {
+            return;
+        }
         self.asked.call_once(|| {
             let Some((workers, module)) = self.ahead.get() else { return };
             if let Some(module) = module.upgrade() {
@@ -174,17 +190,17 @@ impl ModuleSource {
     }
 
     /// The function as it was compiled before, if it is there.
-    fn stored(&self, index: DefinedFuncIndex) -> Result<Option<CompiledFunction>, HostError> {
+    fn stored(&self, index: DefinedFuncIndex, tier: CodeTier) -> Result<Option<CompiledFunction>, HostError> {
         #[cfg(feature = "cache")]
         match &self.stored {
             Stored::Nothing => {}
-            Stored::Cache(cached) => return Ok(cached.function(index)),
+            Stored::Cache(cached) => return Ok(cached.function(index).filter(|function| function.tier >= tier)),
             Stored::Artifact(entry) => {
                 let damaged = || format!("the artifact is damaged: function {} in its section `code`", index.0);
                 return entry.function(index).map(Some).ok_or_else(|| damaged().into());
             }
         }
-        let _ = index;
+        let _ = (index, tier);
         Ok(None)
     }
 
@@ -198,7 +214,7 @@ impl ModuleSource {
     ) -> Result<CompiledFunction, HostError> {
         let mut bytes = LEAST_COMPILATION_BYTES;
         loop {
-            let charge = if demand == Demand::Ahead {
+            let charge = if matches!(demand, Demand::Ahead | Demand::Hot) {
                 self.budget.reserve_now(bytes, COMPILATIONS).map_err(|refused| refused.to_string())?
             } else {
                 let reserved = self.budget.reserve_waiting(bytes, COMPILATIONS, cancelled).map_err(Error::from)?;
@@ -206,7 +222,14 @@ impl ModuleSource {
             };
             let room = Reserved(RefCell::new(charge));
             let compile = |scratch: &mut Scratch| {
-                self.compiler.compile_function_within(&self.parsed, &self.wasm, index, scratch, &room)
+                self.compiler.compile_function_within(
+                    self.tier(demand),
+                    &self.parsed,
+                    &self.wasm,
+                    index,
+                    scratch,
+                    &room,
+                )
             };
             match with_scratch(|scratch| in_guest_float_environment(|| compile(scratch))) {
                 // Who has room must not wait for more: all is given back first, and asked for at once.
@@ -266,6 +289,10 @@ unsafe impl FunctionSource for SharedSource {
         &self.0.wasm
     }
 
+    fn replaces_code(&self) -> bool {
+        self.0.tiering.is_some()
+    }
+
     fn beginning(&self) -> Vec<(DefinedFuncIndex, CompiledFunction)> {
         #[cfg(feature = "cache")]
         if let Some(cached) = self.0.stored.cached() {
@@ -280,7 +307,7 @@ unsafe impl FunctionSource for SharedSource {
         demand: Demand,
         cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Result<CompiledFunction, HostError> {
-        if let Some(function) = self.0.stored(index)? {
+        if let Some(function) = self.0.stored(index, self.0.tier(demand))? {
             self.note(index, &function, demand, None);
             return Ok(function);
         }
@@ -307,7 +334,12 @@ impl SharedSource {
                 self.0.likely.add_soon(callees);
             }
             Demand::Background | Demand::Ahead if compiled_in.is_some() => self.0.likely.add_later(callees),
-            Demand::Background | Demand::Ahead => {}
+            Demand::Background | Demand::Ahead | Demand::Hot => {}
+        }
+        if let Some(tiering) = &self.0.tiering
+            && function.tier == CodeTier::Quick
+        {
+            tiering.expect(index, &self.0.heat);
         }
         #[cfg(feature = "cache")]
         if let Some(cached) = self.0.stored.cached()

@@ -2,9 +2,9 @@
 //! or a register.
 //!
 //! `arch/` holds the fixed machine code: entering wasm, leaving it for the host, switching instances, landing.
-//! `unix/` holds mappings, signals, threads and alternate signal stacks.
+//! `unix/` holds mappings, signals, threads, their timers and alternate signal stacks.
 
 pub mod arch;
 pub mod unix;
 
-pub use unix::{machcode, mapping, signal, thread};
+pub use unix::{machcode, mapping, signal, thread, wake};

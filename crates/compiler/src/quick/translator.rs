@@ -9,8 +9,8 @@ use super::scan::Scan;
 use super::x64::{self, Assembler, Label, Reg};
 use super::{Env, Left, operators};
 use epsilon_abi::{
-    Arch, CallLayout, CompiledFunction, DefinedFuncIndex, HandlerSite, Position, Relocation, SourceSite, TrapCode,
-    TrapSite, TypeIndex,
+    Arch, CallLayout, CodeTier, CompiledFunction, DefinedFuncIndex, HandlerSite, Position, Relocation, SourceSite,
+    TrapCode, TrapSite, TypeIndex,
 };
 
 /// What translating one function leaves for the next one to use again.
@@ -157,6 +157,7 @@ impl<'a> Translator<'a> {
         let mut traps = std::mem::take(&mut self.traps);
         traps.sort_by_key(|site| site.offset);
         CompiledFunction {
+            tier: CodeTier::Quick,
             code: self.asm.code().to_vec(),
             align_bytes: x64::ALIGN_BYTES,
             relocations: std::mem::take(&mut self.relocations),

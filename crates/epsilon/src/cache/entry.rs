@@ -8,7 +8,9 @@
 //! | 4 | number of records *n* |
 //! | 4 | how many of the records, from the first, were called by guests: in the order of first use |
 //! | 32 | what the entry is for: hash of the module and of everything that affects code |
+//! | 4 | number of functions with a heat *h* |
 //! | 48 × *n* | records: function (4), length (4), offset in the file (8), keyed hash of its bytes (32) |
+//! | 8 × *h* | function (4), how often guests were found in it (4) |
 //! | 32 | keyed hash of all of the above |
 //! | … | bytes of the functions (see `codec`), in the order of the records |
 //!
@@ -29,9 +31,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 const MAGIC: &[u8; 8] = b"EPSLCODE";
-const VERSION: u32 = 3;
-const HEADER_BYTES: usize = 56;
+const VERSION: u32 = 4;
+const HEADER_BYTES: usize = 60;
 const RECORD_BYTES: usize = 48;
+const HEAT_BYTES: usize = 8;
 const HASH_BYTES: usize = 32;
 
 /// No entry has more functions: a module may define a million (the implementation limit of validation).
@@ -57,6 +60,7 @@ pub struct Entry {
     records: Vec<Record>,
     by_function: HashMap<DefinedFuncIndex, usize>,
     called: usize,
+    heat: Vec<(DefinedFuncIndex, u32)>,
 }
 
 #[derive(Clone, Copy)]
@@ -135,7 +139,12 @@ impl Entry {
         {
             return Err(Damaged);
         }
-        let table_bytes = count * RECORD_BYTES;
+        let heat_count = reader.u32().ok_or(Damaged)? as usize;
+        if heat_count > MAX_RECORDS {
+            return Err(Damaged);
+        }
+        let records_bytes = count * RECORD_BYTES;
+        let table_bytes = records_bytes + heat_count * HEAT_BYTES;
         if bytes.len_bytes < (HEADER_BYTES + table_bytes + HASH_BYTES) as u64 {
             return Err(Damaged);
         }
@@ -145,14 +154,22 @@ impl Entry {
         if hash::keyed(secret, checked) != <[u8; 32]>::try_from(hash).map_err(|_| Damaged)? {
             return Err(Damaged);
         }
-        let records: Vec<Record> = checked[HEADER_BYTES..].chunks_exact(RECORD_BYTES).filter_map(read_record).collect();
+        let (records, heat) = checked[HEADER_BYTES..].split_at(records_bytes);
+        let records: Vec<Record> = records.chunks_exact(RECORD_BYTES).filter_map(read_record).collect();
+        let heat: Vec<_> = heat.chunks_exact(HEAT_BYTES).filter_map(read_heat).collect();
         let by_function = records.iter().enumerate().map(|(n, record)| (record.function, n)).collect();
         let valid =
             |record: &Record| record.function.index() < function_count && record.len_bytes as usize <= MAX_RECORD_BYTES;
         if records.len() != count || !records.iter().all(valid) {
             return Err(Damaged);
         }
-        Ok(Self { bytes, secret: *secret, function_count, records, by_function, called })
+        Ok(Self { bytes, secret: *secret, function_count, records, by_function, called, heat })
+    }
+
+    /// How often guests were found in functions.
+    pub fn heat(&self) -> impl Iterator<Item = (DefinedFuncIndex, u32)> {
+        let known = self.heat.iter().filter(|(function, _)| function.index() < self.function_count);
+        known.copied()
     }
 
     /// Notes that the entry was used, unless that was noted less than `every` ago.
@@ -247,6 +264,11 @@ fn read_record(bytes: &[u8]) -> Option<Record> {
     })
 }
 
+fn read_heat(bytes: &[u8]) -> Option<(DefinedFuncIndex, u32)> {
+    let mut reader = Reader(bytes);
+    Some((DefinedFuncIndex(reader.u32()?), reader.u32()?))
+}
+
 /// Functions to be written as an entry.
 #[derive(Default)]
 pub struct Contents {
@@ -254,6 +276,8 @@ pub struct Contents {
     pub called: Vec<DefinedFuncIndex>,
     /// Bytes of functions that were compiled since the entry was opened.
     pub fresh: HashMap<DefinedFuncIndex, Vec<u8>>,
+    /// How often guests were found in functions.
+    pub heat: Vec<(DefinedFuncIndex, u32)>,
 }
 
 /// The file that these contents make, together with what of the `old` entry is intact.
@@ -276,20 +300,26 @@ pub fn to_bytes(
         order.into_iter().filter_map(|function| body_of(function, contents, old, secret)).collect();
     let called = bodies.iter().filter(|body| called.contains(&body.function)).count();
 
-    let bytes: usize = bodies.iter().map(|body| RECORD_BYTES + body.bytes.len()).sum();
-    let mut file = Vec::with_capacity(HEADER_BYTES + bytes + HASH_BYTES);
+    let tables_bytes = bodies.len() * RECORD_BYTES + contents.heat.len() * HEAT_BYTES;
+    let bytes: usize = bodies.iter().map(|body| body.bytes.len()).sum();
+    let mut file = Vec::with_capacity(HEADER_BYTES + tables_bytes + HASH_BYTES + bytes);
     file.extend_from_slice(MAGIC);
     for number in [VERSION, function_count as u32, bodies.len() as u32, called as u32] {
         file.extend_from_slice(&number.to_le_bytes());
     }
     file.extend_from_slice(key);
-    let mut offset = (HEADER_BYTES + bodies.len() * RECORD_BYTES + HASH_BYTES) as u64;
+    file.extend_from_slice(&(contents.heat.len() as u32).to_le_bytes());
+    let mut offset = (HEADER_BYTES + tables_bytes + HASH_BYTES) as u64;
     for body in &bodies {
         file.extend_from_slice(&body.function.0.to_le_bytes());
         file.extend_from_slice(&(body.bytes.len() as u32).to_le_bytes());
         file.extend_from_slice(&offset.to_le_bytes());
         file.extend_from_slice(&body.hash);
         offset += body.bytes.len() as u64;
+    }
+    for (function, notes) in &contents.heat {
+        file.extend_from_slice(&function.0.to_le_bytes());
+        file.extend_from_slice(&notes.to_le_bytes());
     }
     let hash = hash::keyed(secret, &file);
     file.extend_from_slice(hash.as_bytes());

@@ -4,6 +4,7 @@ use super::Cache;
 use super::entry::{Contents, Entry, Key};
 use crate::codec;
 use crate::hash;
+use crate::tiering::Heat;
 use epsilon_abi::{CompiledFunction, DefinedFuncIndex};
 use epsilon_compiler::Compiler;
 use epsilon_runtime::{Demand, ForkGuard, ForkMutex};
@@ -47,6 +48,8 @@ pub struct CachedModule {
     key: Key,
     entry: Option<Entry>,
     function_count: usize,
+    /// What is written beside it.
+    heat: Arc<Heat>,
     /// What is to be written. Code in it is whole, and what is missing is compiled again: the lock is taken whether poisoned
     /// or not.
     state: ForkMutex<State>,
@@ -79,7 +82,16 @@ impl CachedModule {
         let key = key_of(compiler, module);
         let entry = cache.load(&key);
         let (state, writing) = (ForkMutex::default(), ForkMutex::default());
-        Self { cache: cache.clone(), key, entry, function_count, state, writing }
+        let heat = Arc::new(Heat::default());
+        if let Some(entry) = &entry {
+            heat.add_earlier(entry.heat());
+        }
+        Self { cache: cache.clone(), key, entry, function_count, heat, state, writing }
+    }
+
+    /// How often guests were found in functions, from earlier runs on.
+    pub fn heat(&self) -> &Arc<Heat> {
+        &self.heat
     }
 
     /// Whether there is an intact entry: then the module was valid when it was written.
@@ -160,13 +172,13 @@ impl CachedModule {
         let Ok(_writing) = self.writing.lock() else { return };
         let contents = {
             let mut state = self.state();
-            if !std::mem::take(&mut state.dirty) {
+            if !std::mem::take(&mut state.dirty) && !self.heat.has_risen() {
                 return;
             }
             state.called = false;
             // From here on, the entry on disk has them.
             let fresh = std::mem::take(&mut state.contents.fresh);
-            Contents { called: state.contents.called.clone(), fresh }
+            Contents { called: state.contents.called.clone(), fresh, heat: self.heat.keep() }
         };
         if !self.cache.store(&self.key, &contents, self.function_count) {
             let mut state = self.state();

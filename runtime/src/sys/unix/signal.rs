@@ -6,9 +6,10 @@
 //! the fault means is worked out afterwards, by ordinary code on the host's stack.
 
 use super::mapping::{Access, Mapping, page_size};
-use super::thread;
+use super::{thread, timer};
 use crate::code;
 use crate::error::{Error, Result};
+use crate::sampling::NO_SAMPLES_KEY;
 use crate::stack::{self, End};
 use crate::store::VmStore;
 use crate::sys::arch::{self, Stopped, store_of_anchor};
@@ -39,26 +40,36 @@ pub fn is_access_fault(signal: i32) -> bool {
     signal == libc::SIGSEGV || signal == libc::SIGBUS
 }
 
-/// Makes this process and this thread ready to run wasm.
+/// Makes this process and this thread ready to run wasm of a store, whose engine may want notes of where it spends its
+/// time: that is what its `key` tells.
 ///
 /// # Errors
 /// If the system refuses, or the thread is ending and no longer can. The next call tries again.
 #[inline]
-pub fn prepare() -> Result<()> {
-    if READY.get() { Ok(()) } else { prepare_slowly() }
+pub fn prepare(key: usize) -> Result<()> {
+    if READY.get() == key { Ok(()) } else { prepare_slowly(key) }
 }
 
 #[cold]
-fn prepare_slowly() -> Result<()> {
+fn prepare_slowly(key: usize) -> Result<()> {
+    if READY.get() == NOT_READY {
+        prepare_signals()?;
+    }
+    if key != NO_SAMPLES_KEY {
+        timer::run();
+    }
+    READY.set(key);
+    Ok(())
+}
+
+fn prepare_signals() -> Result<()> {
     install()
         .map_err(|error| Error::system("install the signal handlers that turn faults of guests into traps", error))?;
     let prepared = ALTERNATE.try_with(prepare_thread);
     // Fails only while the thread ends: then nothing is left that would free another stack.
     let prepared = prepared
         .map_err(|_| Error::misuse("the thread is ending, and can run no more guests: its signal stack is gone"))?;
-    prepared.map_err(|error| Error::system("give the thread a signal stack, which running guests takes", error))?;
-    READY.set(true);
-    Ok(())
+    prepared.map_err(|error| Error::system("give the thread a signal stack, which running guests takes", error))
 }
 
 /// Installs the handlers, once.
@@ -219,7 +230,7 @@ fn make_room_for_handler(fault: &Fault, stopped: &mut Stopped<'_>) -> bool {
         End::Opened => {
             stopped.block(interrupt_signal());
             // Without it the guest goes on, and reaches the end a little later.
-            drop(thread::send_signal(thread::current_id(), interrupt_signal()));
+            drop(thread::interrupt(thread::current_id(), interrupt_signal()));
             true
         }
         End::Elsewhere => false,
@@ -238,22 +249,54 @@ unsafe extern "C" fn handle_interrupt(signal: i32, info: *mut libc::siginfo_t, c
     unsafe {
         let mut stopped = Stopped::new(context);
         let pc = stopped.pc();
-        if code::is_wasm_text(pc) || code::is_thunk(pc) || arch::is_past_pending_check(pc) {
+        let is_tick = timer::is_tick(info);
+        let in_wasm = code::is_wasm_text(pc) || code::is_thunk(pc) || arch::is_past_pending_check(pc);
+        // One signal may stand for several that came at once: all that it can mean is looked at.
+        if in_wasm {
             let store = &*store_of_anchor(stopped.anchor());
+            if is_tick {
+                tick_in_wasm(store, pc);
+            }
             if store.pending.load(Ordering::Acquire) != 0 {
                 store.fault.set(FaultRecord::new(signal, 0, &stopped));
-                land(store, &mut stopped);
+                return land(store, &mut stopped);
             } else if stack::is_open(stopped.sp()) {
                 store.fault.set(FaultRecord::new(libc::SIGSEGV, store.guard_low.get(), &stopped));
-                land(store, &mut stopped);
+                return land(store, &mut stopped);
             }
+        } else if is_tick && timer::missed() && READY.get() != NOT_READY {
+            READY.set(TIMER_STOPPED);
+        }
+        // Where no wasm runs, the flag is looked at on the way back. A foreign use of the signal goes on to its handler.
+        if is_tick || thread::is_interruption(info) {
             return;
         }
-        // Not running wasm: the flag is looked at on the way back. A foreign use of the signal goes on to its handler.
         let previous = (*(&raw const PREVIOUS).cast::<libc::sigaction>().add(signal as usize)).sa_sigaction;
         if previous != libc::SIG_DFL && previous != libc::SIG_IGN {
             chain(signal, info, context);
         }
+    }
+}
+
+/// Notes where the thread is, for the engine that wants to know. Called in a handler, while wasm of the store runs.
+fn tick_in_wasm(store: &VmStore, pc: usize) {
+    // SAFETY: the store runs wasm, and so it and its runtime are there, which owns the notes (invariant 7).
+    match unsafe { store.samples.as_ref() } {
+        Some(samples) if samples.are_wanted() => {
+            timer::hit();
+            samples.note(pc);
+        }
+        // Entering wasm again changes nothing until the key is another one.
+        Some(_) => timer::stop(),
+        None => drop(timer::missed()),
+    }
+}
+
+/// In a child of `fork`: this thread's timer is not there, and runs anew when it is wanted.
+pub fn forget_timer() {
+    timer::forget();
+    if READY.get() != NOT_READY {
+        READY.set(TIMER_STOPPED);
     }
 }
 
@@ -292,8 +335,15 @@ struct AlternateStack {
     previous: libc::stack_t,
 }
 
+/// Of a thread that is not ready to run wasm. The keys of [`prepare`] are others.
+const NOT_READY: usize = 0;
+
+/// Of one that is, and whose timer has stopped: no store has this key either.
+const TIMER_STOPPED: usize = usize::MAX;
+
 thread_local! {
-    static READY: Cell<bool> = const { Cell::new(false) };
+    /// What the thread is ready for: see `prepare`.
+    static READY: Cell<usize> = const { Cell::new(NOT_READY) };
     static ALTERNATE: RefCell<Option<AlternateStack>> = const { RefCell::new(None) };
 }
 
@@ -340,7 +390,7 @@ fn unblock_signals() -> io::Result<()> {
 
 impl Drop for AlternateStack {
     fn drop(&mut self) {
-        READY.set(false);
+        READY.set(NOT_READY);
         let Some(mapping) = &self.mapping else { return };
         // SAFETY: as in `prepare_thread`. Ours is disabled before the mapping is freed, unless someone replaced it.
         unsafe {

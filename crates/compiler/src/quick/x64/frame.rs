@@ -18,7 +18,7 @@ use super::super::translator::Translator;
 use super::super::{Ty, operand::Place};
 use super::asm::{Cond, Label, R11, RAX, RBP, RSP, Reg, Rm};
 use super::ops::*;
-use super::{ANCHOR, CALLEE, FLOAT_SCRATCH, INT_ARGS, INT_RESULTS, KEPT, Move, SCRATCH, float_arg};
+use super::{ALIGN_BYTES, ANCHOR, CALLEE, FLOAT_SCRATCH, INT_ARGS, INT_RESULTS, KEPT, Move, SCRATCH, float_arg};
 use epsilon_abi::vm::VmContext;
 use epsilon_abi::{RelocKind, Relocation, Slot, TrapCode};
 use std::mem::{offset_of, size_of};
@@ -282,8 +282,7 @@ impl Translator<'_> {
     pub fn call_instruction(&mut self, callee: Callee) {
         match callee {
             Callee::Direct(target) => {
-                self.asm.raw(&[0xe8]);
-                self.relocation(target);
+                self.branch_to(0xe8, target);
             }
             Callee::Word(at) => self.asm.ext(GROUP5, false, 2, Rm::Base(ANCHOR, at)),
             Callee::Register => {
@@ -303,7 +302,20 @@ impl Translator<'_> {
         self.load_at(Ty::I64, SCRATCH, ANCHOR, at);
     }
 
-    fn relocation(&mut self, target: epsilon_abi::DefinedFuncIndex) {
+    /// A call or jump whose displacement lies in one line of the cache, so that it can be pointed elsewhere while threads
+    /// run it.
+    fn branch_to(&mut self, opcode: u8, target: epsilon_abi::DefinedFuncIndex) {
+        const DISPLACEMENT_BYTES: u32 = 4;
+        let in_block = (self.asm.at() + 1) % ALIGN_BYTES;
+        let missing = if in_block + DISPLACEMENT_BYTES > ALIGN_BYTES { ALIGN_BYTES - in_block } else { 0 };
+        let nop: &[u8] = match missing {
+            0 => &[],
+            1 => &[0x90],
+            2 => &[0x66, 0x90],
+            _ => &[0x0f, 0x1f, 0x00],
+        };
+        self.asm.raw(nop);
+        self.asm.raw(&[opcode]);
         let offset = self.asm.at();
         self.asm.raw(&[0; 4]);
         self.relocations.push(Relocation { offset, kind: RelocKind::X86CallPcRel4, target, addend: -4 });
@@ -321,8 +333,7 @@ impl Translator<'_> {
         self.source();
         match callee {
             Callee::Direct(target) => {
-                self.asm.raw(&[0xe9]);
-                self.relocation(target);
+                self.branch_to(0xe9, target);
             }
             Callee::Word(at) => self.asm.ext(GROUP5, false, 4, Rm::Base(ANCHOR, at)),
             Callee::Register => {

@@ -1,0 +1,26 @@
+//! Where there are no timers of threads: nothing ever ticks.
+
+/// No signal is a tick.
+///
+/// # Safety
+/// None is needed.
+pub unsafe fn is_tick(_: *const libc::siginfo_t) -> bool {
+    false
+}
+
+/// Nothing runs.
+pub fn run() {}
+
+/// Nothing is there to stop.
+pub fn stop() {}
+
+/// Not called.
+pub fn hit() {}
+
+/// Not called.
+pub fn missed() -> bool {
+    true
+}
+
+/// Nothing is there to forget.
+pub fn forget() {}
