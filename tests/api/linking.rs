@@ -2,7 +2,9 @@
 //! panic. After each of them the same engine, module and store are used again at once.
 
 use crate::support::{Random, config};
-use epsilon::{Compilation, Config, Engine, Error, ErrorKind, Fault, Instance, Linker, Module, Store, TypedFunc, Val};
+use epsilon::{
+    Compilation, Config, Engine, Error, ErrorKind, Fault, Instance, Linker, Module, Store, Tier, TypedFunc, Val,
+};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -101,7 +103,7 @@ fn a_full_arena_refuses_and_leaves_the_module_usable() {
             }
             refused += is_refused.iter().filter(|refused| **refused).count();
             let all = module.compile_all(|_| ());
-            assert_eq!(all.is_ok(), module.compiled_count() == count, "{all:?}");
+            assert_eq!(all.is_ok(), module.optimised_count() == count, "{all:?}");
             if let Err(error) = all {
                 assert!(is_full(&error), "{error:?}");
                 continue;
@@ -258,7 +260,9 @@ fn a_worker_that_panics_breaks_its_module() {
         return; // no thread compiles ahead
     }
     let never_called = MANY as u32 - 1;
-    let engine = engine(|config| config.fault(Fault::CompilerPanics(never_called)).compilation(Compilation::Lazy));
+    let engine = engine(|config| {
+        config.fault(Fault::CompilerPanics(never_called)).compilation(Compilation::Lazy).tier(Tier::Optimised)
+    });
     let module = Module::new(&engine, text(MANY)).expect("a module");
     let mut guest = Guest::new(&engine, &module).expect("an instance");
     guest.call(0).expect("code");

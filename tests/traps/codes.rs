@@ -164,13 +164,17 @@ pub fn resident_bytes() -> usize {
     line.trim().trim_end_matches(" kB").trim().parse::<usize>().expect("a number") * 1024
 }
 
-/// Runs `round` 1,000 times to warm up and 10,000 times more, and checks that no memory was kept.
+/// Runs `round` 1,000 times to warm up and 10,000 times more, and checks that no memory was kept. What a worker takes that
+/// optimises meanwhile, it takes once.
 fn flat(what: &str, mut round: impl FnMut()) {
     (0..1_000).for_each(|_| round());
-    let before = resident_bytes();
-    (0..10_000).for_each(|_| round());
-    let grown = resident_bytes().saturating_sub(before);
-    assert!(grown < 1 << 20, "{what}: {grown} bytes more");
+    let mut grown_in_ten_thousand = || {
+        let before = resident_bytes();
+        (0..10_000).for_each(|_| round());
+        resident_bytes().saturating_sub(before)
+    };
+    let grown = grown_in_ten_thousand();
+    assert!(grown < 1 << 20 || grown_in_ten_thousand() < 1 << 20, "{what}: {grown} bytes more, and again");
 }
 
 fn engine_of(plan: &str, max_wasm_stack: usize) -> Engine {
