@@ -227,7 +227,7 @@ impl LinkedCode {
         self.placed.append(placed);
         for (index, offset) in &addresses {
             let for_now = if ids.contains_key(index) { 0 } else { FOR_NOW };
-            let before = self.addresses[index.index()].swap(self.executable + offset | for_now, Ordering::AcqRel);
+            let before = self.addresses[index.index()].swap((self.executable + offset) | for_now, Ordering::AcqRel);
             self.linked.fetch_add(usize::from(before == 0), Ordering::Relaxed);
             self.for_now.fetch_add(for_now, Ordering::Relaxed);
             self.for_now.fetch_sub(before & FOR_NOW, Ordering::Relaxed);

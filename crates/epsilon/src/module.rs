@@ -368,7 +368,7 @@ fn open_source(engine: &Engine, wasm: ModuleBytes) -> Result<ModuleSource> {
         ahead: OnceLock::new(),
         asked: Once::new(),
         #[cfg(feature = "cache")]
-        stored: cached.map_or(Stored::Nothing, Stored::Cache),
+        stored: cached.map_or(Stored::Nothing, |cached| Stored::Cache(Box::new(cached))),
     })
 }
 

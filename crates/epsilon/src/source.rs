@@ -99,7 +99,7 @@ pub enum Stored {
     /// There is none, and none will be kept.
     Nothing,
     /// An entry of the cache, or the place for one.
-    Cache(CachedModule),
+    Cache(Box<CachedModule>),
     /// An artifact: all of the module's functions.
     Artifact(Entry),
 }

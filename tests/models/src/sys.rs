@@ -78,7 +78,7 @@ pub mod thread {
         true
     }
 
-    pub fn send_signal(thread: i32, _: i32) -> io::Result<()> {
+    pub fn interrupt(thread: i32, _: i32) -> io::Result<()> {
         kernel().signalled.store(thread, Ordering::SeqCst);
         Ok(())
     }
