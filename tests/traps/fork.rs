@@ -7,6 +7,7 @@ use epsilon::{
     CacheConfig, Compilation, Config, Engine, Instance, Limits, Linker, MemoryType, Module, SharedMemory, Store, Trap,
     TypedFunc,
 };
+use epsilon_wasi::{Captured, OutputStream, WasiCtx};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -238,11 +239,35 @@ fn use_everything(engine: &Engine, memory: &SharedMemory, other: &Module) {
     other.save_to_cache();
 }
 
+/// How much a guest has written.
+const OUTPUT_BYTES: usize = 1 << 20;
+
+/// What a guest of WASI has written for its embedder.
+fn written_output(engine: &Engine) -> Captured {
+    let output = Captured::new();
+    let mut linker = Linker::new(engine);
+    epsilon_wasi::add_to_linker(&mut linker, |ctx: &mut WasiCtx| ctx).expect("new names");
+    let text = format!(
+        r#"(module (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 17)
+            (func (export "run") (result i32)
+                (i32.store (i32.const 0) (i32.const 16)) (i32.store (i32.const 4) (i32.const {OUTPUT_BYTES}))
+                (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))))"#
+    );
+    let ctx = WasiCtx::builder().stdout(OutputStream::captured(output.clone())).build();
+    let mut store = Store::new(engine, ctx);
+    let module = Module::new(engine, text).expect("a module");
+    let instance = linker.instantiate(&mut store, &module).expect("an instance");
+    let run = instance.get_typed_func::<(), i32>(&mut store, "run").expect("exported");
+    assert_eq!(run.call(&mut store, ()).expect("no trap"), 0);
+    output
+}
+
 /// Forks while other threads use every lock that there is: no child finds one taken.
 #[test]
 fn children_find_no_lock_taken() {
     let Some(task) = child_task() else {
-        let all = ["functions", "modules", "memories", "caches", "drops"];
+        let all = ["functions", "modules", "memories", "caches", "drops", "contexts", "output"];
         return all.iter().for_each(|task| pass_in_child("fork::children_find_no_lock_taken", task));
     };
     let directory = tempfile::tempdir().expect("a directory");
@@ -255,6 +280,7 @@ fn children_find_no_lock_taken() {
     let memory = SharedMemory::new(&engine, shared).expect("a shared memory");
     let text = text(20);
     let other = Module::new(&engine, &text).expect("a module");
+    let output = written_output(&engine);
     let stop = AtomicBool::new(false);
     let work = |n: u64| {
         for round in 0_u64.. {
@@ -274,6 +300,8 @@ fn children_find_no_lock_taken() {
                     memory.atomic_wait32(8 * n, 0, Some(Duration::from_micros(1))).expect("aligned");
                     memory.grow(0).expect("room");
                 }
+                "contexts" => drop(WasiCtx::builder().build()),
+                "output" => assert_eq!(output.contents().len(), OUTPUT_BYTES),
                 "caches" => {
                     let module = Module::new(&engine, format!("{text}(;{};)", round % 20)).expect("a module");
                     module.compile_all(|_| ()).expect("code");
@@ -292,8 +320,12 @@ fn children_find_no_lock_taken() {
         (1..3).for_each(|n| drop(scope.spawn(move || work(n))));
         let started = std::time::Instant::now();
         for round in 0..80 {
-            let all_well = forked(|| use_everything(&engine, &memory, &other), || ());
-            assert!(all_well, "{task}, round {round}");
+            let in_child = || {
+                use_everything(&engine, &memory, &other);
+                drop(WasiCtx::builder().build());
+                assert_eq!(output.contents().len(), OUTPUT_BYTES);
+            };
+            assert!(forked(in_child, || ()), "{task}, round {round}");
             // A slow machine does fewer.
             if started.elapsed() > Duration::from_secs(20) {
                 break;

@@ -138,10 +138,11 @@ pub use epsilon_compiler::{CompileError, CompileLimit, CompileLimits};
 #[doc(hidden)]
 pub use epsilon_runtime::Fault;
 pub use epsilon_runtime::{
-    AsContext, AsContextMut, AsEngine, AsModule, Caller, Error, ErrorKind, Exception, ExnRef, Extern, ExternRef, Frame,
-    Func, Global, HostError, HostResult, Instance, InterruptHandle, IntoHostFunc, Memory, ModuleBytes, Ref,
-    ResourceLimiter, Result, SharedMemory, Store, StoreContext, StoreContextMut, StoreLimits, StoreLimitsBuilder,
-    Symbol, Table, Tag, Trap, TypedFunc, Val, WaitResult, WasmBacktrace, WasmParams, WasmResults, WasmTy,
+    AsContext, AsContextMut, AsEngine, AsModule, Caller, Error, ErrorKind, Exception, ExnRef, Extern, ExternRef,
+    ForkGuard, ForkMutex, Frame, Func, Global, HostError, HostResult, Instance, InterruptHandle, IntoHostFunc, Memory,
+    ModuleBytes, Ref, ResourceLimiter, Result, SharedMemory, Store, StoreContext, StoreContextMut, StoreLimits,
+    StoreLimitsBuilder, Symbol, Table, Tag, Trap, TypedFunc, Val, WaitResult, WasmBacktrace, WasmParams, WasmResults,
+    WasmTy,
 };
 pub use externs::{ExportType, ExternType, ImportType};
 #[cfg(feature = "hash-time")]

@@ -13,6 +13,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use epsilon::ForkMutex;
+
 use crate::channel::Channel;
 use crate::interrupt::Interrupt;
 use crate::terminal::Filter;
@@ -33,7 +35,10 @@ const TERMINAL_STEP_BYTES: usize = 64 << 10;
 /// What a guest has written, kept for the embedder. Clones share the same bytes.
 #[derive(Debug, Clone)]
 pub struct Captured {
-    bytes: Arc<Mutex<Vec<u8>>>,
+    /// Behind the gate of `fork`, because it is never held for long. The locks of streams and contexts are not: they are
+    /// held while an embedder's stream is called, which may wait for a thread that is about to fork. So a child must not go
+    /// on with a guest of which another thread was in a call; guests of its own run.
+    bytes: Arc<ForkMutex<Vec<u8>>>,
     limit_bytes: usize,
 }
 
@@ -50,16 +55,16 @@ impl Captured {
 
     /// What has been written so far.
     pub fn contents(&self) -> Vec<u8> {
-        lock(&self.bytes).clone()
+        self.bytes.lock_sound().clone()
     }
 
     /// Takes what has been written so far, which makes room for more.
     pub fn take(&self) -> Vec<u8> {
-        std::mem::take(&mut *lock(&self.bytes))
+        std::mem::take(&mut *self.bytes.lock_sound())
     }
 
     fn write(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        let mut bytes = lock(&self.bytes);
+        let mut bytes = self.bytes.lock_sound();
         let mut written = 0;
         for buffer in buffers {
             let part = &buffer[..buffer.len().min(self.limit_bytes.saturating_sub(bytes.len()))];

@@ -5,14 +5,15 @@
 
 use std::fs::File;
 use std::io;
-use std::sync::{Mutex, PoisonError};
 
+use epsilon::ForkMutex;
 use rustix::io::Errno;
 
 /// As many as a call takes at most: two directories, or a file and the three of `/proc`.
 const KEPT: usize = 4;
 
-static RESERVE: Mutex<Vec<File>> = Mutex::new(Vec::new());
+/// The list cannot be left half-changed. It is the process's: a child of `fork` that runs guests of its own needs it too.
+static RESERVE: ForkMutex<Vec<File>> = ForkMutex::new(Vec::new());
 
 /// The most descriptors that the process may have; no number if there is no limit.
 pub(crate) fn process_limit() -> Option<u64> {
@@ -21,7 +22,7 @@ pub(crate) fn process_limit() -> Option<u64> {
 
 /// Fills the reserve, as far as there are descriptors: where there are few, fewer are kept.
 pub(crate) fn keep() {
-    fill(&mut RESERVE.lock().unwrap_or_else(PoisonError::into_inner));
+    fill(&mut RESERVE.lock_sound());
 }
 
 fn fill(reserve: &mut Vec<File>) {
@@ -41,8 +42,7 @@ pub(crate) fn with_spare<R>(mut call: impl FnMut() -> io::Result<R>) -> io::Resu
         Err(error) if is_exhaustion(&error) => {}
         result => return result,
     }
-    // The list cannot be left half-changed: a poisoned lock is as good as any.
-    let mut reserve = RESERVE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut reserve = RESERVE.lock_sound();
     reserve.clear();
     let result = call();
     fill(&mut reserve);
