@@ -5,12 +5,17 @@ use crate::store::StoreInner;
 use crate::sys::arch;
 use crate::trap::FaultRecord;
 use epsilon_abi::FuncIndex;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// Innermost frames that are kept, and outermost ones where there are more.
 const KEPT_INNER: usize = 64;
 const KEPT_OUTER: usize = 16;
+
+/// Addresses whose frames a walk remembers.
+const KNOWN_ADDRESSES: usize = 256;
 
 /// No walk goes on for longer, whatever memory looks like.
 const MAX_FRAMES: usize = 1 << 22;
@@ -159,40 +164,40 @@ impl WasmBacktrace {
 struct Walk<'a> {
     store: &'a StoreInner,
     inner: Vec<Frame>,
-    outer: std::collections::VecDeque<Frame>,
+    /// What is behind those: the frames of an address each time, without as many as are in `inner`.
+    outer: VecDeque<(Rc<[Frame]>, usize)>,
+    outer_len: usize,
     count: usize,
     ended: bool,
+    /// Frames of the addresses that were last seen: a deep recursion comes by the same few again and again.
+    known: HashMap<usize, Rc<[Frame]>>,
 }
 
 impl<'a> Walk<'a> {
     fn new(store: &'a StoreInner) -> Self {
-        Self { store, inner: Vec::new(), outer: Default::default(), count: 0, ended: false }
+        let (inner, outer, known) = (Vec::new(), VecDeque::new(), HashMap::new());
+        Self { store, inner, outer, outer_len: 0, count: 0, ended: false, known }
     }
 
     /// Adds the frame stopped at `pc`, behind those of functions that were inlined into it.
     fn push_exact(&mut self, pc: usize) {
-        let Some((instance, code)) = self.store.code_at(pc) else { return };
-        let Some((defined, _)) = code.placed().find(pc) else { return };
-        let module = &instance.module;
-        let offsets = code.placed().sources_at(pc);
-        let (outermost, inlined) = offsets.split_last().map_or((None, &[][..]), |(last, rest)| (Some(*last), rest));
-        for offset in inlined {
-            let Some(func) = module.info().function_at(*offset) else { continue };
-            self.push(Frame { module: module.clone(), func, wasm_offset: Some(*offset) });
+        if self.known.len() == KNOWN_ADDRESSES {
+            self.known.clear();
         }
-        self.push(Frame { module: module.clone(), func: module.info().func_index(defined), wasm_offset: outermost });
-    }
-
-    fn push(&mut self, frame: Frame) {
-        self.count += 1;
-        if self.inner.len() < KEPT_INNER {
-            self.inner.push(frame);
-            return;
+        let frames = self.known.entry(pc).or_insert_with(|| frames_at(self.store, pc)).clone();
+        self.count += frames.len();
+        let kept = frames.len().min(KEPT_INNER - self.inner.len());
+        self.inner.extend_from_slice(&frames[..kept]);
+        if kept < frames.len() {
+            self.outer_len += frames.len() - kept;
+            self.outer.push_back((frames, kept));
         }
-        if self.outer.len() == KEPT_OUTER {
+        while let Some((frames, first)) = self.outer.front()
+            && self.outer_len - (frames.len() - first) >= KEPT_OUTER
+        {
+            self.outer_len -= frames.len() - first;
             self.outer.pop_front();
         }
-        self.outer.push_back(frame);
     }
 
     /// Adds the frame that a call returns to; false at the end of an activation.
@@ -218,10 +223,11 @@ impl<'a> Walk<'a> {
             self.ended = false;
             (fp, activation) = (outer_fp, previous);
         }
-        let kept = self.inner.len() + self.outer.len();
         let omitted_at = self.inner.len();
-        self.inner.extend(self.outer);
-        WasmBacktrace { frames: self.inner, omitted: self.count - kept, omitted_at }
+        let outer = self.outer.iter().flat_map(|(frames, first)| &frames[*first..]);
+        self.inner.extend(outer.skip(self.outer_len.saturating_sub(KEPT_OUTER)).cloned());
+        let omitted = self.count - self.inner.len();
+        WasmBacktrace { frames: self.inner, omitted, omitted_at }
     }
 
     fn walk_activation(&mut self, mut fp: usize) {
@@ -243,4 +249,16 @@ impl<'a> Walk<'a> {
         let Some(stack) = &self.store.stack else { return false };
         (stack.lowest()..stack.top() - 15).contains(&fp) && fp.is_multiple_of(8)
     }
+}
+
+/// The frame stopped at `pc`, behind those of functions that were inlined into it.
+fn frames_at(store: &StoreInner, pc: usize) -> Rc<[Frame]> {
+    let Some((instance, code)) = store.code_at(pc) else { return Rc::default() };
+    let Some((defined, _)) = code.placed().find(pc) else { return Rc::default() };
+    let module = &instance.module;
+    let offsets = code.placed().sources_at(pc);
+    let (outermost, inlined) = offsets.split_last().map_or((None, &[][..]), |(last, rest)| (Some(*last), rest));
+    let inlined = inlined.iter().filter_map(|offset| Some((module.info().function_at(*offset)?, Some(*offset))));
+    let all = inlined.chain([(module.info().func_index(defined), outermost)]);
+    all.map(|(func, wasm_offset)| Frame { module: module.clone(), func, wasm_offset }).collect()
 }

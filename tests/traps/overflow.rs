@@ -59,6 +59,31 @@ fn mutual_recursion_through_a_table() {
     );
 }
 
+/// More functions than the walk over the frames remembers.
+#[test]
+fn a_ring_of_many_functions() {
+    const FUNCTIONS: u32 = 300;
+    let function = |n: u32| {
+        let next = (n + 1) % FUNCTIONS;
+        format!("(func $f{n} (param i32) (result i32) (i32.add (i32.const 1) (call $f{next} (local.get 0))))")
+    };
+    let functions: String = (0..FUNCTIONS).map(function).collect();
+    let text = format!("(module {functions} (export \"run\" (func $f0)))");
+    for (plan, engine) in engines() {
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, &module(&engine, &text), &[]).expect("an instance");
+        let run = instance.get_typed_func::<i32, i32>(&mut store, "run").expect("exported");
+        let error = run.call(&mut store, 0).expect_err("endless recursion");
+        let backtrace = error.backtrace().expect("wasm was running");
+        let functions: Vec<u32> = backtrace.frames().iter().map(|frame| frame.func_index()).collect();
+        let (inner, outer) = functions.split_at(functions.len() - 16);
+        assert!(inner.windows(2).all(|pair| pair[0] == (pair[1] + 1) % FUNCTIONS), "{plan}: {inner:?}");
+        assert!(outer.iter().copied().eq((0..16).rev()), "{plan}: {outer:?}");
+        let depth = backtrace.omitted() + functions.len();
+        assert_eq!((depth - 1) % FUNCTIONS as usize, functions[0] as usize, "{plan}");
+    }
+}
+
 /// Text for a frame that is larger than a stack's guard: locals 1 to 9,200, what sets them, and what adds them up in `$sum`.
 fn many_vectors() -> (String, String, String) {
     const LOCALS: usize = 9_200;
