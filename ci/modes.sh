@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The tests of the interface, of its misuse, of traps, of threads, of the compiler's cases and of WASI in the other ways
-# in which modules get their code: compiled eagerly, compiled in one pass, compiled in one pass
-# and optimised while they run, stored in a cache, and loaded from it.
+# in which modules get their code: compiled eagerly, by one tier or the other alone, by
+# one after the other while they run, stored in a cache, and loaded from it.
 # `cargo test` runs them lazily.
 # tests/programs.rs runs in all ways by itself, tests/spec.rs in all but the last two.
 set -euo pipefail
@@ -12,7 +12,7 @@ EPSILON_CACHE_DIR=$(mktemp -d)
 stored=$(mktemp -d)
 specification=$(mktemp -d)
 trap 'rm -rf "$EPSILON_CACHE_DIR" "$stored" "$specification"' EXIT
-for mode in eager quick swap stored loaded; do
+for mode in eager quick optimised swap stored loaded; do
     echo "mode: $mode"
     EPSILON_TEST_MODE=$mode cargo test --test api --test misuse --test traps --test threads --test heights --test wasi
     # Other names for the same files: an entry that is written anew is another file.

@@ -142,7 +142,7 @@ fn suites() -> Vec<Suite> {
 fn configurations() -> Vec<(&'static str, Config)> {
     let make = |set: fn(&mut Config) -> &mut Config| {
         let mut config = Config::new();
-        set(&mut config);
+        set(config.tier(Tier::Optimised));
         // As in the other tests: every module is kept, and found again in the next run.
         if std::env::var("EPSILON_TEST_MODE").is_ok_and(|mode| mode == "stored" || mode == "loaded") {
             config.cache(Some(CacheConfig::new().min_code_size(0)));

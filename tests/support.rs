@@ -14,8 +14,8 @@ pub const PLANS: [(&str, Change); 3] = [
 ];
 
 /// Says how modules get their code, so that the same tests can be run in all ways: `lazy` (also if it is not set),
-/// `eager`, `quick`, which is lazy with the first tier, `auto`, and `swap`, which has all code of the first tier replaced
-/// while it runs, keep nothing; `stored` keeps every module in `EPSILON_CACHE_DIR`, where `loaded` has to find it.
+/// `eager`, `quick`, which is lazy with the first tier alone, `optimised`, which is lazy with the other one alone, and `swap`,
+/// which has all code of the first tier replaced while it runs, keep nothing; `stored` keeps every module in `EPSILON_CACHE_DIR`, where `loaded` has to find it.
 const MODE: &str = "EPSILON_TEST_MODE";
 
 /// The default configuration, but that modules are compiled and kept as `EPSILON_TEST_MODE` says.
@@ -24,11 +24,13 @@ pub fn config() -> Config {
     match std::env::var(MODE).as_deref() {
         Err(_) | Ok("lazy") => config.cache(None),
         Ok("quick") => config.cache(None).tier(Tier::Quick),
-        Ok("auto") => config.cache(None).tier(Tier::Auto),
+        Ok("optimised") => config.cache(None).tier(Tier::Optimised),
         Ok("swap") => config.cache(None).tier(Tier::Auto).workers(2).replace_all_code(true),
         Ok("eager") => config.cache(None).compilation(Compilation::Eager),
         Ok("stored" | "loaded") => config.cache(Some(CacheConfig::new().min_code_size(0))),
-        Ok(other) => panic!("{MODE} is `{other}`, which is none of lazy, eager, quick, auto, swap, stored, loaded"),
+        Ok(other) => {
+            panic!("{MODE} is `{other}`, which is none of lazy, eager, quick, optimised, swap, stored, loaded")
+        }
     };
     config
 }

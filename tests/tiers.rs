@@ -425,3 +425,45 @@ fn code_that_runs_goes_on_where_none_can_be_replaced() {
     value.call(&mut guest.store, &[Val::I64(3)], &mut results).expect("no trap");
     assert!(matches!(results[0], Val::I64(x) if x as u64 == step(3)));
 }
+
+/// Operators that make NaNs of no operand that is one, and of some that are, as bits.
+const NANS: &str = r#"(module
+    (func (export "f32") (param f32 f32) (result i32)
+        (i32.reinterpret_f32 (f32.div (local.get 0) (local.get 1))))
+    (func (export "f64") (param f32 f32) (result i64)
+        (i64.reinterpret_f64 (f64.sqrt (f64.sub (f64.const -1) (f64.promote_f32 (f32.mul (local.get 0) (local.get 1)))))))
+    (func (export "v128") (param f32 f32) (result i32)
+        (i32x4.extract_lane 1 (f32x4.div (f32x4.splat (local.get 0)) (f32x4.splat (local.get 1))))))"#;
+
+fn nans(engine: &Engine, x: f32) -> (u32, u64, u32) {
+    let module = Module::new(engine, NANS).expect("a module");
+    let mut store = Store::new(engine, ());
+    let instance = Instance::new(&mut store, &module, &[]).expect("an instance");
+    let f32 = instance.get_typed_func::<(f32, f32), u32>(&mut store, "f32").expect("exported");
+    let f64 = instance.get_typed_func::<(f32, f32), u64>(&mut store, "f64").expect("exported");
+    let v128 = instance.get_typed_func::<(f32, f32), u32>(&mut store, "v128").expect("exported");
+    let mut call = |f: &dyn Fn(&mut Store<()>) -> u64| f(&mut store);
+    let f32 = call(&|store| u64::from(f32.call(store, (x, 0.0)).expect("no trap"))) as u32;
+    let f64 = call(&|store| f64.call(store, (x, 0.0)).expect("no trap"));
+    let v128 = call(&|store| u64::from(v128.call(store, (x, 0.0)).expect("no trap"))) as u32;
+    (f32, f64, v128)
+}
+
+#[test]
+fn nans_are_canonical_where_that_is_asked_for() {
+    const CANONICAL: (u32, u64, u32) = (0x7fc0_0000, 0x7ff8_0000_0000_0000, 0x7fc0_0000);
+    let with_payload = f32::from_bits(0xffc0_1234);
+    for set in [Config::cranelift_nan_canonicalization, Config::deterministic] {
+        let engine = engine_with(|config| set(config, true));
+        assert_eq!((nans(&engine, 0.0), nans(&engine, with_payload)), (CANONICAL, CANONICAL));
+        let eager = engine_with(|config| set(config.compilation(Compilation::Eager), true));
+        assert_eq!(nans(&eager, 0.0), CANONICAL);
+    }
+    // Without it, they are the processor's.
+    for tier in [Tier::Quick, Tier::Optimised] {
+        assert_ne!(nans(&engine_with(|config| config.tier(tier)), 0.0), CANONICAL);
+    }
+    let mut config = Config::new();
+    let error = Engine::new(config.tier(Tier::Quick).deterministic(true)).expect_err("a contradiction");
+    assert!(error.to_string().contains("Tier::Optimised"), "{error}");
+}

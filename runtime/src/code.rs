@@ -18,10 +18,10 @@ use std::sync::atomic::AtomicUsize;
 
 /// Sizes to try for a region, the largest first. Where the process has a limit on its address space, regions are as large
 /// as they have to be and no larger: what they take, memories lack.
-const REGION_BYTES: [usize; 3] = [4 << 30, 1 << 30, 256 << 20];
+const REGION_BYTES: [usize; 5] = [32 << 30, 8 << 30, 4 << 30, 1 << 30, 256 << 20];
 
-/// `bl` reaches 128 MiB on aarch64, and slots and veneers need room too.
-const MAX_ARENA_BYTES: usize = 120 << 20;
+/// `call` reaches 2 GiB on x86_64; `bl` reaches 128 MiB on aarch64, and slots and veneers need room too.
+pub const MAX_ARENA_BYTES: usize = if cfg!(target_arch = "x86_64") { 1920 << 20 } else { 120 << 20 };
 
 static TEXT: Ranges<64> = Ranges::new([const { AtomicUsize::new(0) }; 64]);
 static THUNKS: Ranges<64> = Ranges::new([const { AtomicUsize::new(0) }; 64]);
@@ -137,7 +137,7 @@ impl Arena {
     /// Reserves and maps at least `len_bytes`.
     ///
     /// # Errors
-    /// If that exceeds what calls can reach (120 MiB), or the system has no memory.
+    /// If that exceeds [`MAX_ARENA_BYTES`], or the system has no memory.
     pub fn new(len_bytes: usize, faults: &Faults) -> io::Result<Self> {
         let len_bytes = len_bytes.max(1).next_multiple_of(GRANULE_BYTES);
         if len_bytes > MAX_ARENA_BYTES {
@@ -289,6 +289,7 @@ mod tests {
 
     #[test]
     fn too_much_code_is_an_error() {
-        assert!(Arena::new(MAX_ARENA_BYTES + 1, &Faults::default()).unwrap_err().to_string().contains("120 MiB"));
+        let limit = format!("{} MiB that calls can reach", MAX_ARENA_BYTES >> 20);
+        assert!(Arena::new(MAX_ARENA_BYTES + 1, &Faults::default()).unwrap_err().to_string().contains(&limit));
     }
 }

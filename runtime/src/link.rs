@@ -21,11 +21,12 @@
 //! that is not there as a whole.
 
 use crate::budget::{Budget, Charge, Refused};
-use crate::code::Arena;
+use crate::code::{Arena, MAX_ARENA_BYTES};
 use crate::fault::{Faults, panic_message};
 use crate::fork::{Guard, Mutex};
 use crate::placed::{Placed, PlacedFunctions};
 use crate::sys::arch::{self, JUMP_SLOT_BYTES};
+use crate::sys::mapping;
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::isa::{OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
@@ -86,7 +87,7 @@ struct Batch {
 /// How much code a module has room for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Room {
-    /// At least so many bytes.
+    /// About so many bytes: as many as calls can reach, and as the system grants address space for.
     AtLeast(usize),
     /// So many bytes and no more: for tests.
     Exactly(usize),
@@ -122,6 +123,26 @@ pub enum LinkError {
     Broken(Box<str>),
 }
 
+/// Room for code that every module has, where address space is not scarce: bodies tell little of how much that is.
+const SPACIOUS_BYTES: usize = 64 << 20;
+
+/// Less is not tried for where the system refuses more.
+const LEAST_BYTES: usize = 1 << 20;
+
+/// Room for about so much code beside a jump table: only what is used takes memory.
+fn spacious_arena(code_bytes: usize, table_bytes: usize, faults: &Faults) -> io::Result<Arena> {
+    let is_scarce = mapping::address_space_is_limited();
+    let mut bytes = code_bytes.max(if is_scarce { 0 } else { SPACIOUS_BYTES });
+    bytes = bytes.min(MAX_ARENA_BYTES.saturating_sub(table_bytes));
+    loop {
+        match Arena::new(bytes + table_bytes, faults) {
+            Ok(arena) if arena.has_alias() || bytes <= LEAST_BYTES => return Ok(arena),
+            Err(error) if bytes <= LEAST_BYTES => return Err(error),
+            _ => bytes = (bytes / 2).max(code_bytes.min(LEAST_BYTES)),
+        }
+    }
+}
+
 /// The linker reserves this much for each call on aarch64, in case its target is far.
 const VENEER_BYTES: usize = 24;
 
@@ -151,7 +172,10 @@ impl LinkedCode {
         let fixed_bytes = FIXED_BYTES + table_bytes + function_count * size_of::<AtomicUsize>();
         let charge = budget.charge(fixed_bytes, "compiled functions").map_err(LinkError::NoMemory)?;
         let (Room::AtLeast(code_bytes) | Room::Exactly(code_bytes)) = room;
-        let arena = Arena::new(code_bytes + table_bytes, faults)?;
+        let arena = match room {
+            Room::Exactly(_) => Arena::new(code_bytes + table_bytes, faults)?,
+            Room::AtLeast(_) => spacious_arena(code_bytes, table_bytes, faults)?,
+        };
         let (executable, arena_bytes) = (arena.executable(), arena.len_bytes());
         let limit_bytes = if room == Room::Exactly(code_bytes) { code_bytes + table_bytes } else { arena_bytes };
         let can_link_late = arena.has_alias();

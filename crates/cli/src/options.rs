@@ -112,6 +112,11 @@ const WASM: &[Row] = &[
         "Relaxed vector operators give the same results on every machine",
         Config::relaxed_simd_deterministic,
     ),
+    feature(
+        "deterministic",
+        "Guests compute the same on every machine: one tier, canonical NaNs, relaxed vector operators that are alike",
+        Config::deterministic,
+    ),
     feature("bulk-memory", "Copying and filling of memory; on by default", Config::wasm_bulk_memory),
     feature("reference-types", "`externref`, and several tables; on by default", Config::wasm_reference_types),
     feature("multi-value", "Several results of functions; on by default", Config::wasm_multi_value),
@@ -139,7 +144,7 @@ const OPTIMIZE: &[Row] = &[
     row(
         "tier",
         "quick|optimised|auto",
-        "Which compiler makes code: one pass, Cranelift, or that for what turns out to be hot; optimised by default",
+        "Which compiler makes code: one pass, Cranelift, or that for what turns out to be hot; auto by default",
         |o, v| {
             o.config.tier(match v {
                 "quick" => Tier::Quick,
@@ -169,6 +174,11 @@ const OPTIMIZE: &[Row] = &[
         |l| &mut l.max_optimised_values,
     ),
     feature("inlining", "Small functions are compiled where they are called; on by default", Config::compiler_inlining),
+    feature(
+        "nan-canonicalization",
+        "Every NaN that arithmetic makes is the canonical one; off by default",
+        Config::cranelift_nan_canonicalization,
+    ),
     row("memory", "auto|guarded|checked", "How linear memories are protected; auto by default", |o, v| {
         o.config.memory_strategy(match v {
             "auto" => MemoryStrategy::Auto,

@@ -99,6 +99,7 @@ impl Compiler {
             target: _,
             features,
             deterministic_relaxed_simd,
+            canonical_nans: _, // a flag
             branch_hints,
             inlining,
             drop_repeated_checks,
@@ -250,7 +251,7 @@ impl Compiler {
             layout: &module.layout,
             plan: &self.settings.plan,
             features: self.quick_features,
-            max_passed_values: self.settings.limits.max_passed_values,
+            limits: &self.settings.limits,
         };
         quick::compile(&env, index, &mut scratch.quick)
     }
@@ -437,6 +438,7 @@ mod tests {
             target: _, // Several changes of it are in `targets`.
             features,
             deterministic_relaxed_simd,
+            canonical_nans,
             branch_hints,
             drop_repeated_checks,
             inlining,
@@ -457,6 +459,7 @@ mod tests {
             Settings { tier: Tier::Auto, ..base() },
             Settings { opt_level: other_level, ..base() },
             Settings { deterministic_relaxed_simd: !deterministic_relaxed_simd, ..base() },
+            Settings { canonical_nans: !canonical_nans, ..base() },
             Settings { branch_hints: !branch_hints, ..base() },
             Settings { drop_repeated_checks: !drop_repeated_checks, ..base() },
             Settings { inlining: !inlining, ..base() },

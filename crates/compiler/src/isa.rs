@@ -24,7 +24,7 @@ pub struct Isa {
 const X86_64_BASELINE: [&str; 5] = ["has_sse3", "has_ssse3", "has_sse41", "has_sse42", "has_popcnt"];
 
 /// Flags that never change, and what they are for.
-const FIXED_FLAGS: [(&str, &str); 13] = [
+const FIXED_FLAGS: [(&str, &str); 12] = [
     // Relocations are pc-relative only: linked code does not depend on where it lies.
     ("is_pic", "false"),
     // Stacks are walked by frame pointers; tail calls need them too.
@@ -41,7 +41,6 @@ const FIXED_FLAGS: [(&str, &str); 13] = [
     // `select_spectre_guard` is emitted where it is wanted; these make Cranelift respect it.
     ("enable_heap_access_spectre_mitigation", "true"),
     ("enable_table_access_spectre_mitigation", "true"),
-    ("enable_nan_canonicalization", "false"),
     ("enable_alias_analysis", "true"),
     ("machine_code_cfg_info", "false"),
 ];
@@ -137,8 +136,14 @@ fn flags(settings: &Settings, opt_level: OptLevel, regalloc: &str) -> Result<set
         OptLevel::Speed => "speed",
     };
     let verify = if settings.verify_ir { "true" } else { "false" };
+    let canonical_nans = if settings.canonical_nans { "true" } else { "false" };
     let mut flags = settings::builder();
-    let chosen = [("opt_level", opt_level), ("enable_verifier", verify), ("regalloc_algorithm", regalloc)];
+    let chosen = [
+        ("opt_level", opt_level),
+        ("enable_verifier", verify),
+        ("regalloc_algorithm", regalloc),
+        ("enable_nan_canonicalization", canonical_nans),
+    ];
     for (name, value) in FIXED_FLAGS.into_iter().chain(chosen) {
         let value = if name == "enable_probestack" && seeded::bug("frames-unprobed") { "false" } else { value };
         flags.set(name, value).map_err(target_error)?;

@@ -20,6 +20,9 @@ pub struct Settings {
     pub features: WasmFeatures,
     /// Whether the relaxed vector operators give the same results on every machine, rather than what is fastest here.
     pub deterministic_relaxed_simd: bool,
+    /// Whether every NaN that an operator makes is the canonical one, rather than what the processor gives. Of no effect for
+    /// code of [`CodeTier::Quick`].
+    pub canonical_nans: bool,
     /// Whether the section `metadata.code.branch_hint` decides which blocks are cold.
     pub branch_hints: bool,
     /// Whether bounds checks of memories are dropped where an earlier one makes them needless.
@@ -42,6 +45,7 @@ impl Default for Settings {
             target: Target::Host,
             features: WasmFeatures::WASM2,
             deterministic_relaxed_simd: false,
+            canonical_nans: false,
             branch_hints: true,
             drop_repeated_checks: true,
             inlining: true,

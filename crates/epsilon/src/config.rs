@@ -14,7 +14,6 @@ pub enum Tier {
     /// and for the few functions that it does not translate, as [`Tier::Optimised`].
     Quick,
     /// Cranelift.
-    #[default]
     Optimised,
     /// The quick one when a function is first called. What guests spend their time in is then compiled by Cranelift on
     /// other threads, and takes its place while it runs. On machines other than x86_64 as [`Tier::Optimised`].
@@ -22,6 +21,7 @@ pub enum Tier {
     /// Where guests are is found out by a timer of each thread that runs them, on the processor time that it takes; it
     /// sends SIGURG, which the host's functions do not get to see. Where the system has no timers to give, code stays
     /// quick.
+    #[default]
     Auto,
 }
 
@@ -78,6 +78,8 @@ pub struct Config {
     pub(crate) max_memory_bytes: usize,
     pub(crate) verify_ir: bool,
     pub(crate) relaxed_simd_deterministic: bool,
+    pub(crate) canonical_nans: bool,
+    pub(crate) is_deterministic: bool,
     pub(crate) branch_hinting: bool,
     pub(crate) drop_repeated_checks: bool,
     pub(crate) inlining: bool,
@@ -159,8 +161,8 @@ features! {
 
 #[cfg(feature = "compiler")]
 impl Config {
-    /// The defaults: WebAssembly 3.0 without the heap of its garbage collection, and threads; guard pages; optimised
-    /// code.
+    /// The defaults: WebAssembly 3.0 without the heap of its garbage collection, and threads; guard pages; quick code
+    /// first, and optimised code for what is hot.
     pub fn new() -> Self {
         let features = WasmFeatures::WASM2
             .union(WasmFeatures::MULTI_MEMORY)
@@ -174,7 +176,7 @@ impl Config {
             .union(WasmFeatures::THREADS);
         Self {
             features,
-            tier: Tier::Optimised,
+            tier: Tier::Auto,
             opt_level: OptLevel::Speed,
             memory: MemoryStrategy::Auto,
             memory_at_anchor: None,
@@ -183,6 +185,8 @@ impl Config {
             max_memory_bytes: epsilon_runtime::UNLIMITED,
             verify_ir: false,
             relaxed_simd_deterministic: false,
+            canonical_nans: false,
+            is_deterministic: false,
             branch_hinting: true,
             drop_repeated_checks: true,
             inlining: true,
@@ -204,13 +208,14 @@ impl Config {
         self
     }
 
-    /// Which compiler makes the code of modules. [`Tier::Optimised`] by default.
+    /// Which compiler makes the code of modules. [`Tier::Auto`] by default.
     pub fn tier(&mut self, tier: Tier) -> &mut Self {
         self.tier = tier;
         self
     }
 
-    /// How much the optimiser does. [`OptLevel::Speed`] by default; of effect for [`Tier::Optimised`].
+    /// How much the optimiser does. [`OptLevel::Speed`] by default; of effect for what Cranelift
+    /// compiles.
     pub fn cranelift_opt_level(&mut self, level: OptLevel) -> &mut Self {
         self.opt_level = level;
         self
@@ -305,6 +310,23 @@ impl Config {
         self
     }
 
+    /// Whether every NaN that arithmetic makes is the canonical one: quiet, positive, without payload. Code is a few percent
+    /// slower where it computes with floats. Off by default. Only Cranelift's code has it: [`Tier::Auto`] is
+    /// [`Tier::Optimised`] then, and [`Tier::Quick`] an error.
+    pub fn cranelift_nan_canonicalization(&mut self, enable: bool) -> &mut Self {
+        self.canonical_nans = enable;
+        self
+    }
+
+    /// Whether guests compute the same on every machine and in every run, as far as it is up to them: one tier of code,
+    /// canonical NaNs, and relaxed vector operators that are all alike. What they are told of time, of chance and of the
+    /// host, and when they are interrupted, is up to the embedder; so is how deep they can recurse, which differs between architectures.
+    /// Off by default; what it turns on stays on whatever else is set.
+    pub fn deterministic(&mut self, enable: bool) -> &mut Self {
+        self.is_deterministic = enable;
+        self
+    }
+
     /// Whether the section `metadata.code.branch_hint` decides which code lies out of the way. On by default. A section
     /// that is malformed is ignored.
     pub fn wasm_branch_hinting(&mut self, enable: bool) -> &mut Self {
@@ -346,13 +368,17 @@ impl Config {
         self
     }
 
+    pub(crate) const fn has_canonical_nans(&self) -> bool {
+        self.canonical_nans || self.is_deterministic
+    }
+
     pub(crate) fn compiler_settings(&self, plan: epsilon_abi::MemoryPlan) -> Settings {
         Settings {
             plan,
             tier: match self.tier {
                 Tier::Quick => epsilon_compiler::Tier::Quick,
-                Tier::Optimised => epsilon_compiler::Tier::Optimised,
-                Tier::Auto => epsilon_compiler::Tier::Auto,
+                Tier::Auto if !self.has_canonical_nans() => epsilon_compiler::Tier::Auto,
+                Tier::Auto | Tier::Optimised => epsilon_compiler::Tier::Optimised,
             },
             opt_level: match self.opt_level {
                 OptLevel::None => epsilon_compiler::OptLevel::None,
@@ -365,7 +391,8 @@ impl Config {
                 }
             },
             features: self.features,
-            deterministic_relaxed_simd: self.relaxed_simd_deterministic,
+            deterministic_relaxed_simd: self.relaxed_simd_deterministic || self.is_deterministic,
+            canonical_nans: self.has_canonical_nans(),
             branch_hints: self.branch_hinting,
             drop_repeated_checks: self.drop_repeated_checks,
             inlining: self.inlining,

@@ -3,7 +3,7 @@
 use crate::background::Workers;
 #[cfg(feature = "cache")]
 use crate::cache::Cache;
-use crate::config::{Compilation, Config, MemoryStrategy};
+use crate::config::{Compilation, Config, MemoryStrategy, Tier};
 use crate::tiering::Tiering;
 use crate::{Error, Result};
 use epsilon_abi::MemoryPlan;
@@ -77,6 +77,11 @@ impl Engine {
     /// # Errors
     /// If the processor lacks what generated code needs, or settings contradict each other.
     pub fn new(config: &Config) -> Result<Self> {
+        if config.tier == Tier::Quick && config.has_canonical_nans() {
+            let reason = "the quick tier does not make NaNs canonical, which `cranelift_nan_canonicalization` and \
+                `deterministic` want; choose `Tier::Optimised` or `Tier::Auto`";
+            return Err(Error::misuse(reason));
+        }
         let plan = memory_plan(config)?;
         let compiler = Compiler::new(config.compiler_settings(plan)).map_err(Error::module)?;
         let is_tiered = compiler.settings().tier == epsilon_compiler::Tier::Auto;

@@ -53,15 +53,13 @@ fn with_scratch<R>(work: impl FnOnce(&mut Scratch) -> R) -> R {
     result
 }
 
-/// Machine code per byte of function body, at most: what is reserved, not what is used.
+/// Machine code per byte of function body, of both tiers together: what is reserved, not what is used.
 const CODE_PER_BODY_BYTE: usize = 16;
 const LEAST_ROOM_BYTES: usize = 1 << 20;
-/// The runtime allows 120 MiB for a module's code and its jump table.
-const MOST_ROOM_BYTES: usize = 96 << 20;
 
 /// Address space to reserve for the code of functions that are not compiled yet.
 pub fn room_for(body_bytes: usize) -> usize {
-    body_bytes.saturating_mul(CODE_PER_BODY_BYTE).saturating_add(LEAST_ROOM_BYTES).min(MOST_ROOM_BYTES)
+    body_bytes.saturating_mul(CODE_PER_BODY_BYTE).saturating_add(LEAST_ROOM_BYTES)
 }
 
 /// Exports that programs are entered at.

@@ -65,6 +65,15 @@ pub const SWITCHES: &[Switch] = &[
         set: |config, on| drop_it(config.tier(if on { Tier::Quick } else { Tier::Optimised })),
     },
     Switch {
+        name: "optimised while it runs",
+        on: false,
+        set: |config, on| {
+            if on {
+                drop_it(config.tier(Tier::Auto).replace_all_code(true));
+            }
+        },
+    },
+    Switch {
         name: "optimised",
         on: true,
         set: |config, on| drop_it(config.cranelift_opt_level(if on { OptLevel::Speed } else { OptLevel::None })),

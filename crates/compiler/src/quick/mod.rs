@@ -35,6 +35,7 @@ mod scan;
 mod translator;
 mod x64;
 
+use crate::limits::CompileLimits;
 use epsilon_abi::{CompiledFunction, DefinedFuncIndex, MemoryPlan, ModuleInfo, RefRepr, ValType, VmLayout};
 
 pub(crate) use translator::QuickScratch;
@@ -52,8 +53,8 @@ pub(crate) struct Env<'a> {
     pub plan: &'a MemoryPlan,
     /// What the processor can do.
     pub features: Features,
-    /// How many values branches and calls of a function may pass.
-    pub max_passed_values: u64,
+    /// How large functions may be.
+    pub limits: &'a CompileLimits,
 }
 
 /// Why a function is left to Cranelift.
@@ -61,6 +62,8 @@ pub(crate) struct Env<'a> {
 pub enum Left {
     /// Its branches and calls pass more values than the limits allow, which Cranelift's translator says in due form.
     PassedValues,
+    /// It may be larger than the limits allow in another way, which Cranelift's translator finds out, and says.
+    Limits,
     /// A `select` with other than one type, which no tier translates.
     SelectOfMany,
     /// Relaxed vector operators that have to give the same results on every machine.

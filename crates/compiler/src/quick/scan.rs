@@ -1,8 +1,9 @@
 //! A first look at a body: how often each local is used and how often anything is called, where what stands in a loop
-//! counts more; and whether exceptions are caught.
+//! counts more; whether exceptions are caught; and how large it is as the limits count.
 
 use super::operators;
 use super::reader::Reader;
+use crate::limits::CompileLimits;
 
 /// What a body does.
 #[derive(Default)]
@@ -13,8 +14,27 @@ pub(super) struct Scan {
     pub calls: u32,
     /// Whether there is a `try_table`.
     pub catches: bool,
-    /// Weights outside of the open blocks.
-    outer: Vec<u32>,
+    pub size: Size,
+    /// Weights and depths of loops outside of the open blocks.
+    outer: Vec<(u32, u32)>,
+}
+
+/// What limits are on, estimated.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Size {
+    operators: u32,
+    blocks: u32,
+    loops_inside_each_other: u32,
+}
+
+impl Size {
+    /// Whether Cranelift's translation may have more of something than there may be.
+    pub fn exceeds(self, limits: &CompileLimits) -> bool {
+        let Self { operators, blocks, loops_inside_each_other } = self;
+        u64::from(operators) > limits.max_function_values
+            || u64::from(blocks) > limits.max_function_blocks
+            || u64::from(loops_inside_each_other) > limits.max_loop_depth
+    }
 }
 
 /// How much more a loop makes of what stands in it, and where that ends.
@@ -27,10 +47,11 @@ impl Scan {
         self.uses.clear();
         self.uses.resize(locals, 0);
         self.outer.clear();
-        (self.calls, self.catches) = (0, false);
-        let mut weight = 1u32;
+        (self.calls, self.catches, self.size) = (0, false, Size::default());
+        let (mut weight, mut loops) = (1u32, 0);
         while !reader.is_at_end() {
             let code = reader.byte();
+            self.size.operators += 1;
             match code {
                 // local.get, local.set, local.tee
                 0x20..=0x22 => {
@@ -40,22 +61,32 @@ impl Scan {
                 // block, if
                 0x02 | 0x04 => {
                     reader.block();
-                    self.outer.push(weight);
+                    self.outer.push((weight, loops));
+                    self.size.blocks += 2;
                 }
                 // loop
                 0x03 => {
                     reader.block();
-                    self.outer.push(weight);
+                    self.outer.push((weight, loops));
                     weight = (weight * LOOP_FACTOR).min(MAX_WEIGHT);
+                    loops += 1;
+                    self.size.blocks += 2;
+                    self.size.loops_inside_each_other = self.size.loops_inside_each_other.max(loops);
                 }
                 // try_table
                 0x1f => {
                     operators::skip(code, &mut reader);
                     self.catches = true;
-                    self.outer.push(weight);
+                    self.outer.push((weight, loops));
+                    self.size.blocks += 2;
+                }
+                // br_if
+                0x0d => {
+                    reader.u32();
+                    self.size.blocks += 1;
                 }
                 // end
-                0x0b => weight = self.outer.pop().unwrap_or(1),
+                0x0b => (weight, loops) = self.outer.pop().unwrap_or((1, 0)),
                 _ => {
                     if operators::skip(code, &mut reader) {
                         self.calls = self.calls.saturating_add(weight);

@@ -171,6 +171,9 @@ impl<'a> Translator<'a> {
     fn function(&mut self) -> Result<Vec<HandlerSite>, Left> {
         self.declare_locals();
         self.scan.run(self.reader, self.locals.len());
+        if self.scan.size.exceeds(self.env.limits) {
+            return Err(Left::Limits);
+        }
         self.pin_locals();
         let results = Signature::results_of(self.type_index, self.env.info);
         self.prologue();
@@ -206,7 +209,7 @@ impl<'a> Translator<'a> {
     /// Accounts for values passed by a branch or call.
     pub fn charge(&mut self, values: usize) {
         self.passed_values += values as u64;
-        if self.passed_values > self.env.max_passed_values {
+        if self.passed_values > self.env.limits.max_passed_values {
             self.left = Some(Left::PassedValues);
         }
     }

@@ -39,7 +39,7 @@ const HASH_BYTES: usize = 32;
 
 /// No entry has more functions: a module may define a million (the implementation limit of validation).
 const MAX_RECORDS: usize = 1_000_000;
-/// No function is larger: the code of a whole module must fit 120 MiB, and tables take a multiple.
+/// No function is larger: it comes from a body of at most 7 MB.
 const MAX_RECORD_BYTES: usize = 512 << 20;
 
 /// So many bytes of functions that were compiled but not called are read at once: one by one, they would take longer if
