@@ -51,6 +51,8 @@ check() {
     wasi-calls) tests crates/wasi tests/calls/main.rs ;;
     wasi-guests) tests . tests/wasi/main.rs ;;
     spec-once) tests . tests/spec.rs 'spec 2.0 (anchored, lazy)' ;;
+    spec-quick) tests . tests/spec.rs 'spec 2.0 (quick, anchored, lazy)' && tests . tests/spec.rs 'spec 2.0 (quick, checked, lazy)' ;;
+    tiers) tests . tests/tiers.rs ;;
     spec) tests . tests/spec.rs ;;
     opcodes) proof opcodes 780 ;;
     addresses) proof addresses 2000 ;;
@@ -66,8 +68,10 @@ checks_for() { # the file that a bug is in; the checks, in the order of their co
     crates/epsilon/src/symbols/*) echo symbols ;;
     crates/epsilon/*) echo units artifact cache damaged ;;
     crates/compiler/src/compiler.rs) echo units cache artifact clif ;;
+    crates/compiler/src/quick/*) echo results tiers api spec-quick traps differential spec ;;
     crates/compiler/*) echo clif results addresses differential api spec-once opcodes spec traps ;;
     runtime/src/waiting.rs) echo units models threads ;;
+    runtime/src/link.rs) echo units results api tiers threads differential spec-once traps spec ;;
     *) echo units results api budget misuse threads differential spec-once swarm traps spec ;;
     esac
 }

@@ -218,6 +218,33 @@ fn the_next_run_begins_with_the_code_that_this_one_had() {
     guest.other();
 }
 
+/// Engines of both tiers and of the better one alone share what is kept, and each takes what it may run.
+#[test]
+fn tiers_share_entries_and_artifacts() {
+    let directory = tempfile::tempdir().expect("a directory");
+    {
+        let mut guest = Guest::new(&cached_in(directory.path()), LOOP);
+        guest.other();
+        guest.run_until_optimised(1);
+    }
+    let cache = CacheConfig::new().directory(directory.path()).min_code_size(0).save_after(Duration::MAX);
+    let optimised = engine_with(|config| config.cache(Some(cache)).tier(Tier::Optimised).workers(0));
+    let mut guest = Guest::new(&optimised, LOOP);
+    let found = guest.module.compiled_count();
+    assert!((1..3).contains(&found), "not what is quick: {found}");
+    guest.run(100);
+    guest.other();
+    let engine = engine();
+    let key = epsilon::ArtifactKey::new(b"a secret of enough bytes").expect("a key");
+    let artifact = optimised.precompile_module(LOOP, Some(&key)).expect("an artifact");
+    let module = Module::deserialize_with_key(&engine, &artifact, &key).expect("the same settings");
+    let mut store = Store::new(&engine, ());
+    let instance = Instance::new(&mut store, &module, &[]).expect("an instance");
+    let run_it = instance.get_typed_func::<u32, u64>(&mut store, "run").expect("exported");
+    assert_eq!(run_it.call(&mut store, 10).expect("no trap"), run(10));
+    assert_eq!(module.optimised_count(), 2, "an artifact has the better code alone");
+}
+
 /// A run that is too short to learn what is hot leaves what it has seen to the next one.
 #[test]
 fn short_runs_add_up() {

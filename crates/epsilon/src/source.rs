@@ -294,7 +294,9 @@ unsafe impl FunctionSource for SharedSource {
     fn beginning(&self) -> Vec<(DefinedFuncIndex, CompiledFunction)> {
         #[cfg(feature = "cache")]
         if let Some(cached) = self.0.stored.cached() {
-            return cached.beginning();
+            let (mut functions, tier) = (cached.beginning(), self.0.tier(Demand::Call));
+            functions.retain(|(_, function)| function.tier >= tier);
+            return functions;
         }
         Vec::new()
     }

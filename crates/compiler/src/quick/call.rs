@@ -7,7 +7,7 @@ use super::Ty;
 use super::operand::Place;
 use super::translator::Translator;
 use super::x64::{self, Move, Reg};
-use epsilon_abi::{Arch, CallLayout, DefinedFuncIndex, FuncIndex, FuncType, Libcall, Slot, TypeIndex};
+use epsilon_abi::{Arch, CallLayout, DefinedFuncIndex, FuncIndex, FuncType, Libcall, Slot, TypeIndex, seeded};
 
 /// What a call goes to.
 #[derive(Clone, Copy)]
@@ -156,6 +156,7 @@ impl Translator<'_> {
                 self.read_into(operand, reg);
                 reg
             });
+            let offset = if seeded::bug("quick-stack-argument") { offset ^ 8 } else { offset };
             self.store_arg(operand.ty, reg, offset);
         }
     }

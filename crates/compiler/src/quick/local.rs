@@ -13,6 +13,7 @@ use super::operand::{Operand, Place};
 use super::reader::TypeCode;
 use super::translator::Translator;
 use super::x64::{self, Reg};
+use epsilon_abi::seeded;
 
 /// A local.
 #[derive(Clone, Copy, Debug)]
@@ -112,6 +113,9 @@ impl Translator<'_> {
     /// Loads the pins that a call has not preserved.
     pub fn reload_pins(&mut self) {
         self.forget_copies();
+        if seeded::bug("quick-pin-lost") {
+            return;
+        }
         for at in 0..self.reloaded.len() {
             self.reload(self.reloaded[at]);
         }

@@ -10,7 +10,7 @@ use super::x64::{self, Assembler, Label, Reg};
 use super::{Env, Left, operators};
 use epsilon_abi::{
     Arch, CallLayout, CodeTier, CompiledFunction, DefinedFuncIndex, HandlerSite, Position, Relocation, SourceSite,
-    TrapCode, TrapSite, TypeIndex,
+    TrapCode, TrapSite, TypeIndex, seeded,
 };
 
 /// What translating one function leaves for the next one to use again.
@@ -225,7 +225,8 @@ impl<'a> Translator<'a> {
     /// Notes that the next instruction may trap.
     pub fn trap_site(&mut self, code: TrapCode) {
         self.source();
-        self.traps.push(TrapSite { offset: self.asm.at(), code });
+        let off = u32::from(seeded::bug("quick-trap-site"));
+        self.traps.push(TrapSite { offset: self.asm.at() + off, code });
     }
 
     /// Code that is laid behind the body: where it will be.

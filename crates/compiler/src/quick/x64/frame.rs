@@ -20,7 +20,7 @@ use super::asm::{Cond, Label, R11, RAX, RBP, RSP, Reg, Rm};
 use super::ops::*;
 use super::{ALIGN_BYTES, ANCHOR, CALLEE, FLOAT_SCRATCH, INT_ARGS, INT_RESULTS, KEPT, Move, SCRATCH, float_arg};
 use epsilon_abi::vm::VmContext;
-use epsilon_abi::{RelocKind, Relocation, Slot, TrapCode};
+use epsilon_abi::{RelocKind, Relocation, Slot, TrapCode, seeded};
 use std::mem::{offset_of, size_of};
 
 /// Where the parts of a frame are.
@@ -111,7 +111,9 @@ impl Translator<'_> {
             }
             match local.pin {
                 // Only a move gives an `i32` its upper half.
-                Some(pin) if pin == from && local.ty == Ty::I32 => self.zero_extend(pin),
+                Some(pin) if pin == from && local.ty == Ty::I32 && !seeded::bug("quick-upper-half") => {
+                    self.zero_extend(pin)
+                }
                 Some(pin) => self.moves.push(Move { to: pin, from, ty: local.ty }),
                 None => {}
             }
@@ -154,7 +156,7 @@ impl Translator<'_> {
             self.asm.rm(MOVUPS_STORE, false, FLOAT_SCRATCH, Rm::Base(RBP, at));
             at += 16;
         }
-        if at < top {
+        if at < top && !seeded::bug("quick-local-not-zeroed") {
             self.asm.rm(MOVSD_STORE, false, FLOAT_SCRATCH, Rm::Base(RBP, at));
         }
     }
@@ -211,7 +213,7 @@ impl Translator<'_> {
     /// Lays what stands behind the code, and fills in the size of the frame, which is returned.
     pub fn finish_frame(&mut self) -> u32 {
         let frame_bytes = self.lowest.unsigned_abs().next_multiple_of(16);
-        if frame_bytes + self.most_pushed > UNPROBED_BYTES {
+        if frame_bytes + self.most_pushed > UNPROBED_BYTES && !seeded::bug("quick-frame-unprobed") {
             self.probes(frame_bytes);
         } else {
             self.asm.patch(FRAME_BYTES_AT, frame_bytes);

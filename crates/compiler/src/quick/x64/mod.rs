@@ -46,6 +46,7 @@ pub(super) use memory::{Load, Store};
 use super::translator::Translator;
 use super::{Env, Ty};
 use asm::{Op, R8, R9, R10, R11, R12, R13, R14, R15, RAX, RBP, RBX, RCX, RDI, RDX, RSI, Rm, XMM0, XMM15};
+use epsilon_abi::seeded;
 use ops::*;
 
 /// The anchor.
@@ -217,6 +218,7 @@ impl Translator<'_> {
 
     pub fn const_to(&mut self, ty: Ty, to: Reg, bits: u64) {
         match (ty.is_float(), bits) {
+            (false, 0) if seeded::bug("quick-flags-overwritten") => self.asm.rr(XOR, false, to, to),
             (false, _) if ty.is_wide() => self.asm.mov_imm(to, bits),
             (false, _) => self.asm.mov_imm(to, u64::from(bits as u32)),
             (true, 0) => self.asm.rr(XORPS, false, to, to),
