@@ -1,7 +1,7 @@
-//! Interruption of a guest that waits for its own function to be compiled: by a thread for it, by a worker, or by another
+//! Interruption of a guest that waits for its own function to be compiled, by Cranelift, which takes long: by a thread for it, by a worker, or by another
 //! guest's call.
 
-use epsilon::{Config, Engine, ErrorKind, Instance, Module, Store, Trap, TypedFunc};
+use epsilon::{Config, Engine, ErrorKind, Instance, Module, Store, Tier, Trap, TypedFunc};
 use std::fmt::Write as _;
 use std::sync::mpsc;
 use std::thread;
@@ -14,7 +14,7 @@ const AT_ONCE: Duration = Duration::from_millis(300);
 const STEPS: u32 = 100_000;
 
 fn engine() -> Engine {
-    Engine::new(Config::new().cache(None)).expect("an engine")
+    Engine::new(Config::new().cache(None).tier(Tier::Optimised)).expect("an engine")
 }
 
 /// A module whose function `f`, which it exports as `_start` too, takes long to compile; and other functions.
@@ -134,7 +134,7 @@ fn what_is_being_compiled_can_be_dropped() {
 /// A function that is too large for the engine alone is refused; several that are too large together wait for each other.
 #[test]
 fn compilations_keep_within_the_engines_budget() {
-    let engine = Engine::new(Config::new().cache(None).max_memory(48 << 20)).expect("an engine");
+    let engine = Engine::new(Config::new().cache(None).tier(Tier::Optimised).max_memory(48 << 20)).expect("an engine");
     let module = slow_module(&engine, 0);
     let mut store = Store::new(&engine, ());
     let f = function(&mut store, &module);
