@@ -23,24 +23,27 @@ fn call(directory: &TempDir, options: &str, function: &str) -> Command {
     command
 }
 
+/// However the code is made; the last finds what the one before it has stored.
 #[test]
 fn the_other_end_of_a_pipe_is_waited_for() {
-    let directory = with_pipe();
-    let path = directory.path().join("fifo");
-    let reader = std::thread::spawn(move || {
-        std::thread::sleep(A_WHILE);
-        let mut text = String::new();
-        File::open(path).and_then(|mut pipe| pipe.read_to_string(&mut text)).map(|_| text)
-    });
-    finish(&mut call(&directory, "", "write")).exits(0).prints("0\n");
-    assert_eq!(reader.join().unwrap().unwrap(), "hello\n");
-    let path = directory.path().join("fifo");
-    let writer = std::thread::spawn(move || {
-        std::thread::sleep(A_WHILE);
-        std::fs::write(path, "text")
-    });
-    finish(&mut call(&directory, "", "read")).exits(0).prints("4\n");
-    writer.join().unwrap().unwrap();
+    for options in ["--no-cache", "--no-cache -O compilation=eager", "", ""] {
+        let directory = with_pipe();
+        let path = directory.path().join("fifo");
+        let reader = std::thread::spawn(move || {
+            std::thread::sleep(A_WHILE);
+            let mut text = String::new();
+            File::open(path).and_then(|mut pipe| pipe.read_to_string(&mut text)).map(|_| text)
+        });
+        finish(&mut call(&directory, options, "write")).exits(0).prints("0\n");
+        assert_eq!(reader.join().unwrap().unwrap(), "hello\n", "{options}");
+        let path = directory.path().join("fifo");
+        let writer = std::thread::spawn(move || {
+            std::thread::sleep(A_WHILE);
+            std::fs::write(path, "text")
+        });
+        finish(&mut call(&directory, options, "read")).exits(0).prints("4\n");
+        writer.join().unwrap().unwrap();
+    }
 }
 
 #[test]
