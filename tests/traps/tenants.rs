@@ -3,7 +3,9 @@
 #![allow(unsafe_code)] // `setrlimit` takes a pointer
 
 use crate::support::{child_task, pass_in_child};
-use epsilon::{ArtifactKey, CacheConfig, Config, Engine, Error, ErrorKind, Func, Instance, Linker, Module, Store};
+use epsilon::{
+    ArtifactKey, CacheConfig, Config, Engine, Error, ErrorKind, Func, Instance, Linker, MemoryStrategy, Module, Store,
+};
 
 fn engine() -> Engine {
     let mut config = Config::new();
@@ -192,6 +194,36 @@ fn code_takes_little_of_a_small_address_space() {
     }
     let after = status_kib("VmSize:");
     assert!(after < with_one + (60 << 10), "{with_one} KiB became {after} KiB");
+}
+
+/// What an artifact holds is known: it has room where bodies say little of the size of their code.
+#[test]
+fn an_artifact_has_room_for_its_code_where_address_space_is_scarce() {
+    if child_task().is_none() {
+        return pass_in_child("tenants::an_artifact_has_room_for_its_code_where_address_space_is_scarce", "run");
+    }
+    let thousand = "i32 ".repeat(1000);
+    let text = format!(
+        r#"(module (type $g (func (result {thousand}))) (type $s (func (param {thousand})))
+        (global $x (mut i32) (i32.const 0))
+        (func $gen (type $g) {})
+        (func $sink (type $s) (global.set $x (i32.add (local.get 0) (i32.const 1))))
+        (func (export "big") (result i32) {} (global.get $x)))"#,
+        "(global.get $x) ".repeat(1000),
+        "call $gen call $sink ".repeat(150)
+    );
+    let mut config = Config::new();
+    config.cache(None).max_wasm_stack(1 << 20).workers(0).memory_strategy(MemoryStrategy::Checked);
+    let engine = Engine::new(&config).expect("an engine");
+    let key = ArtifactKey::new(b"sixteen bytes or more of a secret").expect("a key");
+    let artifact = engine.precompile_module(&text, Some(&key)).expect("an artifact");
+    assert!(artifact.len() > 2 << 20, "more than the bodies let expect: {} bytes", artifact.len());
+    set_limit(libc::RLIMIT_AS, (status_kib("VmSize:") + (300 << 10)) << 10);
+    let module = Module::deserialize_with_key(&engine, &artifact, &key).expect("room for all of it");
+    let mut store = Store::new(&engine, ());
+    let instance = Instance::new(&mut store, &module, &[]).expect("an instance");
+    let big = instance.get_typed_func::<(), i32>(&mut store, "big").expect("exported");
+    assert_eq!(big.call(&mut store, ()).expect("code"), 150);
 }
 
 /// Functions of the host come and go without end.

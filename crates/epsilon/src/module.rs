@@ -121,9 +121,10 @@ impl Module {
         let source = Arc::new(source);
         source.validate(watch)?;
         let bodies: usize = source.parsed.info.bodies.iter().map(|body| body.len()).sum();
+        let room = source::room_for(bodies).max(source.stored_bytes());
         let linked = LinkedModule::new(
             engine.runtime(),
-            source::room_for(bodies),
+            room,
             Box::new(SharedSource(source.clone())),
             Box::new(Symbols::default()),
         )?;

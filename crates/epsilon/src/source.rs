@@ -187,6 +187,15 @@ impl ModuleSource {
         }
     }
 
+    /// The most that all code can take that an artifact holds; 0 if it is not all there.
+    pub fn stored_bytes(&self) -> usize {
+        #[cfg(feature = "cache")]
+        if let Stored::Artifact(entry) = &self.stored {
+            return entry.code_bytes();
+        }
+        0
+    }
+
     /// The function as it was compiled before, if it is there.
     fn stored(&self, index: DefinedFuncIndex, tier: CodeTier) -> Result<Option<CompiledFunction>, HostError> {
         #[cfg(feature = "cache")]

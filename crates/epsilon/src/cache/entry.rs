@@ -187,6 +187,12 @@ impl Entry {
         self.records.len()
     }
 
+    /// Size of all functions in bytes, with their tables, and what aligns them.
+    pub fn code_bytes(&self) -> usize {
+        const ALIGNMENT_BYTES: usize = 64;
+        self.records.iter().map(|record| record.len_bytes as usize + ALIGNMENT_BYTES).sum()
+    }
+
     /// Whether a function is in the entry.
     pub fn contains(&self, function: DefinedFuncIndex) -> bool {
         self.by_function.contains_key(&function)
