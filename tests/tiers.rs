@@ -263,6 +263,36 @@ fn short_runs_add_up() {
     panic!("nothing was optimised in two seconds of short runs");
 }
 
+/// Processes that began at the same time write the same entry, one after the other: what one has optimised is not given up
+/// for what another one has made quickly.
+#[test]
+fn better_code_in_an_entry_stays() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut slow = Guest::new(&cached_in(directory.path()), LOOP);
+    slow.run(1);
+    slow.other();
+    Guest::new(&cached_in(directory.path()), LOOP).module.compile_all(|_| ()).expect("code");
+    drop(slow);
+    let next = Guest::new(&cached_in(directory.path()), LOOP);
+    assert_eq!(next.module.cache_status(), CacheStatus::Hit { functions: 3, damaged: 0 });
+    assert_eq!(next.module.optimised_count(), 3);
+}
+
+/// A function whose quick code was not good enough is compiled again, and is in the entry once.
+#[test]
+fn entries_have_each_function_once() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for tier in [Tier::Auto, Tier::Optimised] {
+        let cache = CacheConfig::new().directory(directory.path()).min_code_size(0).save_after(Duration::MAX);
+        let mut guest = Guest::new(&engine_with(|config| config.cache(Some(cache)).tier(tier).workers(0)), LOOP);
+        guest.run(1);
+        guest.other();
+    }
+    let next = Guest::new(&cached_in(directory.path()), LOOP);
+    assert_eq!(next.module.cache_status(), CacheStatus::Hit { functions: 3, damaged: 0 });
+    assert_eq!(next.module.optimised_count(), 3);
+}
+
 static PROFILED: AtomicU32 = AtomicU32::new(0);
 static URGENT: AtomicU32 = AtomicU32::new(0);
 

@@ -77,11 +77,7 @@ pub fn decode(bytes: &[u8], function_count: usize) -> Option<CompiledFunction> {
     let mut reader = Reader(bytes);
     let code_len = reader.u32()? as usize;
     let align_bytes = reader.u32()?;
-    let tier = match reader.u32()? {
-        0 => CodeTier::Quick,
-        1 => CodeTier::Optimised,
-        _ => return None,
-    };
+    let tier = tier_of(reader.u32()?)?;
     let (relocations, traps, sources) = (reader.u32()? as usize, reader.u32()? as usize, reader.u32()? as usize);
     let (handlers, inlined) = (reader.u32()? as usize, reader.u32()? as usize);
     if !align_bytes.is_power_of_two() || align_bytes > 4096 {
@@ -112,6 +108,16 @@ pub fn decode(bytes: &[u8], function_count: usize) -> Option<CompiledFunction> {
         .array(inlined, INLINED_BYTES, |mut r| Some(InlinedSite { wasm_offset: r.u32()?, call: Position(r.u32()?) }))?;
     let function = CompiledFunction { tier, code, align_bytes, relocations, traps, sources, handlers, inlined };
     reader.0.is_empty().then_some(function)
+}
+
+/// The tier of the function that these bytes are, if they are one.
+pub fn tier(bytes: &[u8]) -> Option<CodeTier> {
+    const TIER_AT: usize = 8;
+    tier_of(Reader(bytes.get(TIER_AT..)?).u32()?)
+}
+
+fn tier_of(number: u32) -> Option<CodeTier> {
+    [CodeTier::Quick, CodeTier::Optimised].into_iter().find(|tier| *tier as u32 == number)
 }
 
 fn reloc_kind(number: u8) -> Option<RelocKind> {

@@ -19,7 +19,7 @@
 
 use crate::codec::{self, Reader};
 use crate::hash;
-use epsilon_abi::{CompiledFunction, DefinedFuncIndex, seeded};
+use epsilon_abi::{CodeTier, CompiledFunction, DefinedFuncIndex, seeded};
 use epsilon_runtime::ModuleBytes;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -294,8 +294,9 @@ pub fn to_bytes(
     key: &Key,
     secret: &Secret,
 ) -> Vec<u8> {
-    let mut order = contents.called.clone();
-    let called: HashSet<_> = order.iter().copied().collect();
+    let (mut order, mut called) = (contents.called.clone(), HashSet::new());
+    // Twice, where its code was not what the second call asked for.
+    order.retain(|function| called.insert(*function));
     let old_functions = old.map(|old| old.records.iter().map(|record| record.function).collect()).unwrap_or_default();
     let mut rest: Vec<DefinedFuncIndex> = contents.fresh.keys().copied().chain::<Vec<_>>(old_functions).collect();
     rest.retain(|function| !called.contains(function));
@@ -342,18 +343,26 @@ struct Body<'a> {
     hash: [u8; 32],
 }
 
-/// The function from the contents, else from the old entry if it is intact there.
+/// The function from the contents, or from the old entry if it is intact there: the better code of both.
 fn body_of<'a>(
     function: DefinedFuncIndex,
     contents: &'a Contents,
     old: Option<&Entry>,
     secret: &Secret,
 ) -> Option<Body<'a>> {
-    if let Some(bytes) = contents.fresh.get(&function) {
-        let hash = *hash::keyed(secret, bytes).as_bytes();
-        return Some(Body { function, bytes: bytes.into(), hash });
+    let kept = || {
+        let old = old?;
+        let record = &old.records[*old.by_function.get(&function)?];
+        Some(Body { function, bytes: old.raw(record)?.into(), hash: record.hash })
+    };
+    let Some(bytes) = contents.fresh.get(&function) else { return kept() };
+    // Others may have written meanwhile.
+    let tier = codec::tier(bytes);
+    if tier == Some(CodeTier::Quick)
+        && let Some(better) = kept().filter(|kept| codec::tier(&kept.bytes) > tier)
+    {
+        return Some(better);
     }
-    let old = old?;
-    let record = &old.records[*old.by_function.get(&function)?];
-    Some(Body { function, bytes: old.raw(record)?.into(), hash: record.hash })
+    let hash = *hash::keyed(secret, bytes).as_bytes();
+    Some(Body { function, bytes: bytes.into(), hash })
 }
