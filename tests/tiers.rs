@@ -293,6 +293,57 @@ fn entries_have_each_function_once() {
     assert_eq!(next.module.optimised_count(), 3);
 }
 
+/// Threads of this process that compile: their ids.
+fn workers() -> Vec<String> {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("Linux has it").flatten();
+    let is_worker = |task: &std::fs::DirEntry| {
+        std::fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.starts_with("epsilon-compile"))
+    };
+    tasks.filter(is_worker).map(|task| task.file_name().to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn workers_end_with_their_engines() {
+    if child_task().is_none() {
+        return pass_in_child("workers_end_with_their_engines", "run");
+    }
+    for n in 0..600 {
+        let mut guest = Guest::new(&engine_with(|config| config.workers(1 + n % 4)), LOOP);
+        guest.run(1);
+    }
+    let started = Instant::now();
+    while !workers().is_empty() {
+        assert!(started.elapsed() < Duration::from_secs(20), "{} workers have no engine any more", workers().len());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// What a worker does for one guest's notes does not grow with the modules of others.
+#[test]
+fn notes_cost_the_same_beside_many_modules() {
+    if child_task().is_none() {
+        return pass_in_child("notes_cost_the_same_beside_many_modules", "run");
+    }
+    let engine = engine_with(|config| config.workers(1));
+    let others: Vec<_> = (0..5000).map(|_| Module::new(&engine, "(module (func))").expect("a module")).collect();
+    let mut guest = Guest::new(&engine, LOOP);
+    guest.run_until_optimised(1);
+    let worker = workers().pop().expect("there is one");
+    let (started, before) = (Instant::now(), processor_time(&worker));
+    while started.elapsed() < Duration::from_secs(2) {
+        guest.run_unchecked(1000);
+    }
+    let took = processor_time(&worker) - before;
+    assert!(took < Duration::from_millis(100), "{took:?} of two seconds");
+    drop(others);
+}
+
+/// How long a thread of this process has run.
+fn processor_time(thread: &str) -> Duration {
+    let times = std::fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).expect("Linux has it");
+    Duration::from_nanos(times.split(' ').next().expect("a number").parse().expect("a number"))
+}
+
 static PROFILED: AtomicU32 = AtomicU32::new(0);
 static URGENT: AtomicU32 = AtomicU32::new(0);
 

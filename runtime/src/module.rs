@@ -115,6 +115,15 @@ impl Runtime {
     }
 }
 
+/// Stores and modules hold their runtime: without it no guest runs, and nobody is to look for where they are.
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        if let Some(samples) = &self.samples {
+            samples.end();
+        }
+    }
+}
+
 impl std::fmt::Debug for Runtime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Runtime").field("settings", &self.settings).finish_non_exhaustive()
@@ -323,6 +332,11 @@ impl LinkedModule {
     /// Whether there is code that may be replaced.
     pub fn has_code_for_now(&self) -> bool {
         self.code.has_code_for_now()
+    }
+
+    /// Where the code begins. No other module's begins there as long as this one lives.
+    pub fn code_start(&self) -> usize {
+        self.code.text().start
     }
 
     /// The function whose code `pc` lies in.

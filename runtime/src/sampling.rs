@@ -27,6 +27,8 @@ pub struct Samples {
     /// Changes whenever notes are wanted anew; no two engines have the same.
     key: AtomicUsize,
     wanted: AtomicBool,
+    /// Whether nothing can run any more that notes would be made of.
+    ended: AtomicBool,
     /// How many notes were made; readers wait for it to change.
     made: AtomicU32,
     /// How many readers wait.
@@ -42,6 +44,7 @@ impl Default for Samples {
         Self {
             key: AtomicUsize::new(next_key()),
             wanted: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             made: AtomicU32::new(0),
             waiting: AtomicU32::new(0),
             read: AtomicU32::new(0),
@@ -75,8 +78,20 @@ impl Samples {
     }
 
     /// Asks for no more notes: timers stop by themselves.
-    pub fn stop(&self) {
+    fn stop(&self) {
         self.wanted.store(false, Ordering::SeqCst);
+    }
+
+    /// Asks for no more notes, and ends the work of those that read them.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::SeqCst);
+        self.stop();
+        self.wake_all();
+    }
+
+    /// Whether nothing can run any more that notes would be made of.
+    pub fn have_ended(&self) -> bool {
+        self.ended.load(Ordering::SeqCst)
     }
 
     /// Makes a note, and wakes a reader. Called in a signal handler.
@@ -101,10 +116,16 @@ impl Samples {
         }
     }
 
-    /// Waits for a note beyond those that were `read`, or until [`Self::wake_all`], at most so long.
-    pub fn wait(&self, limit: Duration) {
+    /// How many notes were made: what a wait begins with.
+    pub fn made(&self) -> u32 {
+        self.made.load(Ordering::SeqCst)
+    }
+
+    /// Waits for a note beyond so many as were `made`, or until [`Self::wake_all`], at most so long. Who looks at `made` before
+    /// it looks for something to do misses nothing of what comes in between, though another reader may have read it.
+    pub fn wait(&self, made: u32, limit: Duration) {
         self.waiting.fetch_add(1, Ordering::SeqCst);
-        wake::wait(&self.made, self.read.load(Ordering::SeqCst), limit);
+        wake::wait(&self.made, made, limit);
         self.waiting.fetch_sub(1, Ordering::SeqCst);
     }
 
@@ -147,20 +168,32 @@ mod tests {
 
     #[test]
     fn readers_are_woken() {
-        let samples = Samples::default();
+        let samples = &Samples::default();
         std::thread::scope(|scope| {
-            let reader = scope.spawn(|| samples.wait(Duration::from_secs(600)));
+            let reader = scope.spawn(|| samples.wait(0, Duration::from_secs(600)));
             while samples.waiting.load(Ordering::SeqCst) == 0 {
                 std::thread::yield_now();
             }
             samples.note(1);
             reader.join().expect("no panic");
             samples.read(|_| ());
-            let reader = scope.spawn(|| samples.wait(Duration::from_secs(600)));
+            let made = samples.made();
+            let reader = scope.spawn(move || samples.wait(made, Duration::from_secs(600)));
             samples.wake_all();
             reader.join().expect("no panic");
         });
         assert_eq!(samples.waiting.load(Ordering::SeqCst), 0);
+    }
+
+    /// What was to wake a reader that is not there yet may be read by another one.
+    #[test]
+    fn what_others_read_wakes_as_well() {
+        let samples = Samples::default();
+        let made = samples.made();
+        samples.end();
+        samples.read(|_| ());
+        samples.wait(made, Duration::from_secs(600));
+        assert!(samples.have_ended() && !samples.are_wanted());
     }
 
     #[test]

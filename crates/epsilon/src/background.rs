@@ -41,7 +41,7 @@ impl Likely {
         self.lock().later.extend(callees);
     }
 
-    fn take(&self) -> Option<DefinedFuncIndex> {
+    pub fn take(&self) -> Option<DefinedFuncIndex> {
         let mut queue = self.lock();
         queue.soon.pop().or_else(|| queue.later.pop_front())
     }

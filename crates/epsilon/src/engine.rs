@@ -37,14 +37,6 @@ pub struct ReservedMemory {
     _charge: Charge,
 }
 
-impl Drop for Inner {
-    fn drop(&mut self) {
-        if let Some(tiering) = &self.tiering {
-            tiering.end();
-        }
-    }
-}
-
 impl Default for Engine {
     /// An engine with [`Config::default`].
     ///

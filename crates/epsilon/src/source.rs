@@ -336,19 +336,10 @@ impl SharedSource {
         demand: Demand,
         compiled_in: Option<Duration>,
     ) {
-        let callees = function.relocations.iter().map(|relocation| relocation.target);
-        match demand {
-            Demand::Call => {
-                self.0.compile_ahead();
-                self.0.likely.add_soon(callees);
-            }
-            Demand::Background | Demand::Ahead if compiled_in.is_some() => self.0.likely.add_later(callees),
-            Demand::Background | Demand::Ahead | Demand::Hot => {}
-        }
-        if let Some(tiering) = &self.0.tiering
-            && function.tier == CodeTier::Quick
-        {
-            tiering.expect(index, &self.0.heat);
+        match &self.0.tiering {
+            Some(tiering) if function.tier == CodeTier::Quick => tiering.expect(index, &self.0.heat),
+            Some(_) => {}
+            None => self.note_callees(function, demand, compiled_in.is_some()),
         }
         #[cfg(feature = "cache")]
         if let Some(cached) = self.0.stored.cached()
@@ -357,6 +348,19 @@ impl SharedSource {
             self.save_aside();
         }
         let _ = (index, compiled_in);
+    }
+
+    /// Tells the workers that compile ahead what a function calls.
+    fn note_callees(&self, function: &CompiledFunction, demand: Demand, is_new: bool) {
+        let callees = function.relocations.iter().map(|relocation| relocation.target);
+        match demand {
+            Demand::Call => {
+                self.0.compile_ahead();
+                self.0.likely.add_soon(callees);
+            }
+            Demand::Background | Demand::Ahead if is_new => self.0.likely.add_later(callees),
+            Demand::Background | Demand::Ahead | Demand::Hot => {}
+        }
     }
 
     /// Writes to the cache on a thread of its own: neither a guest nor a worker waits for the disk.

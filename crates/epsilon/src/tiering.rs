@@ -11,9 +11,8 @@ use crate::background::{Process, spawn};
 use crate::source::ModuleSource;
 use epsilon_abi::DefinedFuncIndex;
 use epsilon_runtime::{ForkGuard, ForkMutex, LinkedModule, SAMPLE_PERIOD, Samples, panic_message};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard, Weak};
 use std::time::Duration;
 
@@ -77,27 +76,82 @@ struct Tracked {
     source: Weak<ModuleSource>,
 }
 
-/// Optimises what is hot, for all modules of an engine.
+impl Tracked {
+    fn upgrade(&self) -> Option<(Arc<LinkedModule>, Arc<ModuleSource>)> {
+        Some((self.module.upgrade()?, self.source.upgrade()?))
+    }
+}
+
+/// Optimises what is hot, for all modules of an engine, until none of its modules and stores is left.
 pub struct Tiering {
     samples: Arc<Samples>,
-    /// Changes are single calls of `Vec`, which no panic leaves half-done. Only one thread at a time reads notes: the one
-    /// that has the lock.
-    modules: ForkMutex<State>,
+    /// Changes are single calls of collections, which no panic leaves half-done. Only one thread at a time reads notes: the
+    /// one that has the lock.
+    state: ForkMutex<State>,
     /// How many workers there are to be, if that was said.
     workers: Option<usize>,
     /// Set in the process that has workers.
     started: ForkMutex<Option<Process>>,
-    ended: AtomicBool,
     replaces_all: bool,
 }
 
 #[derive(Default)]
 struct State {
-    modules: Vec<Tracked>,
+    /// By where their code begins. Some may be gone.
+    modules: BTreeMap<usize, Tracked>,
+    /// How many of them there are when those that are gone are taken out again.
+    tidied_at: usize,
+    /// What is worth it, the hottest last: how many notes there are of it, and where its module's code begins.
+    ready: BTreeSet<(u32, usize, DefinedFuncIndex)>,
     /// How many notes there were in all.
     notes: u32,
     /// What optimising has taken, by the estimate.
     spent: Duration,
+}
+
+impl State {
+    fn track(&mut self, module: &Arc<LinkedModule>, source: &Arc<ModuleSource>) {
+        const LEAST: usize = 64;
+        if self.modules.len() >= self.tidied_at.max(LEAST) {
+            self.modules.retain(|_, tracked| tracked.module.strong_count() > 0);
+            self.tidied_at = 2 * self.modules.len();
+        }
+        let start = module.code_start();
+        let tracked = Tracked { module: Arc::downgrade(module), source: Arc::downgrade(source) };
+        if self.modules.insert(start, tracked).is_some() {
+            // A module that is gone has left its place.
+            self.ready.retain(|(_, other, _)| *other != start);
+        }
+        self.look_over(module, source);
+    }
+
+    /// Finds all of a module that is worth it.
+    fn look_over(&mut self, module: &LinkedModule, source: &ModuleSource) {
+        let mut heat = source.heat.lock();
+        heat.retain(|index, _| !module.has_last_code(*index));
+        for (index, Warmth { notes, .. }) in heat.iter().filter(|(_, warmth)| !warmth.taken) {
+            if is_worth_it(module, *index, *notes) {
+                self.ready.insert((*notes, module.code_start(), *index));
+            }
+        }
+    }
+
+    /// The module whose code an address lies in or behind.
+    fn module_at(&self, pc: usize) -> Option<(Arc<LinkedModule>, Arc<ModuleSource>)> {
+        self.modules.range(..=pc).next_back()?.1.upgrade()
+    }
+
+    /// A thread was there, in quick code of the module.
+    fn note(&mut self, module: &LinkedModule, source: &ModuleSource, index: DefinedFuncIndex) {
+        let mut heat = source.heat.lock();
+        let Warmth { notes, taken, .. } = heat.entry(index).or_default();
+        let before = *notes;
+        *notes = before.saturating_add(1);
+        if !*taken && is_worth_it(module, index, *notes) {
+            self.ready.remove(&(before, module.code_start(), index));
+            self.ready.insert((*notes, module.code_start(), index));
+        }
+    }
 }
 
 impl Tiering {
@@ -107,18 +161,15 @@ impl Tiering {
         Self {
             replaces_all,
             samples: samples.clone(),
-            modules: ForkMutex::default(),
+            state: ForkMutex::default(),
             workers,
             started: ForkMutex::default(),
-            ended: AtomicBool::new(false),
         }
     }
 
-    /// Watches a module.
+    /// Watches a module, which has the code that it begins with.
     pub fn track(&self, module: &Arc<LinkedModule>, source: &Arc<ModuleSource>) {
-        let mut state = self.modules.lock_sound();
-        state.modules.retain(|tracked| tracked.module.strong_count() > 0);
-        state.modules.push(Tracked { module: Arc::downgrade(module), source: Arc::downgrade(source) });
+        self.state.lock_sound().track(module, source);
     }
 
     /// A function is about to have quick code.
@@ -150,58 +201,55 @@ impl Tiering {
     }
 
     fn work(&self) {
-        while !self.ended.load(Ordering::Acquire) {
+        loop {
+            let made = self.samples.made();
+            if self.samples.have_ended() {
+                return;
+            }
             match self.next() {
-                Some((module, index)) => optimise(&module, index),
-                None => self.samples.wait(LOOK_AGAIN),
+                Some((module, source, index)) => {
+                    optimise(&module, index);
+                    if module.has_last_code(index) {
+                        source.heat.lock().remove(&index);
+                    }
+                }
+                None => self.samples.wait(made, LOOK_AGAIN),
             }
         }
     }
 
     /// The hottest function that is worth it.
-    fn next(&self) -> Option<(Arc<LinkedModule>, DefinedFuncIndex)> {
-        let mut state = self.modules.lock_sound();
-        let State { modules, notes, spent } = &mut *state;
-        let modules: Vec<_> =
-            modules.iter().filter_map(|tracked| Some((tracked.module.upgrade()?, tracked.source.upgrade()?))).collect();
+    fn next(&self) -> Option<(Arc<LinkedModule>, Arc<ModuleSource>, DefinedFuncIndex)> {
+        // What this thread is the last to hold goes when the lock is free again.
+        let mut held = Vec::new();
+        let mut state = self.state.lock_sound();
         self.samples.read(|pc| {
-            *notes += 1;
-            let found = modules.iter().find_map(|(module, source)| Some((module, source, module.function_at(pc)?)));
-            if let Some((module, source, index)) = found
-                && !module.has_last_code(index)
-            {
-                source.heat.lock().entry(index).or_default().notes += 1;
+            state.notes = state.notes.saturating_add(1);
+            let Some((module, source)) = state.module_at(pc) else { return };
+            if let Some(index) = module.function_at(pc).filter(|index| !module.has_last_code(*index)) {
+                state.note(&module, &source, index);
             }
+            held.push((module, source));
         });
         if self.replaces_all {
-            *spent = Duration::ZERO;
+            state.spent = Duration::ZERO;
+            let all: Vec<_> = state.modules.values().filter_map(Tracked::upgrade).collect();
+            all.iter().for_each(|(module, source)| state.look_over(module, source));
+            held.extend(all);
         }
-        let affordable = BEFOREHAND + SAMPLE_PERIOD * *notes / SHARE;
-        if *spent > affordable {
-            return None;
-        }
-        let mut hottest = None;
-        for (module, source) in &modules {
-            let mut heat = source.heat.lock();
-            heat.retain(|index, _| !module.has_last_code(*index));
-            for (index, Warmth { notes, .. }) in heat.iter().filter(|(_, warmth)| !warmth.taken) {
-                let is_hotter = hottest.as_ref().is_none_or(|(_, _, _, most)| notes > most);
-                if is_hotter && is_worth_it(module, *index, *notes) {
-                    hottest = Some((module, source, *index, *notes));
-                }
+        let affordable = BEFOREHAND + SAMPLE_PERIOD * state.notes / SHARE;
+        while state.spent <= affordable {
+            let (_, start, index) = state.ready.pop_last()?;
+            let Some((module, source)) = state.modules.get(&start).and_then(Tracked::upgrade) else { continue };
+            if module.has_last_code(index) {
+                held.push((module, source));
+                continue;
             }
+            source.heat.lock().entry(index).or_default().taken = true;
+            state.spent += takes(&module, index);
+            return Some((module, source, index));
         }
-        let (module, source, index, _) = hottest?;
-        source.heat.lock().entry(index).or_default().taken = true;
-        *spent += takes(module, index);
-        Some((module.clone(), index))
-    }
-
-    /// Ends the workers.
-    pub fn end(&self) {
-        self.ended.store(true, Ordering::Release);
-        self.samples.stop();
-        self.samples.wake_all();
+        None
     }
 }
 
@@ -226,5 +274,78 @@ fn optimise(module: &Arc<LinkedModule>, index: DefinedFuncIndex) {
 impl std::fmt::Debug for Tiering {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Tiering").field("workers", &self.workers).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, feature = "cache", feature = "wat", target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+    use crate::{Config, Engine, Instance, Module, Store};
+    use std::time::Instant;
+
+    const LOOP: &str = r#"(module
+        (func $work (param $n i32)
+            (loop $again (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+        (func (export "run") (param i32) (call $work (local.get 0)) (call $work (local.get 0))))"#;
+
+    fn engine() -> Engine {
+        Engine::new(Config::new().cache(None).workers(1)).expect("an engine")
+    }
+
+    /// The engine and the module may be dropped before what runs is.
+    #[test]
+    fn what_runs_is_optimised_when_all_handles_are_gone() {
+        let (mut store, run, tiering) = {
+            let engine = engine();
+            let module = Module::new(&engine, LOOP).expect("a module");
+            let mut store = Store::new(&engine, ());
+            let instance = Instance::new(&mut store, &module, &[]).expect("an instance");
+            let run = instance.get_typed_func::<i32, ()>(&mut store, "run").expect("exported");
+            (store, run, engine.tiering().expect("there are two tiers").clone())
+        };
+        let module = tiering.state.lock_sound().modules.values().next().expect("tracked").module.clone();
+        let module = module.upgrade().expect("the store has it");
+        let started = Instant::now();
+        while module.last_functions() == 0 {
+            assert!(started.elapsed() < Duration::from_secs(60), "{module:?}");
+            run.call(&mut store, 100_000).expect("no trap");
+        }
+        assert!(!tiering.samples.have_ended());
+        drop((store, module));
+        // A worker may hold the module a little longer.
+        while !tiering.samples.have_ended() {
+            assert!(started.elapsed() < Duration::from_secs(120));
+            std::thread::yield_now();
+        }
+    }
+
+    /// Nobody takes what nobody needs.
+    #[test]
+    fn callees_are_not_collected_where_nothing_is_compiled_ahead() {
+        let engine = engine();
+        let module = Module::new(&engine, LOOP).expect("a module");
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, &module, &[]).expect("an instance");
+        let run = instance.get_typed_func::<i32, ()>(&mut store, "run").expect("exported");
+        run.call(&mut store, 1).expect("no trap");
+        let source = engine.tiering().map(|tiering| tiering.state.lock_sound().module_at(usize::MAX));
+        let (_, source) = source.flatten().expect("tracked");
+        assert_eq!(source.likely.take(), None);
+    }
+
+    #[test]
+    fn modules_that_are_gone_leave_nothing() {
+        let engine = engine();
+        let tiering = engine.tiering().expect("there are two tiers");
+        for _ in 0..1000 {
+            Module::new(&engine, LOOP).expect("a module");
+        }
+        assert!(tiering.state.lock_sound().modules.len() <= 65);
+        let all: Vec<_> = (0..300).map(|_| Module::new(&engine, LOOP).expect("a module")).collect();
+        let state = tiering.state.lock_sound();
+        assert!(all.iter().all(|module| {
+            let at = module.linked().code_start();
+            state.module_at(at + 1).is_some_and(|(found, _)| std::ptr::eq(&*found, module.linked()))
+        }));
     }
 }
