@@ -449,6 +449,50 @@ fn without_timers_guests_run_on() {
     guest.other();
 }
 
+/// What a handler's system calls answer is not seen by what it interrupts: here, under a filter that came later, they fail.
+#[test]
+fn errors_of_the_handler_stay_its_own() {
+    if child_task().is_none() {
+        return pass_in_child("errors_of_the_handler_stay_its_own", "run");
+    }
+    let engine = engine();
+    let mut guest = Guest::new(&engine, LOOP);
+    guest.run_until_optimised(1);
+    refuse(libc::SYS_timer_settime);
+    guest.run_unchecked(1000);
+    let errno = set_errno(libc::E2BIG);
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_millis(500) {}
+    // SAFETY: it is this thread's.
+    assert_eq!(unsafe { *errno }, libc::E2BIG);
+}
+
+fn set_errno(number: i32) -> *mut i32 {
+    // SAFETY: it is this thread's.
+    unsafe {
+        let errno = libc::__errno_location();
+        *errno = number;
+        errno
+    }
+}
+
+/// Has the system refuse this thread a call from now on.
+fn refuse(call: libc::c_long) {
+    let word = |code: u32, k: u32, jt, jf| libc::sock_filter { code: code as u16, jt, jf, k };
+    let filter = [
+        word(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        word(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, call as u32, 0, 1),
+        word(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32, 0, 0),
+        word(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0, 0),
+    ];
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
+    // SAFETY: the filter is valid and lives as long as the calls.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program), 0);
+    }
+}
+
 /// Timers belong to threads, which come and go.
 #[test]
 fn a_thousand_threads_run_guests() {

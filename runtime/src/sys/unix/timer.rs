@@ -101,9 +101,15 @@ fn set_period(period: Duration) {
     let Some(id) = timer.id else { return };
     let time = libc::timespec { tv_sec: 0, tv_nsec: period.subsec_nanos().into() };
     let times = libc::itimerspec { it_interval: time, it_value: time };
-    // SAFETY: the times are valid, and the timer is this thread's own.
-    let result =
-        unsafe { libc::syscall(libc::SYS_timer_settime, id, 0, &raw const times, ptr::null::<libc::itimerspec>()) };
+    // SAFETY: the times are valid, and the timer is this thread's own. So is the number of the last error, which belongs to
+    // what a handler interrupts.
+    let result = unsafe {
+        let errno = libc::__errno_location();
+        let before = *errno;
+        let result = libc::syscall(libc::SYS_timer_settime, id, 0, &raw const times, ptr::null::<libc::itimerspec>());
+        *errno = before;
+        result
+    };
     if result == 0 {
         timer.period = period;
     }
