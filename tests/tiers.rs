@@ -8,6 +8,7 @@ use epsilon::{
     CacheConfig, CacheStatus, Caller, Compilation, Config, Engine, Func, Instance, Module, Ref, Store, Tier, Val,
 };
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use support::{child_task, pass_in_child};
@@ -447,6 +448,28 @@ fn without_timers_guests_run_on() {
     }
     assert_eq!(guest.module.optimised_count(), 0);
     guest.other();
+}
+
+/// A guest of another engine, which wants no notes, in a host function that the guest calls again and again.
+#[test]
+fn guests_of_other_engines_do_not_end_the_notes() {
+    let other = Mutex::new(Guest::new(&engine_with(|config| config.workers(0)), LOOP));
+    let text = r#"(module (import "" "visit" (func $visit (result i32))) (func $work (param $n i32)
+            (loop $again (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+        (func (export "run")
+            (loop $again (call $work (i32.const 3000000)) (br_if $again (call $visit)))))"#;
+    let engine = engine();
+    let module = Module::new(&engine, text).expect("a module");
+    let (seen, started) = (module.clone(), Instant::now());
+    let mut store = Store::new(&engine, ());
+    let visit = Func::wrap(&mut store, move |_: Caller<'_, ()>| {
+        other.lock().expect("no panic").run_unchecked(20_000);
+        i32::from(seen.optimised_count() == 0 && started.elapsed() < Duration::from_secs(20))
+    });
+    let instance = Instance::new(&mut store, &module, &[visit.expect("a function").into()]).expect("an instance");
+    let run = instance.get_typed_func::<(), ()>(&mut store, "run").expect("exported");
+    run.call(&mut store, ()).expect("no trap");
+    assert!(module.optimised_count() > 0);
 }
 
 /// What a handler's system calls answer is not seen by what it interrupts: here, under a filter that came later, they fail.

@@ -3,8 +3,8 @@
 //!
 //! ```text
 //! enters wasm ─► timer runs ─┬─ thread is in wasm ─────────► note, wake the reader
-//!                            ├─ in a host function ────────► nothing; if that goes on, ask less often
-//!                            └─ has left wasm, or nobody wants notes ─► timer stops, until the next entry
+//!                            ├─ in a host function, or in wasm of another engine ─► nothing; if that goes on, ask less often
+//!                            └─ has left wasm ─────────────► timer stops, until the next entry
 //! ```
 //! Without timers, as under a strict filter of system calls, there are no notes, and guests run on as they are.
 
@@ -18,13 +18,13 @@ const KEPT: usize = 256;
 /// How much processor time of a thread lies between two notes: more where the system's clock is coarser.
 pub const PERIOD: Duration = Duration::from_millis(4);
 
-/// What [`Samples::key`] of a store is whose engine takes none.
+/// What [`Samples::key`] is where none are wanted.
 pub const NO_SAMPLES_KEY: usize = 1;
 
 /// Notes of one engine. Written by signal handlers, without a lock.
 #[derive(Debug)]
 pub struct Samples {
-    /// Changes whenever notes are wanted anew; no two engines have the same.
+    /// Changes whenever notes are wanted anew; no two engines of which they are have the same.
     key: AtomicUsize,
     wanted: AtomicBool,
     /// Whether nothing can run any more that notes would be made of.
@@ -42,7 +42,7 @@ pub struct Samples {
 impl Default for Samples {
     fn default() -> Self {
         Self {
-            key: AtomicUsize::new(next_key()),
+            key: AtomicUsize::new(NO_SAMPLES_KEY),
             wanted: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             made: AtomicU32::new(0),
@@ -80,6 +80,7 @@ impl Samples {
     /// Asks for no more notes: timers stop by themselves.
     fn stop(&self) {
         self.wanted.store(false, Ordering::SeqCst);
+        self.key.store(NO_SAMPLES_KEY, Ordering::SeqCst);
     }
 
     /// Asks for no more notes, and ends the work of those that read them.
@@ -140,7 +141,9 @@ impl Samples {
     pub fn forget(&self) {
         self.waiting.store(0, Ordering::SeqCst);
         self.read(|_| ());
-        self.key.store(next_key(), Ordering::SeqCst);
+        if self.are_wanted() {
+            self.key.store(next_key(), Ordering::SeqCst);
+        }
     }
 }
 
@@ -199,13 +202,14 @@ mod tests {
     #[test]
     fn beginning_anew_changes_the_key() {
         let samples = Samples::default();
+        assert_eq!(samples.key(), NO_SAMPLES_KEY);
+        samples.begin();
         let first = samples.key();
         samples.begin();
-        let second = samples.key();
-        samples.begin();
-        assert_eq!(samples.key(), second, "they are wanted already");
+        assert_eq!(samples.key(), first, "they are wanted already");
         samples.stop();
+        assert_eq!(samples.key(), NO_SAMPLES_KEY);
         samples.begin();
-        assert!(first != second && samples.key() != second);
+        assert!(![NO_SAMPLES_KEY, first].contains(&samples.key()));
     }
 }

@@ -11,9 +11,6 @@ pub unsafe fn is_tick(_: *const libc::siginfo_t) -> bool {
 /// Nothing runs.
 pub fn run() {}
 
-/// Nothing is there to stop.
-pub fn stop() {}
-
 /// Not called.
 pub fn hit() {}
 

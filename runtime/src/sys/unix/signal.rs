@@ -55,10 +55,11 @@ fn prepare_slowly(key: usize) -> Result<()> {
     if READY.get() == NOT_READY {
         prepare_signals()?;
     }
+    // First: if a tick finds the thread outside of wasm from here on, that is to be the last word.
+    READY.set(key);
     if key != NO_SAMPLES_KEY {
         timer::run();
     }
-    READY.set(key);
     Ok(())
 }
 
@@ -286,9 +287,8 @@ fn tick_in_wasm(store: &VmStore, pc: usize) {
             timer::hit();
             samples.note(pc);
         }
-        // Entering wasm again changes nothing until the key is another one.
-        Some(_) => timer::stop(),
-        None => drop(timer::missed()),
+        // Wasm of an engine that does want to know may be further out.
+        _ => drop(timer::missed()),
     }
 }
 

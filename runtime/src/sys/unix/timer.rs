@@ -117,11 +117,6 @@ fn set_period(period: Duration) {
     TIMER.set(timer);
 }
 
-/// Stops this thread's timer. Safe to call in a signal handler.
-pub fn stop() {
-    set_period(Duration::ZERO);
-}
-
 /// In the handler: the thread was in wasm.
 pub fn hit() {
     let mut timer = TIMER.get();
@@ -136,7 +131,7 @@ pub fn hit() {
 /// In the handler: the thread was elsewhere. Whether the timer has stopped, as the thread runs no guest any more.
 pub fn missed() -> bool {
     if !stack::is_taken() {
-        stop();
+        set_period(Duration::ZERO);
         return true;
     }
     let mut timer = TIMER.get();
