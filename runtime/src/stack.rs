@@ -41,6 +41,9 @@ thread_local! {
     static AT_END: FreeSpare = const { FreeSpare };
     /// The stack that this thread took last, for signal handlers.
     static LATEST: Cell<Latest> = const { Cell::new(Latest::NONE) };
+    /// How many stacks this thread has taken and not given back: guests call the host, which calls guests. Those that another
+    /// thread gave back count on.
+    static TAKEN: Cell<usize> = const { Cell::new(0) };
     /// The base of the one stack of this thread whose guard is open in part; 0 if there is none.
     static OPEN: Cell<usize> = const { Cell::new(0) };
 }
@@ -101,9 +104,9 @@ pub fn is_open(sp: usize) -> bool {
     Latest::containing(sp).is_some_and(|latest| OPEN.get() == latest.base)
 }
 
-/// Whether guests may be running on this thread: not if its spare stack lies idle. Safe to ask in a signal handler.
+/// Whether guests may be running on this thread. Safe to ask in a signal handler.
 pub fn is_taken() -> bool {
-    !matches!(SPARE.get(), Spare::Stack(..))
+    TAKEN.get() != 0
 }
 
 fn open(latest: &Latest) -> End {
@@ -166,7 +169,7 @@ impl WasmStack {
     /// This thread's spare stack if it has the right size, else a new one. The size is in whole pages of the host.
     #[inline]
     pub fn take(usable_bytes: usize) -> Result<Self> {
-        match SPARE.get() {
+        let stack = match SPARE.get() {
             Spare::Stack(base, len_bytes) if len_bytes == usable_bytes + GUARD_BYTES => {
                 SPARE.set(Spare::Nothing);
                 // SAFETY: as in `replace_spare`.
@@ -174,10 +177,12 @@ impl WasmStack {
                 if LATEST.get().base != base as usize {
                     stack.note();
                 }
-                Ok(stack)
+                stack
             }
-            _ => Self::new(usable_bytes).inspect(Self::note),
-        }
+            _ => Self::new(usable_bytes).inspect(Self::note)?,
+        };
+        TAKEN.set(TAKEN.get() + 1);
+        Ok(stack)
     }
 
     /// Tells this thread's signal handlers of the stack.
@@ -189,6 +194,10 @@ impl WasmStack {
     /// Keeps the stack for this thread's next call.
     #[inline]
     pub fn give_back(self) {
+        if self.taken_by == thread::marker() {
+            // A thread that has ended may have had the same mark.
+            TAKEN.set(TAKEN.get().saturating_sub(1));
+        }
         if OPEN.get() != 0 || self.taken_by != thread::marker() {
             return self.give_back_changed();
         }
@@ -284,6 +293,17 @@ mod tests {
         let top = other.top();
         other.give_back();
         assert_eq!(WasmStack::take(1 << 16).expect("a stack").top(), top);
+    }
+
+    /// A guest goes on when another one, which the host called for it, has given back its stack.
+    #[test]
+    fn stacks_are_taken_inside_each_other() {
+        assert!(!is_taken());
+        let outer = WasmStack::take(1 << 16).expect("a stack");
+        WasmStack::take(1 << 16).expect("a stack").give_back();
+        assert!(is_taken());
+        outer.give_back();
+        assert!(!is_taken());
     }
 
     #[test]
