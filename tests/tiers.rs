@@ -586,6 +586,38 @@ fn children_go_on_while_code_is_replaced() {
     }
 }
 
+/// A child that calls what has been called before has it optimised as well, in instances of its own.
+#[test]
+fn children_optimise_what_the_parent_has_called() {
+    if child_task().is_none() {
+        return pass_in_child("children_optimise_what_the_parent_has_called", "run");
+    }
+    let engine = engine();
+    let mut guest = Guest::new(&engine, LOOP);
+    guest.run(1);
+    guest.other();
+    assert_eq!(guest.module.optimised_count(), 0);
+    // SAFETY: this thread alone runs the test; the child ends below.
+    match unsafe { libc::fork() } {
+        0 => {
+            guest.store = Store::new(&engine, ());
+            guest.instance = Instance::new(&mut guest.store, &guest.module, &[]).expect("an instance");
+            let started = Instant::now();
+            while guest.module.optimised_count() == 0 && started.elapsed() < Duration::from_secs(20) {
+                guest.run_unchecked(1000);
+            }
+            // SAFETY: it ends the child at once, which shares the test's files.
+            unsafe { libc::_exit(i32::from(guest.module.optimised_count() == 0)) }
+        }
+        child => {
+            let mut status = 0;
+            // SAFETY: the child is ours.
+            assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+            assert_eq!(status, 0);
+        }
+    }
+}
+
 /// No room for optimised code: quick code stays.
 #[test]
 fn code_that_runs_goes_on_where_none_can_be_replaced() {

@@ -210,6 +210,9 @@ pub unsafe trait FunctionSource: Send + Sync {
         false
     }
 
+    /// There is quick code, and nobody looks for what of it is worth to be replaced.
+    fn replace_code(&self) {}
+
     /// Functions that are worth linking before anything runs.
     fn beginning(&self) -> Vec<(DefinedFuncIndex, CompiledFunction)> {
         Vec::new()
@@ -332,6 +335,14 @@ impl LinkedModule {
     /// Whether there is code that may be replaced.
     pub fn has_code_for_now(&self) -> bool {
         self.code.has_code_for_now()
+    }
+
+    /// Has the source see to it that somebody looks for what is worth better code: in a child of `fork` nobody does.
+    pub(crate) fn see_to_notes(&self) {
+        let samples = self.runtime.samples();
+        if samples.is_some_and(|samples| !samples.are_wanted()) && self.has_code_for_now() {
+            self.source.replace_code();
+        }
     }
 
     /// Where the code begins. No other module's begins there as long as this one lives.

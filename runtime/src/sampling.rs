@@ -137,13 +137,12 @@ impl Samples {
         wake::wake(&self.made, u32::MAX);
     }
 
-    /// In a child of `fork`: nobody waits, and what was noted belongs to the parent.
+    /// In a child of `fork`: nobody waits, and what was noted belongs to the parent. Notes are wanted when there is again
+    /// somebody to read them.
     pub fn forget(&self) {
+        self.stop();
         self.waiting.store(0, Ordering::SeqCst);
         self.read(|_| ());
-        if self.are_wanted() {
-            self.key.store(next_key(), Ordering::SeqCst);
-        }
     }
 }
 

@@ -11,6 +11,7 @@ impl StoreInner {
     /// Makes an instance and initialises it. What was made since `mark` is given back if that fails, where nothing can
     /// refer to it.
     pub(crate) fn make_instance(&mut self, mark: &Mark, module: &Arc<LinkedModule>, imports: &[Extern]) -> Result<u32> {
+        module.see_to_notes();
         let allocated = self.check_imports(module, imports).and_then(|()| self.allocate_instance(module, imports));
         let index = match allocated {
             Ok(index) => index,

@@ -133,9 +133,6 @@ impl Module {
         module.linked.link_beginning()?;
         if let Some(tiering) = &module.source.tiering {
             tiering.track(&module.linked, &module.source.0);
-            if module.linked.has_code_for_now() {
-                tiering.begin();
-            }
         }
         if engine.compilation() == Compilation::Eager || !module.linked.can_link_late() {
             module.compile_all_watched(watch)?;

@@ -300,6 +300,12 @@ unsafe impl FunctionSource for SharedSource {
         self.0.tiering.is_some()
     }
 
+    fn replace_code(&self) {
+        if let Some(tiering) = &self.0.tiering {
+            tiering.begin();
+        }
+    }
+
     fn beginning(&self) -> Vec<(DefinedFuncIndex, CompiledFunction)> {
         #[cfg(feature = "cache")]
         if let Some(cached) = self.0.stored.cached() {
