@@ -4,7 +4,7 @@
 #![allow(unsafe_code)] // single steps are made of signals and flags
 
 use crate::support::{child_task, module, pass_in_child};
-use epsilon::{Error, InterruptHandle, Linker, Store, Trap, TypedFunc};
+use epsilon::{Engine, Error, InterruptHandle, Linker, Store, Trap, TypedFunc};
 use std::arch::asm;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -89,6 +89,11 @@ const GUEST: &str = r#"(module (import "" "h" (func $h (param i64) (result i64))
     (func (export "host") (param i32) (drop (call $h (i64.const 5))) (loop (br_if 0 (local.get 0))))
     (func (export "libcall") (param i32) (drop (memory.grow (i32.const 0))) (loop (br_if 0 (local.get 0)))))"#;
 
+/// Without workers: the ticks of a timer, which they want, would make steps differ from call to call.
+fn engine() -> Engine {
+    Engine::new(crate::support::config().workers(0)).expect("an engine")
+}
+
 /// A guest that is not interrupted would spin for ever: then the process ends.
 fn limit_time() {
     let limit = libc::timeval { tv_sec: TIME_LIMIT_S, tv_usec: 0 };
@@ -116,7 +121,7 @@ fn an_interruption_at_any_instruction_ends_the_guest() {
     if child_task().is_none() {
         return pass_in_child("steps::an_interruption_at_any_instruction_ends_the_guest", "run");
     }
-    let engine = crate::support::engine();
+    let engine = engine();
     let mut store = Store::new(&engine, ());
     let mut linker = Linker::new(&engine);
     linker.func_wrap("", "h", |n: i64| n + 1).expect("a new name");
@@ -171,7 +176,7 @@ fn an_interruption_at_any_instruction_keeps_the_error_of_a_host_function() {
     if child_task().is_none() {
         return pass_in_child("steps::an_interruption_at_any_instruction_keeps_the_error_of_a_host_function", "run");
     }
-    let engine = crate::support::engine();
+    let engine = engine();
     let mut store = Store::new(&engine, ());
     let mut linker = Linker::new(&engine);
     let fail = || -> Result<(), Error> {
