@@ -39,11 +39,14 @@ pub struct Heat(ForkMutex<HashMap<DefinedFuncIndex, Warmth>>);
 struct Warmth {
     notes: u32,
     /// How many of them a later run will know of.
+    #[cfg(feature = "cache")]
     kept: u32,
     /// Whether a worker has been at it. That may have come to nothing, and is not tried a second time.
     taken: bool,
 }
 
+/// What one run leaves to the next.
+#[cfg(feature = "cache")]
 impl Heat {
     /// As an earlier run left it: time that was spent then counts as well.
     pub fn add_earlier(&self, heat: impl Iterator<Item = (DefinedFuncIndex, u32)>) {
@@ -64,7 +67,9 @@ impl Heat {
     pub fn has_risen(&self) -> bool {
         self.lock().values().any(|warmth| warmth.notes > warmth.kept && warmth.notes >= LEAST_HEAT)
     }
+}
 
+impl Heat {
     fn lock(&self) -> ForkGuard<MutexGuard<'_, HashMap<DefinedFuncIndex, Warmth>>> {
         self.0.lock_sound()
     }
