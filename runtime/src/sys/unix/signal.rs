@@ -229,9 +229,7 @@ fn make_room_for_handler(fault: &Fault, stopped: &mut Stopped<'_>) -> bool {
     }
     match stack::make_room_at(fault.address, stopped.sp()) {
         End::Opened => {
-            stopped.block(interrupt_signal());
-            // Without it the guest goes on, and reaches the end a little later.
-            drop(thread::interrupt(thread::current_id(), interrupt_signal()));
+            wait_for_handler(stopped);
             true
         }
         End::Elsewhere => false,
@@ -243,6 +241,14 @@ fn make_room_for_handler(fault: &Fault, stopped: &mut Stopped<'_>) -> bool {
             false
         }
     }
+}
+
+/// Lets the interrupt signal come when the handler of the host has returned that runs on a guest's stack: the guest ends
+/// then. If another one of them begins at that moment, the signal finds that one, and waits again.
+fn wait_for_handler(stopped: &mut Stopped<'_>) {
+    stopped.block(interrupt_signal());
+    // Without it the guest goes on, and reaches the end a little later.
+    drop(thread::interrupt(thread::current_id(), interrupt_signal()));
 }
 
 unsafe extern "C" fn handle_interrupt(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
@@ -265,8 +271,13 @@ unsafe extern "C" fn handle_interrupt(signal: i32, info: *mut libc::siginfo_t, c
                 store.fault.set(FaultRecord::new(libc::SIGSEGV, store.guard_low.get(), &stopped));
                 return land(store, &mut stopped);
             }
-        } else if is_tick && timer::missed() && READY.get() != NOT_READY {
-            READY.set(TIMER_STOPPED);
+        } else {
+            if is_tick && timer::missed() && READY.get() != NOT_READY {
+                READY.set(TIMER_STOPPED);
+            }
+            if stack::is_open(stopped.sp()) && !arch::runs_on_wasm_stack(pc) && !arch::is_landing(pc) {
+                wait_for_handler(&mut stopped);
+            }
         }
         // Where no wasm runs, the flag is looked at on the way back. A foreign use of the signal goes on to its handler.
         if is_tick || thread::is_interruption(info) {
