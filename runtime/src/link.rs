@@ -287,16 +287,28 @@ impl LinkedCode {
         let new = batch.placed.iter().map(|placed| (placed.index(), self.executable + placed.start() as usize));
         let new: HashMap<DefinedFuncIndex, usize> = new.collect();
         let provider = linker.provider();
-        let writable = provider.arena.writable();
         for (callee, offset) in &batch.through_slots {
             let Some(target) = new.get(callee).copied().or_else(|| self.address(*callee)) else { continue };
-            let offset = *offset as usize;
             // SAFETY: as in `lead_to`.
-            unsafe {
-                if arch::can_repoint_call(writable.add(offset)) {
-                    arch::repoint_call(writable.add(offset), self.executable + offset, target);
-                }
+            unsafe { self.point_call(&provider, *offset, target) };
+        }
+    }
+
+    /// Points the call whose displacement lies at an offset in the arena at a target, if it can be pointed elsewhere;
+    /// whether it can.
+    ///
+    /// # Safety
+    /// The linker put a displacement there, the target is in the arena, and the linker is locked.
+    unsafe fn point_call(&self, provider: &Provider, offset: u32, target: usize) -> bool {
+        let offset = offset as usize;
+        // SAFETY: as the caller promises; the arena is small enough for near calls.
+        unsafe {
+            let written = provider.arena.writable().add(offset);
+            let can = arch::can_repoint_call(written);
+            if can {
+                arch::repoint_call(written, self.executable + offset, target);
             }
+            can
         }
     }
 
@@ -353,11 +365,8 @@ impl LinkedCode {
                 }
             }
             for (callee, offset) in linker.waiting.iter().flat_map(|(to, at)| at.iter().map(move |at| (*to, *at))) {
-                let written = writable.add(offset as usize);
-                if arch::can_repoint_call(written) {
-                    let target = self.address(callee).unwrap_or_else(|| self.slot(callee));
-                    arch::repoint_call(written, self.executable + offset as usize, target);
-                }
+                let target = self.address(callee).unwrap_or_else(|| self.slot(callee));
+                self.point_call(&linker.provider(), offset, target);
             }
         }
         let provider = linker.provider();
@@ -390,9 +399,7 @@ impl LinkedCode {
             arch::link_slot(writable.add(slot - self.executable), slot, target);
             provider.arena.publish(slot - self.executable, JUMP_SLOT_BYTES);
             for offset in &waiting {
-                let written = writable.add(*offset as usize);
-                if arch::can_repoint_call(written) {
-                    arch::repoint_call(written, self.executable + *offset as usize, target);
+                if self.point_call(&provider, *offset, target) {
                     provider.arena.publish(*offset as usize, 4);
                 }
             }
@@ -412,17 +419,22 @@ impl LinkedCode {
         }
     }
 
+    /// Where a function's code lies, if it is not replaced any more.
+    #[inline]
+    pub fn last_address(&self, index: DefinedFuncIndex) -> Option<usize> {
+        let address = self.addresses[index.index()].load(Ordering::Acquire);
+        (address != 0 && address & FOR_NOW == 0).then_some(address)
+    }
+
     /// Whether a function has code that is not replaced any more.
     #[inline]
     pub fn is_last(&self, index: DefinedFuncIndex) -> bool {
-        let address = self.addresses[index.index()].load(Ordering::Acquire);
-        address != 0 && address & FOR_NOW == 0
+        self.last_address(index).is_some()
     }
 
     /// An address to call a function at: its last code, or the slot that leads there in time.
     pub fn callable(&self, index: DefinedFuncIndex) -> usize {
-        let address = self.addresses[index.index()].load(Ordering::Acquire);
-        if address != 0 && address & FOR_NOW == 0 { address } else { self.slot(index) }
+        self.last_address(index).unwrap_or_else(|| self.slot(index))
     }
 
     /// How many functions have code that is not replaced any more.

@@ -44,8 +44,7 @@ impl LinkedModule {
         loop {
             // A child of a fork in between would wait for threads that it does not have.
             let held_off = hold_off();
-            let turn = if demand == Demand::Background { self.claim_last(index) } else { self.claim(index) };
-            match turn {
+            match self.claim(index, demand) {
                 Turn::Done(address) => return Ok(address),
                 Turn::Ours(_claim) => return self.compile_here(index, demand, &|| false),
                 Turn::Theirs(work) => {
@@ -69,7 +68,7 @@ impl LinkedModule {
             self.info().bodies[index.index()].len() <= IN_PLACE_BYTES || seeded::bug("compiled-in-place");
         loop {
             let held_off = hold_off();
-            let work = match self.claim(index) {
+            let work = match self.claim(index, Demand::Call) {
                 Turn::Done(address) => return Ok(address),
                 Turn::Ours(_claim) if in_place => return self.compile_here(index, Demand::Call, &is_interrupted),
                 Turn::Ours(claim) => {
@@ -105,11 +104,7 @@ impl LinkedModule {
     /// # Errors
     /// As for [`Self::materialise`]. If the source panics, the module is broken, and the error says so.
     pub fn materialise_ahead(self: &Arc<Self>, index: DefinedFuncIndex) -> Result<()> {
-        let _held_off = hold_off();
-        match self.claim(index) {
-            Turn::Ours(_claim) => self.compile_caught(index, Demand::Ahead).map(drop),
-            Turn::Done(_) | Turn::Theirs(_) => Ok(()),
-        }
+        self.compile_unless_claimed(index, Demand::Ahead)
     }
 
     /// Lets the best code take the place of what a function has for now. Nothing is done if another thread is at it.
@@ -117,20 +112,23 @@ impl LinkedModule {
     /// # Errors
     /// As for [`Self::materialise_ahead`].
     pub fn optimise(self: &Arc<Self>, index: DefinedFuncIndex) -> Result<()> {
+        self.compile_unless_claimed(index, Demand::Hot)
+    }
+
+    fn compile_unless_claimed(self: &Arc<Self>, index: DefinedFuncIndex, demand: Demand) -> Result<()> {
         let _held_off = hold_off();
-        match self.claim_last(index) {
-            Turn::Ours(_claim) => self.compile_caught(index, Demand::Hot).map(drop),
+        match self.claim(index, demand) {
+            Turn::Ours(_claim) => self.compile_caught(index, demand).map(drop),
             Turn::Done(_) | Turn::Theirs(_) => Ok(()),
         }
     }
 
-    fn claim(&self, index: DefinedFuncIndex) -> Turn<DefinedFuncIndex, usize> {
-        self.in_work().claim(index, || self.code().address(index))
-    }
-
-    fn claim_last(&self, index: DefinedFuncIndex) -> Turn<DefinedFuncIndex, usize> {
-        let last = || self.code().is_last(index).then(|| self.code().address(index));
-        self.in_work().claim(index, || last().flatten())
+    /// Whose turn it is to get the code that is wanted.
+    fn claim(&self, index: DefinedFuncIndex, demand: Demand) -> Turn<DefinedFuncIndex, usize> {
+        self.in_work().claim(index, || match demand {
+            Demand::Call | Demand::Ahead => self.code().address(index),
+            Demand::Background | Demand::Hot => self.code().last_address(index),
+        })
     }
 
     /// Compiles a function that this thread has claimed.

@@ -138,18 +138,29 @@ impl Shared {
 
     fn work(&self) {
         while let Some(job) = self.first_job() {
-            // A panic ends neither the worker, which others need, nor goes by unnoticed: the module says so from then on.
-            let goes_on = catch_unwind(AssertUnwindSafe(|| job.go_on())).unwrap_or_else(|panic| {
-                if let Some(module) = job.module.upgrade() {
-                    module.fail(&format!("a thread that compiled ahead panicked ({})", panic_message(&*panic)));
-                }
-                false
-            });
-            if !goes_on {
+            let goes_on = guarded(|| job.module.upgrade(), "compiled ahead", || job.go_on());
+            if goes_on != Some(true) {
                 self.jobs().retain(|other| !Arc::ptr_eq(other, &job));
             }
         }
     }
+}
+
+/// Does a worker's `work` on a module. A panic ends neither the worker, which others need, nor goes by unnoticed: the module
+/// says so from then on.
+pub fn guarded<R>(
+    module: impl FnOnce() -> Option<Arc<LinkedModule>>,
+    what: &str,
+    work: impl FnOnce() -> R,
+) -> Option<R> {
+    let panic = match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => return Some(result),
+        Err(panic) => panic,
+    };
+    if let Some(module) = module() {
+        module.fail(&format!("a thread that {what} panicked ({})", panic_message(&*panic)));
+    }
+    None
 }
 
 /// Compiles a function that may be called. Whether to go on with the module.

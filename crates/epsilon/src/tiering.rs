@@ -7,12 +7,11 @@
 //!                                    └──────────── entry of the cache ◄─────────────┘
 //! ```
 
-use crate::background::{Process, spawn};
+use crate::background::{Process, guarded, spawn};
 use crate::source::ModuleSource;
 use epsilon_abi::DefinedFuncIndex;
-use epsilon_runtime::{ForkGuard, ForkMutex, LinkedModule, SAMPLE_PERIOD, Samples, panic_message};
+use epsilon_runtime::{ForkGuard, ForkMutex, LinkedModule, SAMPLE_PERIOD, Samples};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, MutexGuard, Weak};
 use std::time::Duration;
 
@@ -188,7 +187,7 @@ impl Tiering {
 
     /// There is quick code that may be replaced: sees to it that somebody notes where guests are, and reads it.
     pub fn begin(self: &Arc<Self>) {
-        if self.workers == Some(0) || self.samples.are_wanted() && self.has_workers() {
+        if self.workers == Some(0) {
             return;
         }
         let mut started = self.started.lock_sound();
@@ -201,10 +200,6 @@ impl Tiering {
         self.samples.begin();
     }
 
-    fn has_workers(&self) -> bool {
-        self.started.lock_sound().as_ref().is_some_and(Process::is_this)
-    }
-
     fn work(&self) {
         loop {
             let made = self.samples.made();
@@ -213,7 +208,8 @@ impl Tiering {
             }
             match self.next() {
                 Some((module, source, index)) => {
-                    optimise(&module, index);
+                    // If better code cannot be had, the quick code goes on.
+                    guarded(|| Some(module.clone()), "optimised", || drop(module.optimise(index)));
                     if module.has_last_code(index) {
                         source.heat.lock().remove(&index);
                     }
@@ -265,15 +261,6 @@ fn takes(module: &LinkedModule, index: DefinedFuncIndex) -> Duration {
 
 fn is_worth_it(module: &LinkedModule, index: DefinedFuncIndex, notes: u32) -> bool {
     notes >= LEAST_HEAT && SAMPLE_PERIOD.saturating_mul(notes) >= takes(module, index) && module.is_linked(index)
-}
-
-/// Lets optimised code take the place of a function's quick code. If that cannot be had, the quick code goes on.
-fn optimise(module: &Arc<LinkedModule>, index: DefinedFuncIndex) {
-    // Nothing depends on it. If the compiler panicked, the module is broken, and says so to all that use it.
-    let optimised = catch_unwind(AssertUnwindSafe(|| drop(module.optimise(index))));
-    if let Err(panic) = optimised {
-        module.fail(&format!("a thread that optimised panicked ({})", panic_message(&*panic)));
-    }
 }
 
 impl std::fmt::Debug for Tiering {

@@ -134,6 +134,7 @@ fn succeed(result: i32) -> io::Result<()> {
 }
 
 unsafe extern "C" fn handle_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    let _kept = thread::KeptErrno::new();
     // SAFETY: the kernel passes valid pointers.
     unsafe {
         let mut stopped = Stopped::new(context);
@@ -252,6 +253,7 @@ fn wait_for_handler(stopped: &mut Stopped<'_>) {
 }
 
 unsafe extern "C" fn handle_interrupt(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    let _kept = thread::KeptErrno::new();
     // SAFETY: the kernel passes valid pointers; at the pcs accepted here the pinned register holds a live anchor.
     unsafe {
         let mut stopped = Stopped::new(context);

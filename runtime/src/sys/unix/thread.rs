@@ -41,6 +41,34 @@ pub fn marker() -> usize {
     THREAD_ID.with(|id| &raw const *id as usize)
 }
 
+/// The number of this thread's last error, put back when this is dropped: it belongs to what a handler interrupts.
+pub struct KeptErrno(i32);
+
+impl KeptErrno {
+    /// As it is now.
+    pub fn new() -> Self {
+        // SAFETY: it is this thread's, and lives as long as the thread.
+        Self(unsafe { *errno() })
+    }
+}
+
+impl Drop for KeptErrno {
+    fn drop(&mut self) {
+        // SAFETY: as above.
+        unsafe { *errno() = self.0 };
+    }
+}
+
+fn errno() -> *mut i32 {
+    // SAFETY: it takes nothing and only says where the number is.
+    unsafe {
+        #[cfg(target_os = "linux")]
+        return libc::__errno_location();
+        #[cfg(not(target_os = "linux"))]
+        return libc::__error();
+    }
+}
+
 /// Has functions called around every `fork`: before it, then after it in the parent, and in the child.
 pub fn at_fork(prepare: extern "C" fn(), in_parent: extern "C" fn(), in_child: extern "C" fn()) {
     // SAFETY: the functions live as long as the process, and are safe to call on any thread.
@@ -99,8 +127,16 @@ pub fn interrupt(thread_id: i32, signal: i32) -> io::Result<()> {
     let process = rustix::process::getpid().as_raw_nonzero().get();
     #[cfg(target_os = "linux")]
     {
-        let info =
-            Sent { signal, error: 0, code: SI_QUEUE, padding: 0, process, user: 0, value: mark(), rest: [0; 12] };
+        let info = Sent {
+            signal,
+            error: 0,
+            code: SI_QUEUE,
+            padding: 0,
+            process,
+            user: 0,
+            value: &raw const MARK as usize,
+            rest: [0; 12],
+        };
         // SAFETY: the information is as long as the system wants it to be. The call names this process, so that a reused id
         // elsewhere is never hit.
         let result = unsafe { libc::syscall(libc::SYS_rt_tgsigqueueinfo, process, thread_id, signal, &raw const info) };
@@ -120,17 +156,22 @@ pub fn interrupt(thread_id: i32, signal: i32) -> io::Result<()> {
 /// # Safety
 /// `info` must be what a handler was given.
 pub unsafe fn is_interruption(info: *const libc::siginfo_t) -> bool {
-    // SAFETY: as the caller promises; a signal of this code carries a value.
-    unsafe { (*info).si_code == SI_QUEUE && (*info).si_value().sival_ptr as usize == mark() }
+    // SAFETY: as the caller promises.
+    unsafe { carries(info, SI_QUEUE, &raw const MARK) }
+}
+
+/// Whether a signal of this code carries a mark: an address that is nobody else's.
+///
+/// # Safety
+/// `info` must be what a handler was given, and signals of this code carry a value.
+pub unsafe fn carries(info: *const libc::siginfo_t, code: i32, mark: *const u8) -> bool {
+    // SAFETY: as the caller promises.
+    unsafe { (*info).si_code == code && (*info).si_value().sival_ptr.cast_const() == mark.cast() }
 }
 
 const SI_QUEUE: i32 = -1;
 
-/// What the signal carries: an address that is nobody else's.
-fn mark() -> usize {
-    static MARK: u8 = 0;
-    &raw const MARK as usize
-}
+static MARK: u8 = 0;
 
 /// The system's `siginfo_t`, of a signal that carries a value.
 #[cfg(target_os = "linux")]

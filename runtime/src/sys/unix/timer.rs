@@ -48,20 +48,16 @@ impl Default for Timer {
     }
 }
 
-/// What the signal of a timer of ours carries: an address that is nobody else's.
-fn mark() -> *mut libc::c_void {
-    static MARK: u8 = 0;
-    (&raw const MARK).cast_mut().cast()
-}
+/// What the signal of a timer of ours carries: its address.
+static MARK: u8 = 0;
 
 /// Whether a signal comes from a timer of ours.
 ///
 /// # Safety
 /// `info` must be what a handler was given.
 pub unsafe fn is_tick(info: *const libc::siginfo_t) -> bool {
-    const SI_TIMER: i32 = -2;
     // SAFETY: as the caller promises; a timer's signal carries a value.
-    unsafe { (*info).si_code == SI_TIMER && (*info).si_value().sival_ptr == mark() }
+    unsafe { thread::carries(info, libc::SI_TIMER, &raw const MARK) }
 }
 
 /// Lets this thread's timer run. Where the system has none to give, nothing happens.
@@ -87,7 +83,7 @@ fn create() -> Option<i32> {
         let mut event = std::mem::zeroed::<libc::sigevent>();
         event.sigev_notify = libc::SIGEV_THREAD_ID;
         event.sigev_signo = interrupt_signal();
-        event.sigev_value.sival_ptr = mark();
+        event.sigev_value.sival_ptr = (&raw const MARK).cast_mut().cast();
         event.sigev_notify_thread_id = thread::current_id();
         let mut id = 0;
         let clock = libc::CLOCK_THREAD_CPUTIME_ID;
@@ -101,15 +97,9 @@ fn set_period(period: Duration) {
     let Some(id) = timer.id else { return };
     let time = libc::timespec { tv_sec: 0, tv_nsec: period.subsec_nanos().into() };
     let times = libc::itimerspec { it_interval: time, it_value: time };
-    // SAFETY: the times are valid, and the timer is this thread's own. So is the number of the last error, which belongs to
-    // what a handler interrupts.
-    let result = unsafe {
-        let errno = libc::__errno_location();
-        let before = *errno;
-        let result = libc::syscall(libc::SYS_timer_settime, id, 0, &raw const times, ptr::null::<libc::itimerspec>());
-        *errno = before;
-        result
-    };
+    // SAFETY: the times are valid, and the timer is this thread's own.
+    let result =
+        unsafe { libc::syscall(libc::SYS_timer_settime, id, 0, &raw const times, ptr::null::<libc::itimerspec>()) };
     if result == 0 {
         timer.period = period;
     }
