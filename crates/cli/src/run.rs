@@ -29,9 +29,14 @@ pub struct RunCommand {
     // One list, so that what follows the file is never taken for an option of ours.
     #[arg(value_name = "FILE [ARGS]", required = true, trailing_var_arg = true)]
     words: Vec<OsString>,
-    /// Call this function with the arguments, instead of running the program, and print its results
+    /// Call this function with the words after the file as its arguments, instead of running the program, and print its
+    /// results
     #[arg(long, value_name = "FUNCTION")]
     invoke: Option<String>,
+    /// With --invoke, give the guest this argument of its own: the words after the file are those of the function; may be
+    /// repeated
+    #[arg(long = "argv", value_name = "WORD", requires = "invoke")]
+    argv: Vec<OsString>,
     /// Load another module first, and let imports from NAME find its exports; may be repeated
     #[arg(long = "preload", value_name = "NAME=FILE", value_parser = OsStringValueParser::new().try_map(Preload::parse))]
     preloads: Vec<Preload>,
@@ -125,7 +130,7 @@ impl RunCommand {
             }
         };
         // The arguments of a call are not those of the program around it.
-        let wasi = self.guest.wasi(path, if call.is_some() { &[] } else { args }, &options)?;
+        let wasi = self.guest.wasi(path, if call.is_some() { &self.argv } else { args }, &options)?;
         let interrupt = wasi.interrupt().clone();
         let mut store = Store::new(&engine, Host::new(wasi, &options));
         store.limiter(|host| &mut host.limits);

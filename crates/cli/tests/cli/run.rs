@@ -52,6 +52,16 @@ fn everything_after_the_file_is_the_guests() {
 }
 
 #[test]
+fn a_call_and_its_guest_have_arguments_of_their_own() {
+    epsilon("--invoke _start surroundings.wat").exits(0).prints("surroundings.wat\0\n");
+    epsilon("--invoke _start --argv0 other --argv one --argv=--two surroundings.wat")
+        .exits(0)
+        .prints("other\0one\0--two\0\n");
+    epsilon("--invoke _start --argv one surroundings.wat 1").exits(1).says(&["argument 1 of `_start` is one too many"]);
+    epsilon("--argv one surroundings.wat").exits(2).says(&["--invoke"]);
+}
+
+#[test]
 fn arguments_need_not_be_text() {
     use std::os::unix::ffi::OsStrExt as _;
     let argument = std::ffi::OsStr::from_bytes(b"\xff\xfe");
