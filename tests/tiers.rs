@@ -674,3 +674,43 @@ fn nans_are_canonical_where_that_is_asked_for() {
     let error = Engine::new(config.tier(Tier::Quick).deterministic(true)).expect_err("a contradiction");
     assert!(error.to_string().contains("Tier::Optimised"), "{error}");
 }
+
+/// A function with more locals of a type than calls preserve registers, all of them used in a loop, and calls of `$other`
+/// before it and behind it.
+fn busy_function(name: &str, ty: &str, call: &str) -> String {
+    const LOCALS: usize = 12;
+    let mut text = format!("(func ${name} (export \"{name}\") (param $n i32) (result {ty})");
+    (0..LOCALS).for_each(|n| text += &format!("(local $x{n} {ty})"));
+    (0..LOCALS).for_each(|n| text += &format!("(local.set $x{n} ({ty}.const {}))", n + 2));
+    text += call;
+    text += "(loop $again";
+    for n in 0..LOCALS {
+        let (x, y) = (format!("$x{n}"), format!("$x{}", (n + 1) % LOCALS));
+        text += &format!("(local.set {x} ({ty}.add (local.get {x}) ({ty}.mul (local.get {y}) ({ty}.const 3))))");
+        text += &format!("(local.set {x} ({ty}.sub (local.get {x}) (local.get {y})))");
+    }
+    text += "(br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))";
+    text += call;
+    text += &format!("({ty}.const 0)");
+    (0..LOCALS).for_each(|n| text += &format!("({ty}.mul (local.get $x{n}) ({ty}.const {})) {ty}.add", n + 7));
+    text + ")"
+}
+
+#[test]
+fn locals_live_on_over_calls_in_whatever_register_they_are() {
+    for ty in ["i32", "i64", "f32", "f64"] {
+        let caller = busy_function("caller", ty, "(drop (call $callee (i32.const 2)))");
+        let text = format!("(module {} {caller})", busy_function("callee", ty, ""));
+        let results = [Tier::Quick, Tier::Optimised].map(|tier| {
+            let engine = engine_with(|config| config.tier(tier));
+            let mut store = Store::new(&engine, ());
+            let module = Module::new(&engine, &text).expect("a module");
+            let instance = Instance::new(&mut store, &module, &[]).expect("an instance");
+            let caller = instance.get_func(&mut store, "caller").expect("exported");
+            let mut result = [Val::I32(0)];
+            caller.call(&mut store, &[Val::I32(3)], &mut result).expect("no trap");
+            format!("{result:?}")
+        });
+        assert_eq!(results[0], results[1], "{ty}");
+    }
+}
