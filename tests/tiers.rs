@@ -714,3 +714,31 @@ fn locals_live_on_over_calls_in_whatever_register_they_are() {
         assert_eq!(results[0], results[1], "{ty}");
     }
 }
+
+/// Optimised code leaves anything in the upper halves of the registers that it passes an `i32` in; quick code makes
+/// addresses of them.
+#[test]
+fn quick_code_takes_only_the_lower_half_of_what_optimised_code_passes() {
+    const TEXT: &str = r#"(module (memory 1) (data (i32.const 8) "\01\00\00\00\02\00\00\00\03\00\00\00\04\00\00\00")
+        (func $callee (param i32 i32) (result i32)
+            ;; The second parameter is used most: both stay in the registers that they come in.
+            (i32.add
+                (i32.add (i32.load (local.get 0)) (i32.load offset=4 (local.get 0)))
+                (i32.add (i32.add (i32.load (local.get 1)) (i32.load offset=4 (local.get 1)))
+                    (i32.load offset=8 (local.get 1)))))
+        (func (export "run") (param $x i64) (param $n i32) (result i32)
+            (loop $again (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+            (call $callee (i32.wrap_i64 (local.get $x)) (i32.wrap_i64 (local.get $x)))))"#;
+    let engine = engine_with(|config| config.compiler_inlining(false).workers(1));
+    let mut guest = Guest::new(&engine, TEXT);
+    let run = guest.instance.get_typed_func::<(i64, i32), i32>(&mut guest.store, "run").expect("exported");
+    let started = Instant::now();
+    while guest.module.optimised_count() == 0 {
+        assert!(started.elapsed() < Duration::from_secs(60), "{:?}", guest.module);
+        assert_eq!(run.call(&mut guest.store, (8, 1_000_000)).expect("no trap"), 9);
+    }
+    for upper in [1, 0x7fff, 0x1234_5678] {
+        assert_eq!(run.call(&mut guest.store, (upper << 32 | 8, 1)).expect("no trap"), 9);
+    }
+    assert_eq!(guest.module.optimised_count(), 1, "the callee has its quick code still");
+}
