@@ -742,3 +742,33 @@ fn quick_code_takes_only_the_lower_half_of_what_optimised_code_passes() {
     }
     assert_eq!(guest.module.optimised_count(), 1, "the callee has its quick code still");
 }
+
+/// What a register holds of a local before a loop is not what the local is in the next round.
+#[test]
+fn locals_are_read_anew_in_each_round_of_a_loop() {
+    // More locals that are used more often than there are registers to stay in.
+    let busy: Vec<String> =
+        (0..10).map(|n| format!("(local.set $b{n} (i32.add (local.get $b{n}) (local.get $b{n})))")).collect();
+    let busy = busy.join("");
+    // So many operands at a time that registers keep nothing else.
+    let deep = (0..12)
+        .fold("(i32.const 1)".to_string(), |deep, _| format!("(i32.add (i32.load offset=64 (i32.const 0)) {deep})"));
+    let locals: String = (0..10).map(|n| format!("(local $b{n} i32)")).collect();
+    let text = format!(
+        r#"(module (memory 1) (data (i32.const 0) "\01\00\00\00\02\00\00\00\03\00\00\00\04\00\00\00")
+        (func (export "sum") (result i32) (local $at i32) (local $sum i32) (local $n i32) {locals}
+            (local.set $n (i32.const 4))
+            (drop (i32.load (local.get $at)))
+            (loop $again
+                (local.set $sum (i32.add (i32.load (local.get $at)) (local.get $sum)))
+                (local.set $at (i32.add (local.get $at) (i32.const 4)))
+                {busy} {busy} {busy}
+                (local.set $b0 {deep})
+                (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+            (local.get $sum)))"#
+    );
+    let engine = engine_with(|config| config.tier(Tier::Quick));
+    let mut guest = Guest::new(&engine, &text);
+    let sum = guest.instance.get_typed_func::<(), i32>(&mut guest.store, "sum").expect("exported");
+    assert_eq!(sum.call(&mut guest.store, ()).expect("no trap"), 10);
+}
