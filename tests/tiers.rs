@@ -675,8 +675,8 @@ fn nans_are_canonical_where_that_is_asked_for() {
     assert!(error.to_string().contains("Tier::Optimised"), "{error}");
 }
 
-/// A function with more locals of a type than calls preserve registers, all of them used in a loop, and calls of `$other`
-/// before it and behind it.
+/// A function with more locals of a type than calls preserve registers, all of them used in a loop, and the text of
+/// a `call` before it and behind it.
 fn busy_function(name: &str, ty: &str, call: &str) -> String {
     const LOCALS: usize = 12;
     let mut text = format!("(func ${name} (export \"{name}\") (param $n i32) (result {ty})");
@@ -702,13 +702,10 @@ fn locals_live_on_over_calls_in_whatever_register_they_are() {
         let caller = busy_function("caller", ty, "(drop (call $callee (i32.const 2)))");
         let text = format!("(module {} {caller})", busy_function("callee", ty, ""));
         let results = [Tier::Quick, Tier::Optimised].map(|tier| {
-            let engine = engine_with(|config| config.tier(tier));
-            let mut store = Store::new(&engine, ());
-            let module = Module::new(&engine, &text).expect("a module");
-            let instance = Instance::new(&mut store, &module, &[]).expect("an instance");
-            let caller = instance.get_func(&mut store, "caller").expect("exported");
+            let mut guest = Guest::new(&engine_with(|config| config.tier(tier)), &text);
+            let caller = guest.instance.get_func(&mut guest.store, "caller").expect("exported");
             let mut result = [Val::I32(0)];
-            caller.call(&mut store, &[Val::I32(3)], &mut result).expect("no trap");
+            caller.call(&mut guest.store, &[Val::I32(3)], &mut result).expect("no trap");
             format!("{result:?}")
         });
         assert_eq!(results[0], results[1], "{ty}");

@@ -35,7 +35,7 @@ pub struct RunCommand {
     invoke: Option<String>,
     /// With --invoke, give the guest this argument of its own: the words after the file are those of the function; may be
     /// repeated
-    #[arg(long = "argv", value_name = "WORD", requires = "invoke")]
+    #[arg(long, value_name = "WORD", requires = "invoke")]
     argv: Vec<OsString>,
     /// Load another module first, and let imports from NAME find its exports; may be repeated
     #[arg(long = "preload", value_name = "NAME=FILE", value_parser = OsStringValueParser::new().try_map(Preload::parse))]
