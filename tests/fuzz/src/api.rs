@@ -85,7 +85,7 @@ fn shops() -> &'static [Shop; 4] {
             let shared = SharedMemory::new(engine, ty).expect("a memory");
             let mut linker = Linker::new(engine);
             linker.func_wrap("host", "call", |n: i32| n.wrapping_mul(3)).expect("new");
-            linker.define(Store::new(engine, ()), "host", "shared", shared.clone()).expect("new");
+            linker.define(Store::new(engine, StoreLimits::default()), "host", "shared", shared.clone()).expect("new");
             linker.allow_shadowing(true);
             Shop { engine: engine.clone(), modules, linker, shared }
         })
