@@ -2,8 +2,7 @@
 //! calls. Must not know how they got there.
 
 use crate::fork::RwLock;
-use epsilon_abi::{CompiledFunction, DefinedFuncIndex, HandlerSite, InlinedSite, SourceSite, TagIndex, TrapCode};
-use epsilon_abi::{TrapSite, seeded};
+use epsilon_abi::{CompiledFunction, DefinedFuncIndex, HandlerSite, Sites, TagIndex, TrapCode, seeded};
 
 /// A function where it lies, with its tables.
 #[derive(Debug)]
@@ -12,10 +11,8 @@ pub struct Placed {
     /// From the start of the module's code.
     start: u32,
     len_bytes: u32,
-    traps: Box<[TrapSite]>,
-    sources: Box<[SourceSite]>,
+    sites: Sites,
     handlers: Box<[HandlerSite]>,
-    inlined: Box<[InlinedSite]>,
 }
 
 impl Placed {
@@ -25,17 +22,14 @@ impl Placed {
             index,
             start,
             len_bytes: function.code.len() as u32,
-            traps: function.traps.as_slice().into(),
-            sources: function.sources.as_slice().into(),
+            sites: function.sites.clone(),
             handlers: function.handlers.as_slice().into(),
-            inlined: function.inlined.as_slice().into(),
         }
     }
 
     /// Size of a function's tables.
     pub fn table_bytes(function: &CompiledFunction) -> usize {
-        let (traps, sources) = (size_of_val(&*function.traps), size_of_val(&*function.sources));
-        traps + sources + size_of_val(&*function.handlers) + size_of_val(&*function.inlined)
+        function.sites.as_bytes().len() + size_of_val(&*function.handlers)
     }
 
     /// Which function it is.
@@ -96,9 +90,9 @@ impl PlacedFunctions {
     /// The trap that the instruction at `pc` raises.
     pub fn trap_at(&self, pc: usize) -> Option<TrapCode> {
         self.with_function(pc, |function, offset| {
-            let at = function.traps.binary_search_by_key(&offset, |site| site.offset).ok()?;
-            let at = if seeded::bug("trap-code") { at.saturating_sub(1) } else { at };
-            Some(function.traps[at].code)
+            let found = function.sites.trap_at(offset)?;
+            let first = || function.sites.traps().next().map(|site| site.code);
+            if seeded::bug("trap-code") { first() } else { Some(found) }
         })
     }
 
@@ -121,8 +115,7 @@ impl PlacedFunctions {
     pub fn sources_at(&self, pc: usize) -> Vec<u32> {
         let found = self.with_function(pc, |function, offset| {
             let offset = if seeded::bug("source-position") { offset.saturating_sub(1) } else { offset };
-            let at = function.sources.partition_point(|site| site.offset <= offset).checked_sub(1)?;
-            Some(function.sources[at].position.offsets(&function.inlined).collect())
+            Some(function.sites.source_at(offset))
         });
         found.unwrap_or_default()
     }

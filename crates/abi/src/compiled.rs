@@ -1,7 +1,7 @@
 //! [`CompiledFunction`]: machine code with its tables, inert. Fresh code and cached code both take this form before
 //! they are linked. All offsets are from the start of the function's own code.
 
-use crate::{DefinedFuncIndex, TagIndex, TrapCode};
+use crate::{DefinedFuncIndex, Sites, TagIndex, TrapCode};
 
 /// Which of the two code generators has made a function's code. The greater one is the better code.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -25,16 +25,11 @@ pub struct CompiledFunction {
     pub align_bytes: u32,
     /// Where addresses of other functions must be filled in.
     pub relocations: Vec<Relocation>,
-    /// Instructions that may trap, sorted by offset.
-    pub traps: Vec<TrapSite>,
-    /// Where each run of instructions comes from, sorted by offset; a site holds until the next one.
-    pub sources: Vec<SourceSite>,
+    /// Instructions that may trap, and where instructions come from.
+    pub sites: Sites,
     /// Calls that catch exceptions: one for each clause, sorted by return address; clauses of one call stand in the
     /// order in which they are tried.
     pub handlers: Vec<HandlerSite>,
-    /// Operators of other functions that were translated in place of calls: [`Position`]s beyond
-    /// [`Position::FIRST_INLINED`] count them.
-    pub inlined: Vec<InlinedSite>,
 }
 
 /// A place in the code to be filled with a pc-relative address.
@@ -114,7 +109,7 @@ impl Position {
 
     /// The position of an inlined operator.
     pub const fn inlined(site: usize) -> Self {
-        Self(Self::FIRST_INLINED + site as u32)
+        Self(Self::FIRST_INLINED | site as u32)
     }
 
     /// The number of the inlined operator that it is, if it is one.

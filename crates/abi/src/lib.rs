@@ -15,6 +15,8 @@
 //! | [`trap`] | the one list of trap codes |
 //! | [`libcall`] | the one list of runtime calls |
 //! | [`compiled`] | [`CompiledFunction`]: inert machine code with its tables |
+//! | [`sites`] | what is known of a function's instructions, in few bytes |
+//! | [`numbers`] | numbers in as few bytes as they need |
 //! | [`text`] | text from modules, made fit to be shown |
 //! | [`seeded`] | bugs for the checks to find, in test builds alone |
 #![forbid(unsafe_code)]
@@ -25,8 +27,10 @@ pub mod index;
 pub mod layout;
 pub mod libcall;
 pub mod module;
+pub mod numbers;
 pub mod plan;
 pub mod seeded;
+pub mod sites;
 pub mod text;
 pub mod trap;
 pub mod types;
@@ -41,6 +45,7 @@ pub use layout::VmLayout;
 pub use libcall::{BulkRoutine, Libcall};
 pub use module::*;
 pub use plan::{MemoryAccess, MemoryPlan, MemoryStyle};
+pub use sites::Sites;
 pub use text::Escaped;
 pub use trap::TrapCode;
 pub use types::*;

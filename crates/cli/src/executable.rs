@@ -121,7 +121,10 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// What stands behind the command in an executable that `build-exe` made.
 pub struct Embedded {
-    artifact: Vec<u8>,
+    file: File,
+    /// Where in the file the artifact begins.
+    start: u64,
+    artifact_len: u64,
     key: [u8; KEY_BYTES],
     options: Vec<OsString>,
 }
@@ -131,7 +134,11 @@ impl Embedded {
     pub fn of_this_process() -> Option<Self> {
         // Linux has the file itself, wherever it has been moved to since.
         let own = File::open("/proc/self/exe").or_else(|_| File::open(std::env::current_exe()?));
-        let mut file = own.ok()?;
+        Self::of_file(own.ok()?)
+    }
+
+    /// The module in an executable; `None` if there is none.
+    pub fn of_file(mut file: File) -> Option<Self> {
         let end = file.seek(SeekFrom::End(-(TRAILER_BYTES as i64))).ok()?;
         let mut trailer = [0; TRAILER_BYTES];
         file.read_exact(&mut trailer).ok()?;
@@ -143,18 +150,25 @@ impl Embedded {
         }
         let (artifact_len, options_len) = (u64::from_le_bytes(*artifact_len), u64::from_le_bytes(*options_len));
         let start = end.checked_sub(artifact_len.checked_add(options_len)?)?;
-        file.seek(SeekFrom::Start(start)).ok()?;
-        let mut artifact = vec![0; usize::try_from(artifact_len).ok()?];
-        file.read_exact(&mut artifact).ok()?;
+        file.seek(SeekFrom::Start(start + artifact_len)).ok()?;
         let mut options = vec![0; usize::try_from(options_len).ok()?];
         file.read_exact(&mut options).ok()?;
         let options = options.split_inclusive(|byte| *byte == 0).map(|word| word[..word.len() - 1].to_vec());
-        Some(Self { artifact, key: *key, options: options.map(OsString::from_vec).collect() })
+        let options = options.map(OsString::from_vec).collect();
+        Some(Self { file, start, artifact_len, key: *key, options })
+    }
+
+    /// The artifact's bytes, and the options of `epsilon run` that hold for it.
+    pub fn read(mut self) -> Result<(Vec<u8>, Vec<OsString>)> {
+        let mut artifact = Vec::new();
+        self.file.seek(SeekFrom::Start(self.start))?;
+        self.file.take(self.artifact_len).read_to_end(&mut artifact)?;
+        Ok((artifact, self.options))
     }
 
     /// Runs the module with the arguments of this process; returns the exit code.
     pub fn execute(self) -> Result<i32> {
         let run = guest_line(&self.options, std::env::args_os())?;
-        run.execute_embedded(self.artifact, &ArtifactKey::new(&self.key)?)
+        run.execute_embedded(self.file, self.start, &ArtifactKey::new(&self.key)?)
     }
 }

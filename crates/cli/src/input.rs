@@ -49,9 +49,9 @@ impl Input {
         Ok(Self { name, wasm, is_text })
     }
 
-    /// An artifact that was not read from a file of its own.
-    pub fn artifact(name: String, bytes: Vec<u8>) -> Self {
-        Self { name, wasm: bytes.into(), is_text: false }
+    /// An artifact that is not a file of its own, and is read elsewhere.
+    pub fn artifact(name: String) -> Self {
+        Self { name, wasm: ModuleBytes::default(), is_text: false }
     }
 
     /// Compiles it; or loads it, if it was compiled ahead of time. The module keeps the bytes.

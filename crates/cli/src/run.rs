@@ -17,6 +17,7 @@ use epsilon::{
 };
 use epsilon_wasi::Exit;
 use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
@@ -89,14 +90,13 @@ impl RunCommand {
     }
 
     /// Runs a module that is part of this executable, as `self` says; the first word is the executable's name.
-    pub fn execute_embedded(mut self, artifact: Vec<u8>, key: &ArtifactKey) -> Result<i32> {
+    pub fn execute_embedded(mut self, executable: File, start: u64, key: &ArtifactKey) -> Result<i32> {
         let stop = Stop::begin()?;
         // The artifact has all of its code; only what is loaded besides could come from the cache.
         self.optimize.no_cache |= self.preloads.is_empty();
         let name = self.words.first().map_or_else(Default::default, |word| word.to_string_lossy().into_owned());
-        self.execute_input(stop, Input::artifact(name, artifact), |input, engine, _| {
-            Module::deserialize_with_key(engine, std::mem::take(&mut input.wasm), key)
-                .map_err(|error| input.refused(error))
+        self.execute_input(stop, Input::artifact(name), |input, engine, _| {
+            Module::deserialize_open_file_with_key(engine, executable, start, key).map_err(|error| input.refused(error))
         })
     }
 
@@ -123,7 +123,7 @@ impl RunCommand {
         let module = load(&mut input, &engine, &self.key).inspect_err(|_| drop(stop.settle()))?;
         let call = match &self.invoke {
             Some(function) => Some(Call::new(&module, &input.name, function, args)?),
-            None if can_start(&module, module.wasm()) => None,
+            None if can_start(&module) => None,
             None => {
                 let message = format!("`{}` is no program: it does not export `_start`", input.name);
                 return Err(Advice::error(message, invoke::functions(&module)));
@@ -147,13 +147,8 @@ impl RunCommand {
 }
 
 /// Whether running the module without a call of a function does anything.
-fn can_start(module: &Module, wasm: &[u8]) -> bool {
-    module.get_export("_start").is_some_and(|ty| ty.func().is_some()) || has_start_section(wasm)
-}
-
-fn has_start_section(wasm: &[u8]) -> bool {
-    let mut payloads = wasmparser::Parser::new(0).parse_all(wasm);
-    payloads.any(|payload| matches!(payload, Ok(wasmparser::Payload::StartSection { .. })))
+fn can_start(module: &Module) -> bool {
+    module.get_export("_start").is_some_and(|ty| ty.func().is_some()) || module.has_start_function()
 }
 
 impl Session {

@@ -14,7 +14,7 @@ use cranelift_codegen::{
 };
 use epsilon_abi::{
     CodeTier, CompiledFunction, DefinedFuncIndex, FuncIndex, HandlerSite, InlinedSite, Position, RelocKind, Relocation,
-    SourceSite, TagIndex, TrapSite,
+    Sites, SourceSite, TagIndex, TrapSite,
 };
 
 /// How hard the code generator is to try.
@@ -119,10 +119,8 @@ fn collect(
         // The preferred one: four returns in one line of the cache make calls through a table four times as slow.
         align_bytes: buffer.alignment.max(isa.target().function_alignment().preferred),
         relocations: relocations?,
-        traps,
-        sources,
+        sites: Sites::new(&traps, &sources, &inlined),
         handlers: handlers(func, code)?,
-        inlined,
     })
 }
 

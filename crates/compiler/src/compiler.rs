@@ -7,7 +7,7 @@ use crate::isa::Isa;
 use crate::limits::CompileLimits;
 use crate::merging;
 use crate::parallel::for_each_body;
-use crate::parse::{self, ParsedModule};
+use crate::parse::{self, CodePlaces, ParsedModule};
 use crate::passes;
 use crate::quick::{self, Left};
 use crate::settings::{Settings, Tier};
@@ -136,7 +136,19 @@ impl Compiler {
     /// # Errors
     /// If the module is malformed, invalid, or uses what is not compiled.
     pub fn parse(&self, wasm: &[u8]) -> Result<ParsedModule, CompileError> {
-        let module = parse::parse(wasm, self.settings.features, self.settings.branch_hints)?;
+        self.parse_with(wasm, None)
+    }
+
+    /// Parses a module whose code is elsewhere ([`ModuleParts`](crate::ModuleParts)). None of its functions can be compiled.
+    ///
+    /// # Errors
+    /// As [`Compiler::parse`], and if there are other functions than bodies.
+    pub fn parse_without_code(&self, wasm: &[u8], places: CodePlaces) -> Result<ParsedModule, CompileError> {
+        self.parse_with(wasm, Some(places))
+    }
+
+    fn parse_with(&self, wasm: &[u8], places: Option<CodePlaces>) -> Result<ParsedModule, CompileError> {
+        let module = parse::parse(wasm, self.settings.features, self.settings.branch_hints, places)?;
         module.check_limits(&self.settings.limits)?;
         Ok(module)
     }
@@ -277,28 +289,23 @@ impl Compiler {
     /// # Panics
     /// If `wasm` is not what the module was parsed from.
     pub fn compile_all(&self, module: &ParsedModule, wasm: &[u8]) -> Result<Vec<CompiledFunction>, CompileError> {
-        self.compile_all_watched(module, wasm, &Unwatched)
+        self.for_each_function(module, |scratch, index| self.compile_function(module, wasm, index, scratch))
     }
 
-    /// As [`Compiler::compile_all`], watched.
+    /// Does `work` that compiles a function for each that the module defines, on several threads where that pays. The result
+    /// does not depend on how many.
     ///
     /// # Errors
-    /// Likewise, and if the watch ends it.
+    /// What the work gives for the first of the functions that fail.
     ///
     /// # Panics
-    /// Likewise.
-    pub fn compile_all_watched(
+    /// If the work panics.
+    pub fn for_each_function<T: Send, E: Send>(
         &self,
         module: &ParsedModule,
-        wasm: &[u8],
-        watch: &dyn Watch,
-    ) -> Result<Vec<CompiledFunction>, CompileError> {
-        for_each_body(&module.info.bodies, PARALLEL_COMPILATION_BYTES, |scratch, index| {
-            go_on(watch)?;
-            let function = self.compile_function(module, wasm, index, scratch)?;
-            watch.compiled_one();
-            Ok(function)
-        })
+        work: impl Fn(&mut Scratch, DefinedFuncIndex) -> Result<T, E> + Sync,
+    ) -> Result<Vec<T>, E> {
+        for_each_body(&module.info.bodies, PARALLEL_COMPILATION_BYTES, work)
     }
 
     /// The CLIF of one function, after our passes and before Cranelift's.

@@ -1,24 +1,23 @@
 //! Work on all function bodies, on as many threads as there are, with a result that does not depend on how many.
 
 use crate::compiler::Scratch;
-use crate::error::CompileError;
 use epsilon_abi::{ByteRange, DefinedFuncIndex};
 use std::cmp::Reverse;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 /// What one thread has done: results by position.
-type Done<T> = Vec<(usize, Result<T, CompileError>)>;
+type Done<T, E> = Vec<(usize, Result<T, E>)>;
 
 /// Works on each body, the large ones first. Of several errors, gives that of the first body.
 ///
 /// # Panics
 /// If `work` panics.
-pub(crate) fn for_each_body<T: Send>(
+pub(crate) fn for_each_body<T: Send, E: Send>(
     bodies: &[ByteRange],
     parallel_from_bytes: usize,
-    work: impl Fn(&mut Scratch, DefinedFuncIndex) -> Result<T, CompileError> + Sync,
-) -> Result<Vec<T>, CompileError> {
+    work: impl Fn(&mut Scratch, DefinedFuncIndex) -> Result<T, E> + Sync,
+) -> Result<Vec<T>, E> {
     let bytes: usize = bodies.iter().map(ExactSizeIterator::len).sum();
     let threads = if bytes < parallel_from_bytes { 1 } else { thread_count().min(bodies.len()) };
     if threads <= 1 {
@@ -28,7 +27,7 @@ pub(crate) fn for_each_body<T: Send>(
     let mut order: Vec<usize> = (0..bodies.len()).collect();
     order.sort_by_key(|at| (Reverse(bodies[*at].len()), *at));
     let share = Share { order: &order, next: AtomicUsize::new(0), first_failed: AtomicUsize::new(usize::MAX) };
-    let parts: Vec<Done<T>> = thread::scope(|scope| {
+    let parts: Vec<Done<T, E>> = thread::scope(|scope| {
         // Where there are no more threads, there are fewer at work.
         let spawn = |_| thread::Builder::new().spawn_scoped(scope, || share.work_off(&work)).ok();
         let others: Vec<_> = (1..threads).map_while(spawn).collect();
@@ -39,7 +38,7 @@ pub(crate) fn for_each_body<T: Send>(
         }));
         parts
     });
-    let mut all: Done<T> = parts.into_iter().flatten().collect();
+    let mut all: Done<T, E> = parts.into_iter().flatten().collect();
     all.sort_by_key(|(at, _)| *at);
     all.into_iter().map(|(_, result)| result).collect()
 }
@@ -59,7 +58,7 @@ struct Share<'a> {
 }
 
 impl Share<'_> {
-    fn work_off<T>(&self, work: &impl Fn(&mut Scratch, DefinedFuncIndex) -> Result<T, CompileError>) -> Done<T> {
+    fn work_off<T, E>(&self, work: &impl Fn(&mut Scratch, DefinedFuncIndex) -> Result<T, E>) -> Done<T, E> {
         let mut scratch = Scratch::default();
         let mut done = Vec::new();
         while let Some(&at) = self.order.get(self.next.fetch_add(1, Ordering::Relaxed)) {

@@ -34,11 +34,11 @@ fn guests() -> Vec<(String, Vec<u8>)> {
 /// What the runtime relies on when it looks something up.
 fn check_tables(name: &str, function: &CompiledFunction) {
     let len = function.code.len() as u32;
-    assert!(function.traps.is_sorted_by_key(|site| site.offset), "{name}: traps");
-    assert!(function.sources.is_sorted_by_key(|site| site.offset), "{name}: sources");
+    assert!(function.sites.traps().is_sorted_by_key(|site| site.offset), "{name}: traps");
+    assert!(function.sites.sources().is_sorted_by_key(|site| site.offset), "{name}: sources");
     assert!(function.handlers.is_sorted_by_key(|site| site.return_offset), "{name}: handlers");
-    assert!(function.traps.iter().all(|site| site.offset < len), "{name}: a trap outside");
-    assert!(function.sources.iter().all(|site| site.offset <= len), "{name}: a source outside");
+    assert!(function.sites.traps().all(|site| site.offset < len), "{name}: a trap outside");
+    assert!(function.sites.sources().all(|site| site.offset <= len), "{name}: a source outside");
     assert!(function.handlers.iter().all(|site| site.handler_offset < len), "{name}: a handler outside");
     assert!(function.relocations.iter().all(|reloc| reloc.offset + 4 <= len), "{name}: a relocation outside");
 }

@@ -242,13 +242,14 @@ fn tables_beside_the_code_are_sorted_and_true() {
     let compiler = Compiler::new(Settings { inlining: false, ..Settings::default() }).expect("settings");
     let module = compiler.parse(&wasm).expect("valid");
     let functions = compiler.compile_all(&module, &wasm).expect("valid");
-    let codes: Vec<TrapCode> = functions[0].traps.iter().map(|site| site.code).collect();
+    let codes: Vec<TrapCode> = functions[0].sites.traps().map(|site| site.code).collect();
     assert!(codes.contains(&TrapCode::MemoryOutOfBounds) && codes.contains(&TrapCode::IntegerDivisionByZero));
-    assert!(functions[0].traps.is_sorted_by_key(|site| site.offset));
+    assert!(functions[0].sites.traps().is_sorted_by_key(|site| site.offset));
     for (function, body) in functions.iter().zip(&module.info.bodies) {
-        assert!(function.sources.is_sorted_by(|a, b| a.offset < b.offset));
-        for site in &function.sources {
-            let outermost = site.position.offsets(&function.inlined).last();
+        assert!(function.sites.sources().is_sorted_by(|a, b| a.offset < b.offset));
+        let inlined = function.sites.inlined();
+        for site in function.sites.sources() {
+            let outermost = site.position.offsets(&inlined).last();
             let inside = outermost.is_none_or(|offset| body.contains(&(offset as usize)));
             assert!(inside, "{site:?} is outside of {body:?}");
         }

@@ -99,6 +99,8 @@ mod artifact;
 #[cfg(feature = "compiler")]
 mod background;
 #[cfg(feature = "cache")]
+mod bytes;
+#[cfg(feature = "cache")]
 mod cache;
 #[cfg(feature = "cache")]
 mod codec;
@@ -114,6 +116,7 @@ mod linker;
 mod module;
 #[cfg(feature = "compiler")]
 mod source;
+#[cfg(feature = "compiler")]
 mod symbols;
 #[cfg(feature = "compiler")]
 mod tiering;
@@ -121,7 +124,7 @@ mod tiering;
 mod watch;
 
 #[cfg(feature = "cache")]
-pub use artifact::{ArtifactKey, Precompiled};
+pub use artifact::{ArtifactContents, ArtifactKey, Precompiled};
 #[cfg(feature = "cache")]
 pub use cache::{Cache, CacheConfig, CacheEntryInfo, CacheStatus};
 #[cfg(feature = "compiler")]

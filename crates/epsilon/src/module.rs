@@ -10,8 +10,8 @@ use crate::externs::{ExportType, ExternType, ImportType};
 use crate::hash;
 #[cfg(feature = "cache")]
 use crate::source::Stored;
-use crate::source::{self, HELD, ModuleSource, SharedSource};
-use crate::symbols::Symbols;
+use crate::source::{self, CustomSections, HELD, ModuleSource, SharedSource};
+use crate::symbols::{self, Symbols};
 use crate::watch::{Progress, Watch};
 use crate::{Error, Result};
 use epsilon_abi::DefinedFuncIndex;
@@ -126,7 +126,7 @@ impl Module {
             engine.runtime(),
             room,
             Box::new(SharedSource(source.clone())),
-            Box::new(Symbols::default()),
+            Box::new(Symbols::new(source.clone())),
         )?;
         let handle = ModuleHandle::new(&linked);
         let module = Self { engine: engine.clone(), linked, handle, source: Arc::new(SourceHandle(source)) };
@@ -216,9 +216,23 @@ impl Module {
         &self.linked
     }
 
-    /// The module's binary.
-    pub fn wasm(&self) -> &[u8] {
-        self.linked.wasm()
+    /// The module's binary; `None` if the module was loaded from an artifact, which does not have all of it.
+    pub fn wasm(&self) -> Option<&[u8]> {
+        #[cfg(feature = "cache")]
+        if let Stored::Artifact(_) = self.stored() {
+            return None;
+        }
+        Some(self.linked.wasm())
+    }
+
+    #[cfg(feature = "cache")]
+    pub(crate) fn stored(&self) -> &Stored {
+        &self.source.stored
+    }
+
+    /// Whether instantiating the module calls a function of it, as its start section says.
+    pub fn has_start_function(&self) -> bool {
+        self.linked.info().start.is_some()
     }
 
     /// The module's name, from the `name` section.
@@ -245,9 +259,10 @@ impl Module {
 
     /// The custom sections of this name, in order.
     pub fn custom_sections(&self, name: &str) -> impl Iterator<Item = CustomSection<'_>> {
-        let wasm = self.linked.wasm();
-        let sections = self.linked.info().custom_sections.iter().filter(move |(found, _)| *found == name);
-        sections.map(|(name, range)| CustomSection { name, data: &wasm[range.clone()] })
+        let apart = self.source.debug_sections().filter(|_| symbols::is_debug(name));
+        let CustomSections { wasm, named } = apart.unwrap_or_else(|| CustomSections::of(&self.linked));
+        let sections = named.iter().filter(move |(found, _)| *found == name);
+        sections.map(move |(name, range)| CustomSection { name, data: &wasm[range.clone()] })
     }
 
     /// Size of the machine code so far, in bytes.
@@ -375,10 +390,20 @@ const WORK: &str = "reading modules";
 
 /// Parses a module within the engine's memory; what it holds is charged, with `kept_bytes` for its binary.
 pub(crate) fn parse(engine: &Engine, wasm: &[u8], kept_bytes: usize) -> Result<(ParsedModule, Charge)> {
+    parse_with(engine, wasm, kept_bytes, |wasm| engine.compiler().parse(wasm))
+}
+
+/// As [`parse`], by a method of the compiler.
+pub(crate) fn parse_with(
+    engine: &Engine,
+    wasm: &[u8],
+    kept_bytes: usize,
+    parse: impl FnOnce(&[u8]) -> std::result::Result<ParsedModule, CompileError>,
+) -> Result<(ParsedModule, Charge)> {
     let budget = engine.runtime().budget();
     let mut held = budget.charge(kept_bytes, HELD)?;
     let parsing = reserve(budget, || engine.compiler().parsing_bytes(wasm))?;
-    let parsed = engine.compiler().parse(wasm).map_err(Error::module)?;
+    let parsed = parse(wasm).map_err(Error::module)?;
     drop(parsing);
     held.resize(kept_bytes.saturating_add(parsed.held_bytes()))?;
     Ok((parsed, held))

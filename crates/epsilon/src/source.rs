@@ -1,14 +1,14 @@
 //! Where a module's functions come from: the cache if they are there and intact, else the compiler.
 
+#[cfg(feature = "cache")]
+use crate::artifact::Artifact;
 use crate::background::{Likely, Shared};
 #[cfg(feature = "cache")]
 use crate::cache::CachedModule;
-#[cfg(feature = "cache")]
-use crate::cache::entry::Entry;
 use crate::tiering::{Heat, Tiering};
 use crate::watch::{Counting, Watch};
 use crate::{Error, HostError};
-use epsilon_abi::{CodeTier, CompiledFunction, DefinedFuncIndex, EntityIndex, MemoryPlan, ModuleInfo};
+use epsilon_abi::{ByteRange, CodeTier, CompiledFunction, DefinedFuncIndex, EntityIndex, MemoryPlan, ModuleInfo};
 use epsilon_compiler::{CompileError, Compiler, ParsedModule, Room, Scratch};
 use epsilon_runtime::{
     Budget, Charge, Demand, FunctionSource, LinkedModule, ModuleBytes, Trap, host_stack_left_bytes,
@@ -36,6 +36,29 @@ impl Room for Reserved {
         let mut charge = self.0.borrow_mut();
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX).max(charge.bytes());
         charge.resize(bytes).is_ok()
+    }
+}
+
+/// Compiles within a budget. What is demanded waits until there is room for what it takes.
+pub fn within_budget(
+    budget: &Budget,
+    is_demanded: bool,
+    cancelled: &(dyn Fn() -> bool + Sync),
+    mut compile: impl FnMut(&dyn Room) -> Result<CompiledFunction, CompileError>,
+) -> Result<Result<CompiledFunction, CompileError>, HostError> {
+    let mut bytes = LEAST_COMPILATION_BYTES;
+    loop {
+        let charge = if is_demanded {
+            let reserved = budget.reserve_waiting(bytes, COMPILATIONS, cancelled).map_err(Error::from)?;
+            reserved.ok_or_else(|| Error::from(Trap::Interrupt))?
+        } else {
+            budget.reserve_now(bytes, COMPILATIONS).map_err(|refused| refused.to_string())?
+        };
+        match compile(&Reserved(RefCell::new(charge))) {
+            // A thread that has room must not wait for more: all is given back first, and asked for at once.
+            Err(CompileError::NoRoom { bytes: needed, .. }) => bytes = (needed as usize).max(bytes + bytes / 2),
+            compiled => return Ok(compiled),
+        }
     }
 }
 
@@ -70,6 +93,20 @@ pub fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// Custom sections: the binary that they are part of, and for each its name and where in that its contents lie.
+#[derive(Clone, Copy)]
+pub struct CustomSections<'a> {
+    pub wasm: &'a [u8],
+    pub named: &'a [(String, ByteRange)],
+}
+
+impl<'a> CustomSections<'a> {
+    /// Those of the module's own binary.
+    pub fn of(module: &'a LinkedModule) -> Self {
+        Self { wasm: module.wasm(), named: &module.info().custom_sections }
+    }
+}
+
 /// The functions of one module.
 pub struct ModuleSource {
     pub compiler: Arc<Compiler>,
@@ -99,7 +136,7 @@ pub enum Stored {
     /// An entry of the cache, or the place for one.
     Cache(Box<CachedModule>),
     /// An artifact: all of the module's functions.
-    Artifact(Entry),
+    Artifact(Box<Artifact>),
 }
 
 #[cfg(feature = "cache")]
@@ -179,6 +216,16 @@ impl ModuleSource {
         }
     }
 
+    /// Debug information that lies apart from the module.
+    pub fn debug_sections(&self) -> Option<CustomSections<'_>> {
+        #[cfg(feature = "cache")]
+        if let Stored::Artifact(artifact) = &self.stored {
+            let sections = artifact.debug.as_ref()?.sections();
+            return Some(CustomSections { wasm: &sections.wasm, named: &sections.named });
+        }
+        None
+    }
+
     /// Writes what is new to the cache.
     pub fn save(&self) {
         #[cfg(feature = "cache")]
@@ -190,8 +237,8 @@ impl ModuleSource {
     /// The most that all code can take that an artifact holds; 0 if it is not all there.
     pub fn stored_bytes(&self) -> usize {
         #[cfg(feature = "cache")]
-        if let Stored::Artifact(entry) = &self.stored {
-            return entry.code_bytes();
+        if let Stored::Artifact(artifact) = &self.stored {
+            return artifact.code.code_bytes();
         }
         0
     }
@@ -202,9 +249,9 @@ impl ModuleSource {
         match &self.stored {
             Stored::Nothing => {}
             Stored::Cache(cached) => return Ok(cached.function(index).filter(|function| function.tier >= tier)),
-            Stored::Artifact(entry) => {
+            Stored::Artifact(artifact) => {
                 let damaged = || format!("the artifact is damaged: function {} in its section `code`", index.0);
-                return entry.function(index).map(Some).ok_or_else(|| damaged().into());
+                return artifact.code.function(index).map(Some).ok_or_else(|| damaged().into());
             }
         }
         let _ = (index, tier);
@@ -219,31 +266,14 @@ impl ModuleSource {
         demand: Demand,
         cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Result<CompiledFunction, HostError> {
-        let mut bytes = LEAST_COMPILATION_BYTES;
-        loop {
-            let charge = if matches!(demand, Demand::Ahead | Demand::Hot) {
-                self.budget.reserve_now(bytes, COMPILATIONS).map_err(|refused| refused.to_string())?
-            } else {
-                let reserved = self.budget.reserve_waiting(bytes, COMPILATIONS, cancelled).map_err(Error::from)?;
-                reserved.ok_or_else(|| Error::from(Trap::Interrupt))?
-            };
-            let room = Reserved(RefCell::new(charge));
+        let is_demanded = !matches!(demand, Demand::Ahead | Demand::Hot);
+        let compiled = within_budget(&self.budget, is_demanded, cancelled, |room| {
             let compile = |scratch: &mut Scratch| {
-                self.compiler.compile_function_within(
-                    self.tier(demand),
-                    &self.parsed,
-                    &self.wasm,
-                    index,
-                    scratch,
-                    &room,
-                )
+                self.compiler.compile_function_within(self.tier(demand), &self.parsed, &self.wasm, index, scratch, room)
             };
-            match with_scratch(|scratch| in_guest_float_environment(|| compile(scratch))) {
-                // Who has room must not wait for more: all is given back first, and asked for at once.
-                Err(CompileError::NoRoom { bytes: needed, .. }) => bytes = (needed as usize).max(bytes + bytes / 2),
-                compiled => return Ok(compiled?),
-            }
-        }
+            with_scratch(|scratch| in_guest_float_environment(|| compile(scratch)))
+        })?;
+        Ok(compiled?)
     }
 
     /// Compiles on this thread's stack, or on another one where this is short.

@@ -46,6 +46,18 @@ fn overview(out: &mut String, contents: &Contents) {
     if let Some(name) = &contents.name {
         line("Name", &Escaped::new(name));
     }
+    if let Some(compiled) = &contents.compiled {
+        let of = |name: &str| Escaped::new(compiled.settings.get(name).map_or("?", String::as_str)).to_string();
+        let key = if compiled.is_keyed { "with a key" } else { "without a key" };
+        line("Compiled", &format_args!("to an {}, {key}, by {}", compiled.form, of("version")));
+        line("Target", &format_args!("{}; {}", of("target"), of("memory plan")));
+        line("Processor", &of("processor"));
+        let debug = counted(compiled.debug_bytes as u64, "byte");
+        line("Code", &format_args!("{}; {debug} of debug information", counted(compiled.code_bytes, "byte")));
+        if !compiled.options.is_empty() {
+            line("Options", &Escaped::new(&compiled.options.join(" ")));
+        }
+    }
     line("Kind", &kind);
     line("WASI", &wasi);
     line(

@@ -83,6 +83,30 @@ fn real_programs_are_recognized() {
 }
 
 #[test]
+fn what_was_compiled_ahead_can_be_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (artifact, executable) = (path("traps.epsilon"), path("traps"));
+    epsilon(&format!("compile {} -o {artifact}", prebuilt("trap-dwarf.wasm"))).exits(0);
+    epsilon(&format!("build-exe {} -o {executable} -- --dir .", prebuilt("trap-dwarf.wasm"))).exits(0);
+    for (file, form) in [(&artifact, "an artifact, with a key"), (&executable, "an executable, with a key")] {
+        let outcome = epsilon(&format!("inspect {file}"));
+        outcome.exits(0);
+        for words in [form, "Target        ", "-unknown-linux", "a command", "preview1.fd_write", "DWARF"] {
+            assert!(outcome.stdout.contains(words), "{words:?} is not in\n{}", outcome.stdout);
+        }
+        assert_eq!(outcome.stdout.contains("--dir ."), file == &executable);
+    }
+    let outcome = epsilon(&format!("inspect --json {executable}"));
+    let told: serde_json::Value = serde_json::from_str(&outcome.exits(0).stdout).unwrap();
+    assert_eq!(told["compiled"]["form"], "executable");
+    assert_eq!(told["compiled"]["options"][1], ".");
+    assert!(told["functions"]["defined"].as_u64().unwrap() > 0);
+    std::fs::write(path("damaged"), &std::fs::read(&artifact).unwrap()[..200]).unwrap();
+    epsilon(&format!("inspect {}", path("damaged"))).exits(1).says(&["damaged", "truncated"]);
+}
+
+#[test]
 fn what_cannot_be_run_can_be_looked_at() {
     epsilon("inspect gc.wat").exits(0);
     epsilon("inspect not-there.wasm").exits(1).says(&["cannot read `not-there.wasm`"]);

@@ -6,6 +6,7 @@ mod estimate;
 mod held;
 mod hints;
 mod names;
+mod parts;
 mod types;
 
 use crate::error::CompileError;
@@ -26,6 +27,7 @@ use wasmparser::{
 pub(crate) use bodies::BodyKind;
 pub(crate) use estimate::parsing_bytes;
 pub(crate) use hints::BranchHints;
+pub use parts::{CodePlaces, ModuleParts, custom_sections};
 pub(crate) use types::{ref_repr, val_type};
 
 /// A module of which everything is validated but the function bodies.
@@ -95,8 +97,13 @@ impl ParsedModule {
     }
 }
 
-/// Parses a module.
-pub(crate) fn parse(wasm: &[u8], features: WasmFeatures, with_hints: bool) -> Result<ParsedModule, CompileError> {
+/// Parses a module; of one without its code, `places` tells where that lay, and nothing of it can be compiled.
+pub(crate) fn parse(
+    wasm: &[u8],
+    features: WasmFeatures,
+    with_hints: bool,
+    places: Option<CodePlaces>,
+) -> Result<ParsedModule, CompileError> {
     check_header(wasm)?;
     let mut parser = Parser::new(0);
     parser.set_features(features);
@@ -111,6 +118,12 @@ pub(crate) fn parse(wasm: &[u8], features: WasmFeatures, with_hints: bool) -> Re
         } else {
             module.payload(payload)?;
         }
+    }
+    if let Some(places) = places {
+        if places.bodies.len() != module.info.defined_functions() {
+            return Err(CompileError::NotWasm);
+        }
+        (module.info.bodies, module.info.code_section_start) = (places.bodies, places.section_start);
     }
     module.note_reachability();
     let layout = VmLayout::new(&module.info);

@@ -9,8 +9,8 @@ use super::scan::Scan;
 use super::x64::{self, Assembler, Label, Reg};
 use super::{Env, Left, operators};
 use epsilon_abi::{
-    Arch, CallLayout, CodeTier, CompiledFunction, DefinedFuncIndex, HandlerSite, Position, Relocation, SourceSite,
-    TrapCode, TrapSite, TypeIndex, seeded,
+    Arch, CallLayout, CodeTier, CompiledFunction, DefinedFuncIndex, HandlerSite, Position, Relocation, Sites,
+    SourceSite, TrapCode, TrapSite, TypeIndex, seeded,
 };
 
 /// What translating one function leaves for the next one to use again.
@@ -161,10 +161,8 @@ impl<'a> Translator<'a> {
             code: self.asm.code().to_vec(),
             align_bytes: x64::ALIGN_BYTES,
             relocations: std::mem::take(&mut self.relocations),
-            traps,
-            sources: std::mem::take(&mut self.sources),
+            sites: Sites::new(&traps, &std::mem::take(&mut self.sources), &[]),
             handlers,
-            inlined: Vec::new(),
         }
     }
 

@@ -9,33 +9,33 @@
 //! | 4 | how many of the records, from the first, were called by guests: in the order of first use |
 //! | 32 | what the entry is for: hash of the module and of everything that affects code |
 //! | 4 | number of functions with a heat *h* |
-//! | 48 × *n* | records: function (4), length (4), offset in the file (8), keyed hash of its bytes (32) |
-//! | 8 × *h* | function (4), how often guests were found in it (4) |
+//! | 4 | length of what lies before the next hash *t* |
+//! | *t* | *n* records: distance of the function's index from the one before, length (numbers), keyed hash of its bytes (16); *h* times function, how often guests were found in it (numbers) |
 //! | 32 | keyed hash of all of the above |
 //! | … | bytes of the functions (see `codec`), in the order of the records |
+//!
+//! Numbers are as in [`numbers`]. Of a function's hash half is kept: damage is found all the same, and whoever does not have
+//! the secret would have to try 2^127 times.
 //!
 //! Bytes are read into our own memory first and hashed there, so that no change of the file reaches what runs. The
 //! hashes are keyed with the user's secret, so that no one else can make an entry.
 
+use crate::bytes::Bytes;
 use crate::codec::{self, Reader};
 use crate::hash;
-use epsilon_abi::{CodeTier, CompiledFunction, DefinedFuncIndex, seeded};
-use epsilon_runtime::ModuleBytes;
+use epsilon_abi::{CodeTier, CompiledFunction, DefinedFuncIndex, numbers, seeded};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 const MAGIC: &[u8; 8] = b"EPSLCODE";
-const VERSION: u32 = 4;
-const HEADER_BYTES: usize = 60;
-const RECORD_BYTES: usize = 48;
-const HEAT_BYTES: usize = 8;
+const VERSION: u32 = 5;
+const HEADER_BYTES: usize = 64;
 const HASH_BYTES: usize = 32;
+const FUNCTION_HASH_BYTES: usize = 16;
 
 /// No entry has more functions: a module may define a million (the implementation limit of validation).
 const MAX_RECORDS: usize = 1_000_000;
@@ -58,7 +58,8 @@ pub struct Entry {
     secret: Secret,
     function_count: usize,
     records: Vec<Record>,
-    by_function: HashMap<DefinedFuncIndex, usize>,
+    /// The records' numbers, sorted by their functions.
+    by_function: Vec<u32>,
     called: usize,
     heat: Vec<(DefinedFuncIndex, u32)>,
 }
@@ -67,49 +68,13 @@ pub struct Entry {
 struct Record {
     function: DefinedFuncIndex,
     len_bytes: u32,
+    /// Where its bytes lie, from the start of the entry.
     offset: u64,
-    hash: [u8; 32],
+    hash: FunctionHash,
 }
 
-/// Where an entry is read from.
-pub struct Bytes {
-    from: From,
-    /// Where the entry begins: inside an artifact it is the last section.
-    start: u64,
-    /// From there to the end. A file may have become shorter since: then reading fails.
-    len_bytes: u64,
-}
-
-enum From {
-    File(File),
-    Memory(Arc<ModuleBytes>),
-}
-
-impl Bytes {
-    /// An entry that is a file.
-    pub fn file(file: File) -> io::Result<Self> {
-        let len_bytes = file.metadata()?.len();
-        Ok(Self { from: From::File(file), start: 0, len_bytes })
-    }
-
-    /// An entry that begins at `start` in memory.
-    pub fn memory(bytes: Arc<ModuleBytes>, start: u64) -> Self {
-        let len_bytes = (bytes.len() as u64).saturating_sub(start);
-        Self { from: From::Memory(bytes), start, len_bytes }
-    }
-
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> Option<()> {
-        let offset = self.start.checked_add(offset)?;
-        match &self.from {
-            From::File(file) => file.read_exact_at(buffer, offset).ok(),
-            From::Memory(bytes) => {
-                let start = usize::try_from(offset).ok()?;
-                buffer.copy_from_slice(bytes.get(start..start.checked_add(buffer.len())?)?);
-                Some(())
-            }
-        }
-    }
-}
+/// What is kept of the keyed hash of a function's bytes.
+type FunctionHash = [u8; FUNCTION_HASH_BYTES];
 
 /// What a file that is no entry, or a damaged one, is refused with.
 #[derive(Debug, PartialEq, Eq)]
@@ -123,13 +88,12 @@ impl Entry {
     /// else.
     pub fn open(path: &Path, key: &Key, secret: &Secret) -> io::Result<Self> {
         let file = File::open(path)?;
-        Self::read(Bytes::file(file)?, key, secret).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))
+        Self::read(Bytes::file(file, 0)?, key, secret).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))
     }
 
     /// Reads an entry's header and records.
     pub fn read(bytes: Bytes, key: &Key, secret: &Secret) -> Result<Self, Damaged> {
-        let mut header = vec![0; HEADER_BYTES];
-        bytes.read_exact_at(&mut header, 0).ok_or(Damaged)?;
+        let header = bytes.read_at(0, HEADER_BYTES).ok_or(Damaged)?;
         let mut reader = Reader(&header);
         let magic = reader.take(8).ok_or(Damaged)?;
         let mut number = || reader.u32().ok_or(Damaged);
@@ -139,30 +103,26 @@ impl Entry {
         {
             return Err(Damaged);
         }
-        let heat_count = reader.u32().ok_or(Damaged)? as usize;
+        let (heat_count, table_bytes) = (reader.u32().ok_or(Damaged)? as usize, reader.u32().ok_or(Damaged)? as usize);
         if heat_count > MAX_RECORDS {
             return Err(Damaged);
         }
-        let records_bytes = count * RECORD_BYTES;
-        let table_bytes = records_bytes + heat_count * HEAT_BYTES;
-        if bytes.len_bytes < (HEADER_BYTES + table_bytes + HASH_BYTES) as u64 {
-            return Err(Damaged);
-        }
-        header.resize(HEADER_BYTES + table_bytes + HASH_BYTES, 0);
-        bytes.read_exact_at(&mut header[HEADER_BYTES..], HEADER_BYTES as u64).ok_or(Damaged)?;
+        let header = bytes.read_at(0, HEADER_BYTES + table_bytes + HASH_BYTES).ok_or(Damaged)?;
         let (checked, hash) = header.split_at(HEADER_BYTES + table_bytes);
         if hash::keyed(secret, checked) != <[u8; 32]>::try_from(hash).map_err(|_| Damaged)? {
             return Err(Damaged);
         }
-        let (records, heat) = checked[HEADER_BYTES..].split_at(records_bytes);
-        let records: Vec<Record> = records.chunks_exact(RECORD_BYTES).filter_map(read_record).collect();
-        let heat: Vec<_> = heat.chunks_exact(HEAT_BYTES).filter_map(read_heat).collect();
-        let by_function = records.iter().enumerate().map(|(n, record)| (record.function, n)).collect();
+        let mut tables = &checked[HEADER_BYTES..];
+        let start = (HEADER_BYTES + table_bytes + HASH_BYTES) as u64;
+        let records = read_records(&mut tables, count, start).ok_or(Damaged)?;
+        let heat = read_heat(&mut tables, heat_count).ok_or(Damaged)?;
         let valid =
             |record: &Record| record.function.index() < function_count && record.len_bytes as usize <= MAX_RECORD_BYTES;
-        if records.len() != count || !records.iter().all(valid) {
+        if !records.iter().all(valid) || !tables.is_empty() {
             return Err(Damaged);
         }
+        let mut by_function: Vec<u32> = (0..records.len() as u32).collect();
+        by_function.sort_unstable_by_key(|n| records[*n as usize].function);
         Ok(Self { bytes, secret: *secret, function_count, records, by_function, called, heat })
     }
 
@@ -174,7 +134,7 @@ impl Entry {
 
     /// Notes that the entry was used, unless that was noted less than `every` ago.
     pub fn touch(&self, every: Duration) {
-        let From::File(file) = &self.bytes.from else { return };
+        let Some(file) = self.bytes.as_file() else { return };
         let age = file.metadata().and_then(|metadata| metadata.modified()).map(|modified| modified.elapsed());
         if !matches!(age, Ok(Ok(age)) if age < every) {
             // Eviction is then less exact, no more.
@@ -187,20 +147,27 @@ impl Entry {
         self.records.len()
     }
 
-    /// Size of all functions in bytes, with their tables, and what aligns them.
+    /// Address space that suffices for the code of all functions, with what aligns them, and with what the linker adds on
+    /// aarch64 to calls that have to reach far.
     pub fn code_bytes(&self) -> usize {
         const ALIGNMENT_BYTES: usize = 64;
-        self.records.iter().map(|record| record.len_bytes as usize + ALIGNMENT_BYTES).sum()
+        self.records.iter().map(|record| 2 * record.len_bytes as usize + ALIGNMENT_BYTES).sum()
+    }
+
+    /// The number of a function's record, if it is in the entry.
+    fn record_of(&self, function: DefinedFuncIndex) -> Option<usize> {
+        let at = self.by_function.binary_search_by_key(&function, |n| self.records[*n as usize].function).ok()?;
+        Some(self.by_function[at] as usize)
     }
 
     /// Whether a function is in the entry.
     pub fn contains(&self, function: DefinedFuncIndex) -> bool {
-        self.by_function.contains_key(&function)
+        self.record_of(function).is_some()
     }
 
     /// Whether guests called a function.
     pub fn was_called(&self, function: DefinedFuncIndex) -> bool {
-        self.by_function.get(&function).is_some_and(|record| *record < self.called)
+        self.record_of(function).is_some_and(|record| record < self.called)
     }
 
     /// The functions to begin with: those that guests called, in the order of first use, and the others too where they
@@ -226,32 +193,31 @@ impl Entry {
     fn read_together(&self, records: &[Record]) -> Option<Vec<u8>> {
         let Some(first) = records.first() else { return Some(Vec::new()) };
         let len: u64 = records.iter().map(|record| u64::from(record.len_bytes)).sum();
-        let end = first.offset.checked_add(len)?;
-        if end > self.bytes.len_bytes {
-            return None;
-        }
-        let mut bytes = vec![0; usize::try_from(len).ok()?];
-        self.bytes.read_exact_at(&mut bytes, first.offset)?;
-        Some(bytes)
+        self.bytes.read_at(first.offset, usize::try_from(len).ok()?)
     }
 
     /// A function, if it is in the entry and intact.
     pub fn function(&self, function: DefinedFuncIndex) -> Option<CompiledFunction> {
-        let record = &self.records[*self.by_function.get(&function)?];
+        let record = &self.records[self.record_of(function)?];
         self.check(record, &self.read_together(std::slice::from_ref(record))?)
     }
 
     fn check(&self, record: &Record, bytes: &[u8]) -> Option<CompiledFunction> {
-        if hash::keyed(&self.secret, bytes) != record.hash && !seeded::bug("entry-unchecked") {
+        if function_hash(&self.secret, bytes) != record.hash && !seeded::bug("entry-unchecked") {
             return None;
         }
         codec::decode(bytes, self.function_count)
     }
 
+    /// The bytes of a function, if it is in the entry and intact.
+    pub fn bytes_of(&self, function: DefinedFuncIndex) -> Option<Vec<u8>> {
+        self.raw(&self.records[self.record_of(function)?])
+    }
+
     /// The bytes of a function as they are in the file, if they are intact.
     fn raw(&self, record: &Record) -> Option<Vec<u8>> {
         let bytes = self.read_together(std::slice::from_ref(record))?;
-        (hash::keyed(&self.secret, &bytes) == record.hash).then_some(bytes)
+        (function_hash(&self.secret, &bytes) == record.hash).then_some(bytes)
     }
 
     /// Number of records whose bytes are not intact.
@@ -260,19 +226,29 @@ impl Entry {
     }
 }
 
-fn read_record(bytes: &[u8]) -> Option<Record> {
-    let mut reader = Reader(bytes);
-    Some(Record {
-        function: DefinedFuncIndex(reader.u32()?),
-        len_bytes: reader.u32()?,
-        offset: reader.u64()?,
-        hash: reader.hash()?,
-    })
+fn function_hash(secret: &Secret, bytes: &[u8]) -> FunctionHash {
+    let hash = hash::keyed(secret, bytes);
+    *hash.as_bytes().first_chunk().expect("a hash is longer")
 }
 
-fn read_heat(bytes: &[u8]) -> Option<(DefinedFuncIndex, u32)> {
-    let mut reader = Reader(bytes);
-    Some((DefinedFuncIndex(reader.u32()?), reader.u32()?))
+/// The records of functions that lie one behind the other from `offset` on.
+fn read_records(bytes: &mut &[u8], count: usize, mut offset: u64) -> Option<Vec<Record>> {
+    let mut records = Vec::with_capacity(count.min(bytes.len() / FUNCTION_HASH_BYTES));
+    let mut last = 0;
+    for _ in 0..count {
+        last = u32::try_from(numbers::read_signed(bytes)?.checked_add(last.into())?).ok()?;
+        let len_bytes = numbers::read_u32(bytes)?;
+        let (hash, rest) = bytes.split_first_chunk()?;
+        *bytes = rest;
+        records.push(Record { function: DefinedFuncIndex(last), len_bytes, offset, hash: *hash });
+        offset = offset.checked_add(len_bytes.into())?;
+    }
+    Some(records)
+}
+
+fn read_heat(bytes: &mut &[u8], count: usize) -> Option<Vec<(DefinedFuncIndex, u32)>> {
+    let read = |_| Some((DefinedFuncIndex(numbers::read_u32(bytes)?), numbers::read_u32(bytes)?));
+    (0..count).map(read).collect()
 }
 
 /// Functions to be written as an entry.
@@ -307,27 +283,18 @@ pub fn to_bytes(
         order.into_iter().filter_map(|function| body_of(function, contents, old, secret)).collect();
     let called = bodies.iter().filter(|body| called.contains(&body.function)).count();
 
-    let tables_bytes = bodies.len() * RECORD_BYTES + contents.heat.len() * HEAT_BYTES;
+    let tables = tables(&bodies, &contents.heat);
     let bytes: usize = bodies.iter().map(|body| body.bytes.len()).sum();
-    let mut file = Vec::with_capacity(HEADER_BYTES + tables_bytes + HASH_BYTES + bytes);
+    let mut file = Vec::with_capacity(HEADER_BYTES + tables.len() + HASH_BYTES + bytes);
     file.extend_from_slice(MAGIC);
     for number in [VERSION, function_count as u32, bodies.len() as u32, called as u32] {
         file.extend_from_slice(&number.to_le_bytes());
     }
     file.extend_from_slice(key);
-    file.extend_from_slice(&(contents.heat.len() as u32).to_le_bytes());
-    let mut offset = (HEADER_BYTES + tables_bytes + HASH_BYTES) as u64;
-    for body in &bodies {
-        file.extend_from_slice(&body.function.0.to_le_bytes());
-        file.extend_from_slice(&(body.bytes.len() as u32).to_le_bytes());
-        file.extend_from_slice(&offset.to_le_bytes());
-        file.extend_from_slice(&body.hash);
-        offset += body.bytes.len() as u64;
+    for len in [contents.heat.len(), tables.len()] {
+        file.extend_from_slice(&(len as u32).to_le_bytes());
     }
-    for (function, notes) in &contents.heat {
-        file.extend_from_slice(&function.0.to_le_bytes());
-        file.extend_from_slice(&notes.to_le_bytes());
-    }
+    file.extend_from_slice(&tables);
     let hash = hash::keyed(secret, &file);
     file.extend_from_slice(hash.as_bytes());
     for body in &bodies {
@@ -336,11 +303,28 @@ pub fn to_bytes(
     file
 }
 
+/// Records and heat, as they stand in the file.
+fn tables(bodies: &[Body<'_>], heat: &[(DefinedFuncIndex, u32)]) -> Vec<u8> {
+    let mut tables = Vec::with_capacity(bodies.len() * (FUNCTION_HASH_BYTES + 6) + heat.len() * 6);
+    let mut last = 0;
+    for body in bodies {
+        numbers::write_signed(&mut tables, i64::from(body.function.0) - i64::from(last));
+        numbers::write(&mut tables, body.bytes.len() as u64);
+        tables.extend_from_slice(&body.hash);
+        last = body.function.0;
+    }
+    for (function, notes) in heat {
+        numbers::write(&mut tables, function.0.into());
+        numbers::write(&mut tables, u64::from(*notes));
+    }
+    tables
+}
+
 /// A function to be written.
 struct Body<'a> {
     function: DefinedFuncIndex,
     bytes: Cow<'a, [u8]>,
-    hash: [u8; 32],
+    hash: FunctionHash,
 }
 
 /// The function from the contents, or from the old entry if it is intact there: the better code of both.
@@ -352,7 +336,7 @@ fn body_of<'a>(
 ) -> Option<Body<'a>> {
     let kept = || {
         let old = old?;
-        let record = &old.records[*old.by_function.get(&function)?];
+        let record = &old.records[old.record_of(function)?];
         Some(Body { function, bytes: old.raw(record)?.into(), hash: record.hash })
     };
     let Some(bytes) = contents.fresh.get(&function) else { return kept() };
@@ -363,6 +347,6 @@ fn body_of<'a>(
     {
         return Some(better);
     }
-    let hash = *hash::keyed(secret, bytes).as_bytes();
+    let hash = function_hash(secret, bytes);
     Some(Body { function, bytes: bytes.into(), hash })
 }

@@ -16,7 +16,7 @@ pub mod entry;
 mod module;
 
 pub use module::CacheStatus;
-pub(crate) use module::{CachedModule, key_of};
+pub(crate) use module::CachedModule;
 
 use entry::{Contents, Entry, Key, Secret};
 use epsilon_runtime::ForkMutex;

@@ -12,7 +12,8 @@
 use super::functions::{self, Extent, FunctionRange, Scope};
 use super::lines::{self, Lines};
 use super::meter::Metered;
-use epsilon_runtime::{LinkedModule, Symbol};
+use epsilon_abi::ByteRange;
+use epsilon_runtime::Symbol;
 use gimli::{
     DebugAbbrev, DebugInfoOffset, DebugLineOffset, Error, Reader as _, Result, Section as _, SectionId, UnitHeader,
 };
@@ -92,10 +93,10 @@ pub struct Reading<'a> {
 }
 
 impl DebugInfo {
-    /// Of a module that has any.
-    pub fn of(module: &LinkedModule) -> Option<Self> {
+    /// Of a module that has any among its custom sections.
+    pub fn of(custom: &[(String, ByteRange)]) -> Option<Self> {
         let mut sections = HashMap::new();
-        for (name, range) in module.info().custom_sections.iter().filter(|(name, _)| name.starts_with(".debug_")) {
+        for (name, range) in custom.iter().filter(|(name, _)| super::is_debug(name)) {
             if let Some(id) = SECTIONS.into_iter().find(|id| id.name() == name) {
                 sections.entry(id).or_insert_with(|| range.clone());
             }
