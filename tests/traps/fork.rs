@@ -9,7 +9,7 @@ use epsilon::{
 };
 use epsilon_wasi::{Captured, OutputStream, WasiCtx};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::Duration;
 
 /// So few that no thread compiles ahead.
@@ -190,6 +190,46 @@ fn a_child_does_not_wait_for_threads_that_it_lacks() {
             assert!(forked(|| side(1), || side(2)), "round {round}");
         });
     }
+}
+
+/// What the child reads before its copy of the code is made: a byte of the parent's, or the end of that.
+static SIGNAL: AtomicI32 = AtomicI32::new(-1);
+
+extern "C" fn wait_for_parent() {
+    let mut byte = 0u8;
+    // SAFETY: a byte that is read from a pipe, or from no descriptor.
+    unsafe { libc::read(SIGNAL.load(Ordering::Relaxed), (&raw mut byte).cast(), 1) };
+}
+
+/// The parent replaces code between the fork and the moment at which the child makes the code its own: the child goes on
+/// with the code that it knows of.
+#[test]
+fn code_that_the_parent_replaces_meanwhile_is_not_the_childs() {
+    if child_task().is_none() {
+        return pass_in_child("fork::code_that_the_parent_replaces_meanwhile_is_not_the_childs", "run");
+    }
+    // Handlers of the child run in the order of their registration: this one before the engine's.
+    // SAFETY: it does what a signal handler may do.
+    assert_eq!(unsafe { libc::pthread_atfork(None, None, Some(wait_for_parent)) }, 0);
+    for call_first in [true, false] {
+        let mut guest = guest(Compilation::Lazy, FEW);
+        if call_first {
+            guest.call_all(1, |_| true);
+        }
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        SIGNAL.store(std::os::fd::AsRawFd::as_raw_fd(&reader), Ordering::Relaxed);
+        let (module, guest) = (guest.module.clone(), std::cell::RefCell::new(guest));
+        let all_well = forked(
+            || guest.borrow_mut().call_all(2, |_| true),
+            || {
+                module.compile_all(|_| ()).expect("compiled");
+                std::io::Write::write_all(&mut &writer, &[1]).expect("the child is there");
+            },
+        );
+        assert!(all_well, "called first: {call_first}");
+        guest.into_inner().call_all(3, |_| true);
+    }
+    SIGNAL.store(-1, Ordering::Relaxed);
 }
 
 /// A child that drops a module unmaps nothing that has come to lie where the parent's view of the code was.
