@@ -327,6 +327,14 @@ impl Instance {
         self.get_export(store, name)?.into_memory()
     }
 
+    /// The exported shared memory of this name.
+    ///
+    /// # Panics
+    /// If the instance is of another store.
+    pub fn get_shared_memory(&self, store: impl AsContextMut, name: &str) -> Option<SharedMemory> {
+        self.get_export(store, name)?.into_shared_memory()
+    }
+
     /// The exported table of this name.
     ///
     /// # Panics

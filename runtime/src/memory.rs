@@ -355,6 +355,31 @@ impl Memory {
         self.get(store.as_context().inner()).len_pages()
     }
 
+    /// Size of a page in bytes.
+    ///
+    /// # Panics
+    /// If the memory is of another store.
+    pub fn page_size(&self, store: impl AsContext) -> u64 {
+        1 << self.page_size_log2(store)
+    }
+
+    /// The binary logarithm of the size of a page in bytes.
+    ///
+    /// # Panics
+    /// If the memory is of another store.
+    pub fn page_size_log2(&self, store: impl AsContext) -> u8 {
+        self.ty(store).page_size_log2
+    }
+
+    /// Where the contents begin, for code that reads and writes them by itself. The pointer is valid until the memory grows
+    /// or the store is dropped.
+    ///
+    /// # Panics
+    /// If the memory is of another store.
+    pub fn data_ptr(&self, store: impl AsContext) -> *mut u8 {
+        self.get(store.as_context().inner()).base()
+    }
+
     /// Size in bytes.
     ///
     /// # Panics

@@ -91,6 +91,11 @@ impl SharedMemory {
         (self.data_size() >> self.0.ty.page_size_log2) as u64
     }
 
+    /// Size of a page in bytes.
+    pub fn page_size(&self) -> u64 {
+        1 << self.ty().page_size_log2
+    }
+
     /// Size in bytes.
     pub fn data_size(&self) -> usize {
         // SAFETY: `def` lives as long as `self`.

@@ -9,7 +9,7 @@ use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
 use crate::trap::Trap;
 use crate::value::Ref;
 use epsilon_abi::vm::{VmFuncRow, VmTable};
-use epsilon_abi::{RefRepr, RefType, TableType, seeded};
+use epsilon_abi::{RefRepr, RefType, TableType, ValType, seeded};
 use std::ops::Range;
 
 /// Tables do not grow beyond this many elements, whatever their types say: 160 MB of rows.
@@ -290,6 +290,43 @@ impl Table {
             let ty = self.data(inner).ty();
             not_grown.into_error(|| Error::limit(format!("{ty} cannot grow by {delta} elements")))
         })
+    }
+
+    /// Sets `len` elements from `start` on to `value`.
+    ///
+    /// # Errors
+    /// If they do not all lie in the table, or the value is of another type or store. Nothing is changed then.
+    pub fn fill(&self, mut store: impl AsContextMut, start: u64, value: Ref, len: u64) -> Result<()> {
+        let mut context = store.as_context_mut();
+        let inner = context.inner();
+        inner.check(self.store, "table")?;
+        let bits = inner.ref_to_bits(&value, self.data(inner).element())?;
+        Ok(inner.fill_table(self.index, start, bits, len)?)
+    }
+
+    /// Copies `len` elements of `src`, from `src_start` on, to `dst`, from `dst_start` on. The tables may be one, and the
+    /// ranges may overlap.
+    ///
+    /// # Errors
+    /// If a range does not lie in its table, a table is of another store, or elements of `src` are not of the type that
+    /// `dst` has. Nothing is changed then.
+    pub fn copy(
+        mut store: impl AsContextMut,
+        dst: &Self,
+        dst_start: u64,
+        src: &Self,
+        src_start: u64,
+        len: u64,
+    ) -> Result<()> {
+        let mut context = store.as_context_mut();
+        let inner = context.inner();
+        inner.check(dst.store, "table")?;
+        inner.check(src.store, "table")?;
+        let (to, from) = (dst.data(inner).element(), src.data(inner).element());
+        if !inner.runtime.signatures().value_matches(ValType::Ref(from), ValType::Ref(to)) {
+            return Err(Error::mismatch("elements to copy", to, from));
+        }
+        inner.copy_table(dst.index, src.index, dst_start, src_start, len)
     }
 
     fn data<'a>(&self, inner: &'a StoreInner) -> &'a TableData {

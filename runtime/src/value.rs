@@ -112,6 +112,35 @@ impl Val {
         })
     }
 
+    /// The value that a variable of this type starts with; `None` for references that cannot be null.
+    pub fn default_for_ty(ty: &ValType) -> Option<Self> {
+        Self::default_for(*ty)
+    }
+
+    /// A null function reference.
+    pub const fn null_func_ref() -> Self {
+        Self::FuncRef(None)
+    }
+
+    /// A null external reference.
+    pub const fn null_extern_ref() -> Self {
+        Self::ExternRef(None)
+    }
+
+    /// Whether the value can stand where this type is asked for.
+    ///
+    /// # Errors
+    /// If the value is of another store.
+    pub fn matches_ty(&self, mut store: impl AsContextMut, ty: &ValType) -> Result<bool> {
+        let mut context = store.as_context_mut();
+        let inner = context.inner();
+        match inner.val_to_bits(self, *ty, String::new) {
+            Ok(_) => Ok(true),
+            Err(error) if matches!(error.kind(), crate::error::ErrorKind::Mismatch { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The integer, if it is one of 32 bits.
     pub fn i32(&self) -> Option<i32> {
         if let Self::I32(n) = self { Some(*n) } else { None }
@@ -131,6 +160,146 @@ impl Val {
     pub fn f64(&self) -> Option<f64> {
         if let Self::F64(bits) = self { Some(f64::from_bits(*bits)) } else { None }
     }
+
+    /// The bits, if it is a vector.
+    pub fn v128(&self) -> Option<u128> {
+        if let Self::V128(bits) = self { Some(*bits) } else { None }
+    }
+
+    /// The reference, if it is one.
+    pub fn ref_(&self) -> Option<Ref> {
+        Some(match self {
+            Self::FuncRef(func) => Ref::Func(*func),
+            Self::ExternRef(reference) => Ref::Extern(*reference),
+            Self::ExnRef(reference) => Ref::Exn(*reference),
+            _ => return None,
+        })
+    }
+
+    /// The function reference, if it is one; `Some(None)` is null.
+    pub fn funcref(&self) -> Option<Option<&Func>> {
+        if let Self::FuncRef(func) = self { Some(func.as_ref()) } else { None }
+    }
+
+    /// The external reference, if it is one; `Some(None)` is null.
+    pub fn externref(&self) -> Option<Option<&ExternRef>> {
+        if let Self::ExternRef(reference) = self { Some(reference.as_ref()) } else { None }
+    }
+
+    /// The reference to an exception, if it is one; `Some(None)` is null.
+    pub fn exnref(&self) -> Option<Option<&ExnRef>> {
+        if let Self::ExnRef(reference) = self { Some(reference.as_ref()) } else { None }
+    }
+}
+
+/// Methods for when the kind is known, which panic where it is another.
+macro_rules! unwraps {
+    ($on:ty: $($(#[$doc:meta])* $name:ident -> $result:ty = $get:ident, $expected:literal;)*) => {
+        impl $on {$(
+            $(#[$doc])*
+            ///
+            /// # Panics
+            /// If it is of another kind.
+            pub fn $name(&self) -> $result {
+                self.$get().expect(concat!("expected ", $expected))
+            }
+        )*}
+    };
+}
+
+unwraps! { Val:
+    /// The integer of 32 bits.
+    unwrap_i32 -> i32 = i32, "i32";
+    /// The integer of 64 bits.
+    unwrap_i64 -> i64 = i64, "i64";
+    /// The number of 32 bits.
+    unwrap_f32 -> f32 = f32, "f32";
+    /// The number of 64 bits.
+    unwrap_f64 -> f64 = f64, "f64";
+    /// The vector's bits.
+    unwrap_v128 -> u128 = v128, "v128";
+    /// The function reference; `None` is null.
+    unwrap_funcref -> Option<&Func> = funcref, "funcref";
+    /// The external reference; `None` is null.
+    unwrap_externref -> Option<&ExternRef> = externref, "externref";
+    /// The reference to an exception; `None` is null.
+    unwrap_exnref -> Option<&ExnRef> = exnref, "exnref";
+}
+
+impl Ref {
+    /// The null reference of the nullable type with this heap type; `None` if there is none yet.
+    pub fn null(heap: &HeapType) -> Option<Self> {
+        Val::default_for(ValType::Ref(RefType { nullable: true, heap: *heap }))?.ref_()
+    }
+
+    /// Whether it is null.
+    pub fn is_null(&self) -> bool {
+        matches!(self, Self::Func(None) | Self::Extern(None) | Self::Exn(None))
+    }
+
+    /// Whether it is not null.
+    pub fn is_non_null(&self) -> bool {
+        !self.is_null()
+    }
+
+    /// Whether it is a function reference, null or not.
+    pub fn is_func(&self) -> bool {
+        self.as_func().is_some()
+    }
+
+    /// Whether it is an external reference, null or not.
+    pub fn is_extern(&self) -> bool {
+        self.as_extern().is_some()
+    }
+
+    /// Whether it is a reference to an exception, null or not.
+    pub fn is_exn(&self) -> bool {
+        self.as_exn().is_some()
+    }
+
+    /// The function reference, if it is one; `Some(None)` is null.
+    pub fn as_func(&self) -> Option<Option<&Func>> {
+        if let Self::Func(func) = self { Some(func.as_ref()) } else { None }
+    }
+
+    /// The external reference, if it is one; `Some(None)` is null.
+    pub fn as_extern(&self) -> Option<Option<&ExternRef>> {
+        if let Self::Extern(reference) = self { Some(reference.as_ref()) } else { None }
+    }
+
+    /// The reference to an exception, if it is one; `Some(None)` is null.
+    pub fn as_exn(&self) -> Option<Option<&ExnRef>> {
+        if let Self::Exn(reference) = self { Some(reference.as_ref()) } else { None }
+    }
+}
+
+unwraps! { Ref:
+    /// The function reference; `None` is null.
+    unwrap_func -> Option<&Func> = as_func, "a function reference";
+    /// The external reference; `None` is null.
+    unwrap_extern -> Option<&ExternRef> = as_extern, "an external reference";
+    /// The reference to an exception; `None` is null.
+    unwrap_exn -> Option<&ExnRef> = as_exn, "a reference to an exception";
+}
+
+macro_rules! ref_from {
+    ($($from:ty => $variant:ident, $convert:expr;)*) => {$(
+        impl From<$from> for Ref {
+            fn from(value: $from) -> Self {
+                #[allow(clippy::redundant_closure_call)]
+                Self::$variant(($convert)(value))
+            }
+        }
+    )*};
+}
+
+ref_from! {
+    Func => Func, Some;
+    Option<Func> => Func, |func| func;
+    ExternRef => Extern, Some;
+    Option<ExternRef> => Extern, |reference| reference;
+    ExnRef => Exn, Some;
+    Option<ExnRef> => Exn, |reference| reference;
 }
 
 macro_rules! from_rust {

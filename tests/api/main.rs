@@ -2,6 +2,7 @@
 
 mod calls;
 mod exceptions;
+mod known;
 mod linker;
 mod linking;
 mod memories;

@@ -204,7 +204,7 @@ impl Session {
         for import in module.imports() {
             if let ExternType::Memory(ty) = import.ty()
                 && ty.shared
-                && self.linker.get(&mut self.store, import.module(), import.name()).is_none()
+                && self.linker.get(&mut self.store, import.module(), import.name()).is_err()
             {
                 let bytes = |pages: u64| usize::try_from(u128::from(pages) << ty.page_size_log2).unwrap_or(usize::MAX);
                 let (size, max) = (bytes(ty.limits.min), ty.limits.max.map(bytes));
@@ -272,7 +272,7 @@ impl Session {
     /// The error for a module with imports that nothing here provides.
     fn unknown_imports(&mut self, module: &Module, name: &str) -> Option<anyhow::Error> {
         let is_unknown =
-            |import: &ImportType<'_>| self.linker.get(&mut self.store, import.module(), import.name()).is_none();
+            |import: &ImportType<'_>| self.linker.get(&mut self.store, import.module(), import.name()).is_err();
         let unknown: Vec<_> = module.imports().filter(is_unknown).collect();
         let first = unknown.first()?;
         let mut message = format!("`{name}` imports what is not there:");

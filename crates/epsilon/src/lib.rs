@@ -147,6 +147,10 @@ pub use epsilon_runtime::{
     StoreLimitsBuilder, Symbol, Table, Tag, Trap, TypedFunc, Val, WaitResult, WasmBacktrace, WasmParams, WasmResults,
     WasmTy,
 };
+/// Another name of [`Frame`].
+pub type FrameInfo = Frame;
+/// Another name of [`Symbol`].
+pub type FrameSymbol = Symbol;
 pub use externs::{ExportType, ExternType, ImportType};
 #[cfg(feature = "hash-time")]
 pub use hash::{HashTime, hash_time};

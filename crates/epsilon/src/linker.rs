@@ -4,7 +4,8 @@ use crate::engine::Engine;
 use crate::externs::ExternType;
 use crate::module::Module;
 use crate::{
-    AsContext, AsContextMut, Caller, Error, ErrorKind, Extern, FuncType, Instance, IntoHostFunc, Result, Trap, Val,
+    AsContext, AsContextMut, Caller, Error, ErrorKind, Extern, Func, FuncType, Global, ImportType, Instance,
+    IntoHostFunc, Memory, Result, SharedMemory, Table, Trap, Val, ValType,
 };
 use epsilon_abi::Escaped;
 use epsilon_runtime::{HostFunc, TypedExtern};
@@ -216,10 +217,127 @@ impl<T: 'static> Linker<T> {
         Ok(InstancePre { module: module.clone(), definitions: definitions.into() })
     }
 
-    /// The item defined under a name, as an item of `store`; `None` if there is none, or if it is a host function and
-    /// the store is of another engine.
-    pub fn get(&self, mut store: impl AsContextMut<Data = T>, module: &str, name: &str) -> Option<Extern> {
-        self.find(module, name).and_then(|definition| to_item(&mut store, definition).ok())
+    /// The item defined under a name, as an item of `store`.
+    ///
+    /// # Errors
+    /// If nothing is defined under it; or if it is a host function and the store is of another engine, or has no room for
+    /// it.
+    pub fn get(&self, mut store: impl AsContextMut<Data = T>, module: &str, name: &str) -> Result<Extern> {
+        let missing = || {
+            let hint = "define it first".into();
+            Error::new(ErrorKind::Missing { what: format!("a definition of `{module}`.`{name}`"), hint })
+        };
+        to_item(&mut store, self.find(module, name).ok_or_else(missing)?)
+    }
+
+    /// The item that an import of a module has here, if there is one that `store` can have.
+    pub fn get_by_import(&self, store: impl AsContextMut<Data = T>, import: &ImportType<'_>) -> Option<Extern> {
+        self.get(store, import.module(), import.name()).ok()
+    }
+
+    /// As [`Linker::get_by_import`], but what keeps the store from having the item is an error.
+    ///
+    /// # Errors
+    /// If the item is a host function and the store is of another engine, or has no room for it.
+    pub fn try_get_by_import(
+        &self,
+        mut store: impl AsContextMut<Data = T>,
+        import: &ImportType<'_>,
+    ) -> Result<Option<Extern>> {
+        self.find(import.module(), import.name()).map(|definition| to_item(&mut store, definition)).transpose()
+    }
+
+    /// The function that is called when the module of this name is run: the item with an empty name, else `_start`, else a
+    /// function that does nothing.
+    ///
+    /// # Errors
+    /// If that export is not a function.
+    pub fn get_default(&self, mut store: impl AsContextMut<Data = T>, module: &str) -> Result<Func> {
+        for name in ["", "_start"] {
+            if let Ok(item) = self.get(&mut store, module, name) {
+                let kind = item.kind();
+                return item.into_func().ok_or_else(|| Error::mismatch(format!("`{module}`.`{name}`"), "func", kind));
+            }
+        }
+        HostFunc::wrap(self.engine.runtime(), || ())?.insert(&mut store)
+    }
+
+    /// All definitions, as items of `store`: the two names of each. Host functions of another engine than the store's are
+    /// left out.
+    pub fn iter<'a: 'p, 'p>(
+        &'a self,
+        mut store: impl AsContextMut<Data = T> + 'p,
+    ) -> impl Iterator<Item = (&'a str, &'a str, Extern)> + 'p {
+        let all = self.definitions.iter().flat_map(|(module, items)| items.iter().map(move |item| (&**module, item)));
+        all.filter_map(move |(module, (name, definition))| {
+            Some((module, &**name, to_item(&mut store, definition).ok()?))
+        })
+    }
+
+    /// Defines under a second pair of names what a first one names.
+    ///
+    /// # Errors
+    /// If nothing is defined under the first names, or something under the second.
+    pub fn alias(&mut self, module: &str, name: &str, as_module: &str, as_name: &str) -> Result<&mut Self> {
+        let Some(definition) = self.find(module, name).cloned() else {
+            return Err(import_error(module, name, "not defined; define it before its alias"));
+        };
+        self.insert(as_module, as_name, definition)
+    }
+
+    /// Defines all that is defined under the module name `module` under another one as well.
+    ///
+    /// # Errors
+    /// If a name is defined already under the other one.
+    pub fn alias_module(&mut self, module: &str, as_module: &str) -> Result<()> {
+        let items = self.definitions.get(module);
+        let items: Vec<_> =
+            items.into_iter().flatten().map(|(name, definition)| (name.clone(), definition.clone())).collect();
+        for (name, definition) in items {
+            self.insert(as_module, &name, definition)?;
+        }
+        Ok(())
+    }
+
+    /// Defines every import of `module` that has no definition: functions return zeros and nulls; memories, tables and globals
+    /// have their least size and contain zeros and nulls.
+    ///
+    /// # Errors
+    /// If a type has no such value, such as a reference that cannot be null, or an import is a tag; or limits are reached.
+    pub fn define_unknown_imports_as_default_values(
+        &mut self,
+        mut store: impl AsContextMut<Data = T>,
+        module: &Module,
+    ) -> Result<()> {
+        for import in module.imports() {
+            if self.find(import.module(), import.name()).is_some() {
+                continue;
+            }
+            let none = |ty: &dyn std::fmt::Display| {
+                import_error(import.module(), import.name(), format!("not defined, and {ty} has no default value"))
+            };
+            let default = |ty: ValType| Val::default_for(ty).ok_or_else(|| none(&ty));
+            let item: Extern = match import.ty() {
+                ExternType::Func(ty) => {
+                    let values: Vec<Val> = ty.results.iter().map(|ty| default(*ty)).collect::<Result<_>>()?;
+                    self.func_new(import.module(), import.name(), ty.clone(), move |_, _, results| {
+                        results.copy_from_slice(&values);
+                        Ok(())
+                    })?;
+                    continue;
+                }
+                ExternType::Global(ty) => Global::new(&mut store, *ty, default(ty.value)?)?.into(),
+                ExternType::Memory(ty) if ty.shared => SharedMemory::new(&self.engine, *ty)?.into(),
+                ExternType::Memory(ty) => Memory::new(&mut store, *ty)?.into(),
+                ExternType::Table(ty) => {
+                    let value = default(ValType::Ref(ty.element))?.ref_().expect("a reference");
+                    Table::new(&mut store, *ty, value)?.into()
+                }
+                ExternType::Tag(_) => return Err(none(import.ty())),
+            };
+            self.define(&store, import.module(), import.name(), item)?;
+        }
+        Ok(())
     }
 
     fn find(&self, module: &str, name: &str) -> Option<&Definition<T>> {
