@@ -92,6 +92,9 @@ fn items_of_another_store_are_refused() {
     panics!("Memory::ty", t.memory.ty(&*store));
     panics!("Memory::size", t.memory.size(&*store));
     panics!("Memory::data_size", t.memory.data_size(&*store));
+    panics!("Memory::page_size", t.memory.page_size(&*store));
+    panics!("Memory::page_size_log2", t.memory.page_size_log2(&*store));
+    panics!("Memory::data_ptr", t.memory.data_ptr(&*store));
     panics!("Memory::data", t.memory.data(&*store).len());
     panics!("Memory::data_mut", t.memory.data_mut(&mut *store).len());
     panics!("Memory::data_and_store_mut", t.memory.data_and_store_mut(&mut *store).0.len());
@@ -104,6 +107,8 @@ fn items_of_another_store_are_refused() {
     panics!("Table::get", t.table.get(&mut *store, 0));
     refused!("Table::set", t.table.set(&mut *store, 0, Ref::Func(None)));
     refused!("Table::grow", t.table.grow(&mut *store, 1, Ref::Func(None)));
+    refused!("Table::fill", t.table.fill(&mut *store, 0, Ref::Func(None), 1));
+    refused!("Table::copy", Table::copy(&mut *store, &t.table, 0, &t.table, 0, 1));
 
     panics!("Global::ty", t.global.ty(&*store));
     panics!("Global::get", t.global.get(&mut *store));
@@ -119,6 +124,7 @@ fn items_of_another_store_are_refused() {
     panics!("Instance::get_func", t.instance.get_func(&mut *store, "func"));
     panics!("Instance::get_memory", t.instance.get_memory(&mut *store, "memory"));
     panics!("Instance::get_table", t.instance.get_table(&mut *store, "table"));
+    panics!("Instance::get_shared_memory", t.instance.get_shared_memory(&mut *store, "memory"));
     panics!("Instance::get_global", t.instance.get_global(&mut *store, "global"));
     panics!("Instance::get_tag", t.instance.get_tag(&mut *store, "tag"));
     panics!("Instance::exports", t.instance.exports(&mut *store));
@@ -156,6 +162,9 @@ fn references_of_another_store_are_refused_as_values() {
     refused!("Table::set", ours.table.set(&mut ours.store, 0, Ref::Func(Some(theirs.func))));
     refused!("Table::grow", ours.table.grow(&mut ours.store, 1, Ref::Func(Some(theirs.func))));
     let functions = TableType { element: RefType::FUNCREF, limits: Limits { min: 1, max: None }, is_64: false };
+    refused!("Table::fill", ours.table.fill(&mut ours.store, 0, Ref::Func(Some(theirs.func)), 1));
+    refused!("Table::copy", Table::copy(&mut ours.store, &ours.table, 0, &theirs.table, 0, 1));
+    refused!("Table::copy", Table::copy(&mut ours.store, &theirs.table, 0, &ours.table, 0, 1));
     refused!("Table::new", Table::new(&mut ours.store, functions, Ref::Func(Some(theirs.func))));
     let global = GlobalType { value: ValType::FUNCREF, mutable: true };
     refused!("Global::new", Global::new(&mut ours.store, global, func));
@@ -261,6 +270,22 @@ fn what_is_of_another_engine_is_refused() {
     linker.func_wrap("", "f", || {}).expect("defined");
     misuse(linker.instantiate(&mut store, &module(&engine, text)).expect_err("a host function"));
     assert!(linker.get(&mut store, "", "f").is_err(), "Linker::get");
+    let function = module(&engine, text);
+    let import = function.imports().next().expect("an import");
+    assert!(linker.get_by_import(&mut store, &import).is_none(), "Linker::get_by_import");
+    assert!(linker.try_get_by_import(&mut store, &import).is_err(), "Linker::try_get_by_import");
+    assert!(linker.get_default(&mut store, "none").is_err(), "Linker::get_default");
+    assert_eq!(linker.iter(&mut store).count(), 0, "Linker::iter");
+    linker.alias("", "f", "", "g").expect("Linker::alias");
+    linker.alias_module("", "m").expect("Linker::alias_module");
+    misuse(linker.instantiate(&mut store, &module(&engine, r#"(module (import "m" "g" (func)))"#)).expect_err("alias"));
+    let unknown = module(&engine, r#"(module (import "" "h" (func)) (import "" "t" (table 1 funcref)))"#);
+    let filled = linker.define_unknown_imports_as_default_values(&mut store, &unknown);
+    // The table is the store's, the function the linker's.
+    assert!(
+        filled.and_then(|()| linker.instantiate(&mut store, &unknown)).is_err(),
+        "Linker::define_unknown_imports_as_default_values"
+    );
     let pre = linker.instantiate_pre(&module(&engine, text));
     assert!(pre.and_then(|pre| pre.instantiate(&mut store)).is_err(), "Linker::instantiate_pre");
 
