@@ -37,7 +37,7 @@ started=$SECONDS
 checks differential:10000 opcodes:780 'differential --source binaryen --seconds 60:300' cache:2000 &
 first=$!
 status=0
-checks bytes:100000 proposals:6000 addresses:13328 mutate:1500 concurrency:20 || status=1
+checks bytes:100000 proposals:6000 'proposals --source legacy:600' addresses:13328 mutate:1500 concurrency:20 || status=1
 wait "$first" || status=1
 if [ "$divisor" -eq 1 ]; then
     "$proof" coverage --at-least 100 "$states"/* || status=1

@@ -84,6 +84,7 @@ fn compiler() -> Compiler {
         | WasmFeatures::EXTENDED_CONST
         | WasmFeatures::THREADS
         | WasmFeatures::EXCEPTIONS
+        | WasmFeatures::LEGACY_EXCEPTIONS
         | WasmFeatures::FUNCTION_REFERENCES
         | WasmFeatures::GC
         | WasmFeatures::TAIL_CALL;
@@ -253,7 +254,7 @@ const MODULES: [(&str, Make); 10] = [
 
 type Make = fn(usize) -> Vec<u8>;
 
-const BOMBS: [(&str, Make); 21] = [
+const BOMBS: [(&str, Make); 23] = [
     ("nested-ifs-with-results", functions::nested_ifs_with_results),
     ("loops-that-pass-values", functions::loops_that_pass_values),
     ("locals-times-ifs", functions::locals_times_ifs),
@@ -275,6 +276,8 @@ const BOMBS: [(&str, Make); 21] = [
     ("states", functions::states),
     ("trap-sites", functions::trap_sites),
     ("try-tables", functions::try_tables),
+    ("legacy-tries", functions::legacy_tries),
+    ("nested-legacy-tries", functions::nested_legacy_tries),
 ];
 
 /// One test, so that no other thread allocates.

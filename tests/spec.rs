@@ -34,6 +34,15 @@ const NEEDS_HEAP: &[(&str, usize)] = &[
     ("type-subtyping.wast", 53),
 ];
 
+/// Scripts of our own, from the text of the proposal that the crate does not have.
+const LEGACY_EXCEPTIONS: [(&str, &str); 5] = [
+    ("try_catch.wast", include_str!("scripts/legacy-exceptions/try_catch.wast")),
+    ("try_delegate.wast", include_str!("scripts/legacy-exceptions/try_delegate.wast")),
+    ("rethrow.wast", include_str!("scripts/legacy-exceptions/rethrow.wast")),
+    ("throw.wast", include_str!("scripts/legacy-exceptions/throw.wast")),
+    ("mixed.wast", include_str!("scripts/legacy-exceptions/mixed.wast")),
+];
+
 struct Suite {
     name: &'static str,
     features: WasmFeatures,
@@ -111,6 +120,12 @@ fn suites() -> Vec<Suite> {
             // Its scripts use recursion groups and typed references.
             features: WasmFeatures::WASM3,
             files: of_proposal(Proposal::ExceptionHandling),
+            known_assertions: None,
+        },
+        Suite {
+            name: "legacy exceptions",
+            features: WasmFeatures::WASM3 | WasmFeatures::LEGACY_EXCEPTIONS,
+            files: LEGACY_EXCEPTIONS.map(|(name, text)| (name.to_owned(), text.to_owned())).to_vec(),
             known_assertions: None,
         },
         Suite { name: "gc", features: WasmFeatures::WASM3, files: of_proposal(Proposal::GC), known_assertions: None },

@@ -247,10 +247,106 @@ fn traps_are_not_caught() {
     assert_eq!(run.call(&mut store, ()).unwrap_err().trap(), Some(epsilon::Trap::Unreachable));
 }
 
+/// `run` catches with legacy clauses what the host function throws; `on` throws it on.
+const LEGACY: &str = r#"(module (import "host" "tag" (tag $t (param i64))) (tag $mine (param i64))
+    (import "host" "f" (func $f (param i64) (result i64)))
+    (func (export "run") (param i64) (result i64)
+        try (result i64) (call $f (local.get 0)) catch $mine catch $t (i64.add (i64.const 50)) end)
+    (func (export "all") (param i64) (result i64)
+        try (result i64) (call $f (local.get 0)) catch_all (i64.const -1) end)
+    (func $on (export "on") (param i64) (result i64)
+        try (result i64) (call $f (local.get 0)) catch_all (rethrow 0) end)
+    (func (export "far") (param i64) (result i64)
+        try $far (result i64)
+            try (result i64)
+                try (result i64) (call $on (local.get 0)) delegate $far
+            catch_all (i64.const -2) end
+        catch $t end))"#;
+
 #[test]
-fn the_legacy_instructions_are_refused_with_the_flag_for_the_new_ones() {
-    // (module (tag) (func try end)), as old compilers make it.
-    let wasm = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x0d\x03\x01\0\0\x0a\x07\x01\x05\0\x06\x40\x0b\x0b";
-    let error = epsilon::Module::new(&crate::support::engine(), wasm).unwrap_err();
-    assert!(error.to_string().contains("-wasm-use-legacy-eh=false"), "{error}");
+fn legacy_clauses_catch_what_the_host_throws_and_nothing_else() {
+    for (name, engine) in engines() {
+        let mut store = Store::new(&engine, ());
+        let mut linker = Linker::new(&engine);
+        let tag = Tag::new(&mut store, FuncType::new([ValType::I64], [])).expect("no results");
+        linker.define(&store, "host", "tag", tag).expect("a fresh name");
+        let host = move |mut caller: Caller<'_, ()>, n: i64| -> Result<i64, Error> {
+            match n {
+                0..10 => Err(Exception::new(&mut caller, tag, &[Val::I64(n)])?.into()),
+                10..20 => Err(Error::host("a failure of the host".into())),
+                20..30 => Err(epsilon::Trap::IntegerOverflow.into()),
+                _ => Ok(n),
+            }
+        };
+        linker.func_wrap("host", "f", host).expect("a fresh name");
+        let instance = linker.instantiate(&mut store, &module(&engine, LEGACY)).expect("an instance");
+        let mut call = |function: &str, n: i64| {
+            let function = instance.get_typed_func::<i64, i64>(&mut store, function).expect("exported");
+            function.call(&mut store, n)
+        };
+        for (function, caught) in [("run", 53), ("all", -1), ("far", 3)] {
+            assert_eq!(call(function, 3).expect("caught"), caught, "{name}");
+            assert_eq!(call(function, 30).expect("not thrown"), 30, "{name}");
+        }
+        assert!(matches!(call("on", 4).unwrap_err().exception().map(Exception::fields), Some([Val::I64(4)])), "{name}");
+        for function in ["run", "all", "on", "far"] {
+            let error = call(function, 10).unwrap_err();
+            assert!(error.to_string().contains("a failure of the host"), "{name}: {error}");
+            assert_eq!(call(function, 20).unwrap_err().trap(), Some(epsilon::Trap::IntegerOverflow), "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_a_legacy_clause_has_caught_is_kept_for_its_rethrow() {
+    for (name, engine) in engines() {
+        // So many others are made meanwhile that the store looks for those that nothing refers to.
+        let text = r#"(module (tag $t (param i32)) (tag $other (param i64 i64 i64))
+            (func $churn (param $n i32)
+                (loop $next
+                    try (throw $other (i64.const 1) (i64.const 2) (i64.const 3)) catch_all end
+                    (br_if $next (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+            (func (export "run") (param $n i32) (result i32)
+                try (result i32)
+                    try (result i32)
+                        (throw $t (i32.const 77))
+                    catch $t
+                        (drop)
+                        (call $churn (local.get $n))
+                        (rethrow 0)
+                    end
+                catch $t
+                end))"#;
+        let (mut store, instance) = instantiate(&engine, text);
+        let run = instance.get_typed_func::<i32, i32>(&mut store, "run").expect("exported");
+        assert_eq!(run.call(&mut store, 20_000).unwrap_or_else(|error| panic!("{name}: {error:?}")), 77);
+    }
+}
+
+#[test]
+fn legacy_clauses_do_not_catch_interruptions() {
+    let mut config = crate::support::config();
+    config.wasm_legacy_exceptions(true);
+    let engine = Engine::new(&config).expect("an engine");
+    let text = r#"(module (func $spin (loop (br 0))) (func (export "run") try (call $spin) catch_all end))"#;
+    let (mut store, instance) = instantiate(&engine, text);
+    let run = instance.get_typed_func::<(), ()>(&mut store, "run").expect("exported");
+    let handle = store.interrupt_handle();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            handle.interrupt();
+        });
+        assert_eq!(run.call(&mut store, ()).unwrap_err().trap(), Some(epsilon::Trap::Interrupt));
+    });
+}
+
+#[test]
+fn the_legacy_instructions_have_a_switch() {
+    let mut config = crate::support::config();
+    config.wasm_legacy_exceptions(false);
+    let engine = Engine::new(&config).expect("an engine");
+    let wasm = wat::parse_str("(module (tag) (func try catch_all end))").expect("text");
+    let error = epsilon::Module::new(&engine, &wasm).unwrap_err();
+    assert!(error.to_string().contains("it needs `legacy-exceptions` switched on"), "{error}");
 }

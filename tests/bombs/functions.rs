@@ -404,6 +404,30 @@ pub fn nested_try_tables(scale: usize) -> Vec<u8> {
     functions.finish(tag)
 }
 
+/// The same with the older instructions: first so many `try`s that hold nothing, then some with calls and clauses.
+pub fn legacy_tries(scale: usize) -> Vec<u8> {
+    let mut body = Body::default();
+    body.repeat(&[op::TRY, op::EMPTY, op::END, op::TRY, op::EMPTY, op::DELEGATE, 0], 200_000 / scale);
+    for n in 0..10_000 / scale {
+        body.raw(&[op::TRY, op::EMPTY]).with(op::CALL, 0).with(op::LOCAL_GET, n % 90);
+        body.with(op::LOCAL_SET, n * 7 % 100).raw(&[op::CATCH, 0]).with(op::CALL, 0).raw(&[op::CATCH_ALL, op::END]);
+    }
+    let mut functions = Functions::new();
+    functions.import(0).function(0, &[(100, I32)], &body);
+    functions.finish(tag)
+}
+
+/// `try`s in each other. Half of them delegate, the innermost with calls to the outermost, past all others.
+pub fn nested_legacy_tries(scale: usize) -> Vec<u8> {
+    let count = 10_000 / scale;
+    let mut body = Body::default();
+    body.repeat(&[op::TRY, op::EMPTY, op::TRY, op::EMPTY], count).repeat(&[op::CALL, 0], 10_000 / scale);
+    body.repeat(&[op::DELEGATE, 0, op::CATCH, 0, op::END], count);
+    let mut functions = Functions::new();
+    functions.import(0).function(0, &[], &body);
+    functions.finish(tag)
+}
+
 /// Three megabytes that cannot be reached.
 pub fn unreachable_code(scale: usize) -> Vec<u8> {
     let mut body = Body::default();

@@ -86,6 +86,8 @@ const BOMBS: &[Bomb] = &[
     bomb("float-constants", functions::float_constants),
     bomb("try-tables", functions::try_tables),
     bomb("nested-try-tables", functions::nested_try_tables),
+    bomb("legacy-tries", functions::legacy_tries),
+    bomb("nested-legacy-tries", functions::nested_legacy_tries),
     bomb("unreachable-code", functions::unreachable_code),
     bomb("empty-functions", modules::empty_functions),
     bomb("small-functions", modules::small_functions),

@@ -15,12 +15,16 @@ pub mod op {
     pub const LOOP: u8 = 0x03;
     pub const IF: u8 = 0x04;
     pub const ELSE: u8 = 0x05;
+    pub const TRY: u8 = 0x06;
+    pub const CATCH: u8 = 0x07;
     pub const END: u8 = 0x0b;
     pub const BR: u8 = 0x0c;
     pub const BR_IF: u8 = 0x0d;
     pub const BR_TABLE: u8 = 0x0e;
     pub const CALL: u8 = 0x10;
     pub const CALL_INDIRECT: u8 = 0x11;
+    pub const DELEGATE: u8 = 0x18;
+    pub const CATCH_ALL: u8 = 0x19;
     pub const DROP: u8 = 0x1a;
     pub const SELECT: u8 = 0x1b;
     pub const TRY_TABLE: u8 = 0x1f;

@@ -132,6 +132,11 @@ const WASM: &[Row] = &[
     feature("gc", "Recursive types and subtypes, without their heap; on by default", Config::wasm_gc),
     feature("exceptions", "`try_table`, `throw`, `throw_ref`, tags; on by default", Config::wasm_exceptions),
     feature(
+        "legacy-exceptions",
+        "`try`, `catch`, `delegate`, `rethrow`; on by default",
+        Config::wasm_legacy_exceptions,
+    ),
+    feature(
         "saturating-float-to-int",
         "Conversions that saturate; on by default",
         Config::wasm_saturating_float_to_int,

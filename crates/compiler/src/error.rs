@@ -61,11 +61,6 @@ pub enum CompileError {
     },
 }
 
-/// What to do about a program with the exception instructions that came before those of the specification.
-const LEGACY_EXCEPTIONS: &str = "the legacy exception instructions; compile the program with \
-    `-mllvm -wasm-use-legacy-eh=false` (clang), `-C llvm-args=-wasm-use-legacy-eh=false` (rustc) or \
-    `-sWASM_LEGACY_EXCEPTIONS=0` (emcc) for the ones of the specification";
-
 fn hint_text(switch: &Option<String>) -> String {
     switch.as_ref().map(|s| format!("; it needs `{s}` switched on")).unwrap_or_default()
 }
@@ -121,9 +116,6 @@ impl From<wasmparser::Error> for CompileError {
                 None => Self::Invalid { message, offset },
             };
         };
-        if missing.contains(wasmparser::WasmFeatures::LEGACY_EXCEPTIONS) {
-            return Self::unsupported(LEGACY_EXCEPTIONS, offset);
-        }
         let names: Vec<String> = missing.iter_names().map(|(name, _)| switch_of(name)).collect();
         Self::Unsupported { what: message, offset, switch: Some(names.join(", ")) }
     }

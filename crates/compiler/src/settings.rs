@@ -114,7 +114,6 @@ impl Target {
 
 /// Proposals that change more than the operators, and of which nothing is there.
 const REFUSED: WasmFeatures = WasmFeatures::SHARED_EVERYTHING_THREADS
-    .union(WasmFeatures::LEGACY_EXCEPTIONS)
     .union(WasmFeatures::STACK_SWITCHING)
     .union(WasmFeatures::MEMORY_CONTROL)
     .union(WasmFeatures::CUSTOM_DESCRIPTORS)

@@ -72,9 +72,15 @@ fn a_proposal_that_is_not_there_is_named() {
     let error = gc.validate(&module, &unreached).unwrap_err();
     assert!(error.to_string().contains("`struct_new` of the `gc` proposal"), "{error}");
     // Frames that cannot be reached stay in step.
-    let text = "(module (tag) (func unreachable (block $l (try_table (catch 0 $l)))))";
-    let exceptions = compiler_with(WasmFeatures::WASM2 | WasmFeatures::EXCEPTIONS);
-    assert_eq!(compile(&exceptions, &wasm(text)), Ok(1));
+    let exceptions = compiler_with(WasmFeatures::WASM2 | WasmFeatures::EXCEPTIONS | WasmFeatures::LEGACY_EXCEPTIONS);
+    for unreached in [
+        "(block $l (try_table (catch 0 $l)))",
+        "try nop catch 0 nop catch_all (rethrow 0) end",
+        "try try delegate 0 catch 0 end",
+    ] {
+        let text = format!("(module (tag) (func unreachable {unreached}))");
+        assert_eq!(compile(&exceptions, &wasm(&text)), Ok(1), "{unreached}");
+    }
 }
 
 #[test]

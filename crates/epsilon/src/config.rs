@@ -151,6 +151,9 @@ features! {
     wasm_gc => GC;
     /// Exceptions: `try_table`, `throw`, `throw_ref`, tags. On by default.
     wasm_exceptions => EXCEPTIONS;
+    /// The exception instructions that browsers had first: `try`, `catch`, `catch_all`, `delegate`, `rethrow`. They throw
+    /// and catch the same exceptions as the standard ones, whose tags they need. On by default.
+    wasm_legacy_exceptions => LEGACY_EXCEPTIONS;
     /// Conversions that saturate instead of trapping. On by default.
     wasm_saturating_float_to_int => SATURATING_FLOAT_TO_INT;
     /// Sign extension of parts of integers. On by default.
@@ -172,6 +175,7 @@ impl Config {
             .union(WasmFeatures::FUNCTION_REFERENCES)
             .union(WasmFeatures::GC)
             .union(WasmFeatures::EXCEPTIONS)
+            .union(WasmFeatures::LEGACY_EXCEPTIONS)
             .union(WasmFeatures::RELAXED_SIMD)
             .union(WasmFeatures::THREADS);
         Self {

@@ -68,8 +68,8 @@ pub fn as_is(_: Option<&Operator<'_>>, _: &Operator<'_>) -> &'static [u8] {
 /// Whether control may go elsewhere at an operator, or come to the one behind it from elsewhere.
 fn ends_stretch(operator: &Operator<'_>) -> bool {
     use Operator::{
-        Br, BrIf, BrOnNonNull, BrOnNull, BrTable, Call, CallIndirect, CallRef, Else, End, If, Loop, Return, ReturnCall,
-        ReturnCallIndirect, ReturnCallRef, Throw, ThrowRef, Unreachable,
+        Br, BrIf, BrOnNonNull, BrOnNull, BrTable, Call, CallIndirect, CallRef, Catch, CatchAll, Delegate, Else, End,
+        If, Loop, Rethrow, Return, ReturnCall, ReturnCallIndirect, ReturnCallRef, Throw, ThrowRef, Unreachable,
     };
     matches!(
         operator,
@@ -81,10 +81,14 @@ fn ends_stretch(operator: &Operator<'_>) -> bool {
             | Call { .. }
             | CallIndirect { .. }
             | CallRef { .. }
+            | Catch { .. }
+            | CatchAll
+            | Delegate { .. }
             | Else
             | End
             | If { .. }
             | Loop { .. }
+            | Rethrow { .. }
             | Return
             | ReturnCall { .. }
             | ReturnCallIndirect { .. }
@@ -112,14 +116,21 @@ fn counted_body(
         copied = offset as usize;
         bytes.extend_from_slice(adjust(before.as_ref(), &operator));
         let ends = ends_stretch(&operator);
+        // A clause runs where what is in front of it does not: it is the first of the stretch behind it.
+        let is_clause = matches!(operator, Operator::Catch { .. } | Operator::CatchAll);
         // An `end` alone is not worth a count.
-        let alone = stretch.is_empty() && matches!(operator, Operator::End | Operator::Else);
-        *stretch.entry(operators::name(&operator)).or_default() += 1;
+        let alone = stretch.is_empty() && (is_clause || matches!(operator, Operator::End | Operator::Else));
+        if !is_clause {
+            *stretch.entry(operators::name(&operator)).or_default() += 1;
+        }
         if ends && !alone {
             count_one(memory, stretches.len(), &mut bytes);
             stretches.push(std::mem::take(&mut stretch));
         } else if ends {
             stretch.clear();
+        }
+        if is_clause {
+            stretch.insert(operators::name(&operator), 1);
         }
         before = Some(operator);
     }
@@ -134,9 +145,14 @@ fn count_one(memory: u32, word: usize, bytes: &mut Vec<u8>) {
     const I32_STORE: u8 = 0x36;
     const I32_ADD: u8 = 0x6a;
     let access = |opcode: u8, bytes: &mut Vec<u8>| {
-        // An alignment of 4 bytes, with the bit that says that the memory's number follows; no offset.
-        bytes.extend_from_slice(&[opcode, 0x42]);
-        edit::leb(memory, bytes);
+        // An alignment of 4 bytes; for any memory but the first one with the bit that says that its number follows, which
+        // older engines do not know. No offset.
+        if memory == 0 {
+            bytes.extend_from_slice(&[opcode, 2]);
+        } else {
+            bytes.extend_from_slice(&[opcode, 0x42]);
+            edit::leb(memory, bytes);
+        }
         bytes.push(0);
     };
     let address = word as i64 * 4;

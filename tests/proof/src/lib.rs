@@ -15,6 +15,7 @@ pub mod drive;
 mod edit;
 mod generate;
 mod judge;
+mod legacy;
 mod mutate;
 mod opcodes;
 mod operators;

@@ -98,9 +98,11 @@ impl Run {
 }
 
 fn print_programs() {
-    match v8::find() {
-        Ok((node, version)) => println!("V8: node {version}, {}", node.display()),
-        Err(why) => println!("no V8: {why}; `proposals` compares Epsilon with itself"),
+    for (source, name) in [(Source::Mixed, "proposals"), (Source::Legacy, "proposals --source legacy")] {
+        match v8::find(source) {
+            Ok((node, version)) => println!("V8 for `{name}`: node {version}, {}", node.display()),
+            Err(why) => println!("no V8: {why}; `{name}` compares Epsilon with itself"),
+        }
     }
     match source::wasm_opt() {
         Ok((program, version)) => println!("binaryen: {version}, {}", program.display()),

@@ -21,7 +21,7 @@ macro_rules! names {
 wasmparser::for_each_operator!(names);
 
 /// The proposals whose operators Epsilon compiles (FEATURES.md), by the parser's names.
-const CLAIMED: [&str; 12] = [
+const CLAIMED: [&str; 13] = [
     "mvp",
     "sign_extension",
     "saturating_float_to_int",
@@ -32,6 +32,7 @@ const CLAIMED: [&str; 12] = [
     "tail_call",
     "function_references",
     "exceptions",
+    "legacy_exceptions",
     "threads",
     "wide_arithmetic",
 ];

@@ -180,7 +180,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn modules_are_valid_and_with_directed_ones_have_every_operator() {
+    fn modules_are_valid_and_with_the_other_sources_have_every_operator() {
         let mut names = BTreeSet::new();
         for (seed, judge) in (1..400).flat_map(|seed| [(seed, Judge::Wasmi), (seed, Judge::V8)]) {
             let text = Program::new(seed, judge).text();
@@ -193,6 +193,9 @@ mod tests {
         }
         for (seed, judge) in (1..200).flat_map(|seed| [(seed, Judge::Wasmi), (seed, Judge::V8)]) {
             generate::operators(&crate::directed::module(seed, judge), &mut names);
+        }
+        for wasm in (1..200).filter_map(crate::legacy::module) {
+            generate::operators(&wasm, &mut names);
         }
         let missing: Vec<_> = operators::claimed().filter(|name| !names.contains(name)).collect();
         assert!(missing.is_empty(), "{missing:?}");

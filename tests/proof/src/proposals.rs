@@ -24,7 +24,8 @@ pub struct Proposals {
 impl Proposals {
     /// With its judge, if there is one.
     pub fn new(folder: &Path, source: Source) -> Self {
-        let v8 = V8::new(folder).map_err(|why| eprintln!("not judged by V8, only by Epsilon itself: {why}")).ok();
+        let v8 =
+            V8::new(folder, source).map_err(|why| eprintln!("not judged by V8, only by Epsilon itself: {why}")).ok();
         let (baseline, setups) = (setup::baseline(folder), Setups::new(folder));
         Self { v8, baseline, setups, source, folder: folder.to_owned() }
     }

@@ -2,7 +2,7 @@
 //! not be there.
 
 use crate::case::{Rng, Tally};
-use crate::{directed, generate, programs};
+use crate::{directed, generate, legacy, programs};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -26,6 +26,8 @@ pub enum Source {
     Directed,
     /// Call graphs, tables, references, exceptions.
     Programs,
+    /// The exception instructions that came before those of the specification, for V8.
+    Legacy,
     /// `wasm-opt --translate-to-fuzz`, found through the variable `WASM_OPT` or on the path.
     Binaryen,
 }
@@ -33,7 +35,7 @@ pub enum Source {
 impl Source {
     /// The source of a name that [`Self::suffix`] gave.
     pub fn of_suffix(suffix: &str) -> Option<Self> {
-        [Self::Mixed, Self::Smith, Self::Directed, Self::Programs, Self::Binaryen]
+        [Self::Mixed, Self::Smith, Self::Directed, Self::Programs, Self::Legacy, Self::Binaryen]
             .into_iter()
             .find(|source| source.suffix() == suffix)
     }
@@ -45,6 +47,7 @@ impl Source {
             Self::Smith => ".smith",
             Self::Directed => ".directed",
             Self::Programs => ".programs",
+            Self::Legacy => ".legacy",
             Self::Binaryen => ".binaryen",
         }
     }
@@ -62,6 +65,13 @@ impl Source {
             // Each by its place among those of its kind, so that opcodes take their turns.
             Self::Directed => Some(directed::module(if self == Self::Mixed { seed / 8 } else { seed }, judge)),
             Self::Programs => programs::module(seed, judge),
+            Self::Legacy => {
+                if judge == Judge::V8 {
+                    legacy::module(seed)
+                } else {
+                    None
+                }
+            }
             Self::Binaryen => binaryen(seed, judge, folder),
             Self::Smith | Self::Mixed => generate::module(seed, judge),
         }
@@ -72,6 +82,7 @@ impl Source {
             Self::Mixed | Self::Smith => "wasm-smith",
             Self::Directed => "directed opcodes",
             Self::Programs => "programs",
+            Self::Legacy => "legacy exceptions",
             Self::Binaryen => "binaryen",
         }
     }

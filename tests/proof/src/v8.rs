@@ -3,6 +3,7 @@
 //! compared between configurations of Epsilon only.
 
 use crate::case::Tally;
+use crate::source::Source;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -11,6 +12,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 /// The first version whose V8 has all of WebAssembly 3.0 without a flag.
 const MIN_MAJOR: u32 = 25;
+/// The first one that has what [`Source::Legacy`] takes.
+const MIN_MAJOR_LEGACY: u32 = 20;
 const FLAGS: [&str; 2] = ["--expose-gc", "--no-warnings"];
 /// After so many modules a fresh process takes over: V8 keeps something of each.
 const MODULES_PER_PROCESS: u64 = 5000;
@@ -37,19 +40,20 @@ impl Drop for Process {
     }
 }
 
-/// The node to use, and its version.
+/// The node to use for a source of modules, and its version.
 ///
 /// # Errors
 /// Why there is none.
-pub fn find() -> Result<(OsString, String), String> {
+pub fn find(source: Source) -> Result<(OsString, String), String> {
+    let min_major = if source == Source::Legacy { MIN_MAJOR_LEGACY } else { MIN_MAJOR };
     let node = std::env::var_os("NODE").unwrap_or_else(|| "node".into());
     let output = Command::new(&node).arg("--version").output();
     let output = output.map_err(|error| format!("`{}` cannot be started: {error}", node.display()))?;
     let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
     match major {
-        Some(major) if major >= MIN_MAJOR => Ok((node, version)),
-        _ => Err(format!("`{}` is {version}, and {MIN_MAJOR} or later is needed", node.display())),
+        Some(major) if major >= min_major => Ok((node, version)),
+        _ => Err(format!("`{}` is {version}, and {min_major} or later is needed", node.display())),
     }
 }
 
@@ -58,8 +62,8 @@ impl V8 {
     ///
     /// # Errors
     /// Why there is no such judge.
-    pub fn new(folder: &Path) -> Result<Self, String> {
-        let (node, _) = find()?;
+    pub fn new(folder: &Path, source: Source) -> Result<Self, String> {
+        let (node, _) = find(source)?;
         let script = folder.join("v8.js");
         fs::write(&script, include_str!("v8.js")).map_err(|error| error.to_string())?;
         let mut this = Self { node, script, process: None };

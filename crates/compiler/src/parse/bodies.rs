@@ -69,7 +69,7 @@ impl ParsedModule {
                 Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. } | Operator::ReturnCallRef { .. } => {
                     return None;
                 }
-                Operator::Loop { .. } | Operator::TryTable { .. } => return None,
+                Operator::Loop { .. } | Operator::TryTable { .. } | Operator::Try { .. } => return None,
                 Operator::Call { .. } | Operator::CallIndirect { .. } | Operator::CallRef { .. } => {
                     kind = BodyKind::Calling;
                 }

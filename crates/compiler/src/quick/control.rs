@@ -4,6 +4,7 @@
 //! value to a label behind a block travels in the result register, all others in the slots that the target's operands
 //! have. Pinned locals are in their pins at all labels.
 
+use super::exception::ScopeId;
 use super::reader::{BlockType, Catches, HeapCode, Targets, TypeCode};
 use super::translator::Translator;
 use super::x64::{self, Cond, Label};
@@ -73,6 +74,8 @@ pub(super) struct Frame {
     pub signature: Signature,
     /// Where branches to the block go.
     pub label: Label,
+    /// The clauses around what stands in the block.
+    pub scope: Option<ScopeId>,
     /// Blocks that were opened in it where nothing is reached.
     dead: u32,
 }
@@ -86,13 +89,17 @@ pub(super) enum FrameKind {
     Loop,
     /// An `if` before its `else`, with the label that a false condition goes to.
     If(Label),
-    /// A `try_table`, with the number of clauses that are open outside of it.
+    /// A `try_table`, with the number of handlers that are to be laid outside of it.
     Try(usize),
+    /// A `try` before its clauses, which will be these.
+    LegacyTry(ScopeId),
+    /// A clause of a `try`. The exception that it has caught is the lowest operand.
+    LegacyCatch(ScopeId),
 }
 
 impl Frame {
     pub const fn new(kind: FrameKind, base: usize, signature: Signature, label: Label) -> Self {
-        Self { kind, base, signature, label, dead: 0 }
+        Self { kind, base, signature, label, scope: None, dead: 0 }
     }
 
     /// What a branch to this frame passes.
@@ -120,24 +127,24 @@ impl Translator<'_> {
     pub fn opens_or_closes(&mut self, code: u8) -> bool {
         let frame = self.frames.last_mut().expect("operators stand in a block");
         match code {
-            // block, loop, if, try_table
-            0x02..=0x04 | 0x1f => {
+            // block, loop, if, try, try_table
+            0x02..=0x04 | 0x06 | 0x1f => {
                 frame.dead += 1;
                 false
             }
-            // else
-            0x05 => frame.dead == 0,
-            // end
-            0x0b if frame.dead > 0 => {
+            // else, catch, catch_all
+            0x05 | 0x07 | 0x19 => frame.dead == 0,
+            // end, delegate
+            0x0b | 0x18 if frame.dead > 0 => {
                 frame.dead -= 1;
                 false
             }
-            0x0b => true,
+            0x0b | 0x18 => true,
             _ => false,
         }
     }
 
-    fn signature(&self, ty: BlockType) -> Signature {
+    pub fn signature(&self, ty: BlockType) -> Signature {
         match ty {
             BlockType::Empty => Signature { params: Types::None, results: Types::None },
             BlockType::One(code) => Signature { params: Types::None, results: Types::One(self.type_of(code)) },
@@ -156,12 +163,13 @@ impl Translator<'_> {
         }
     }
 
-    fn open(&mut self, kind: FrameKind, signature: Signature, label: Label) {
+    pub fn open(&mut self, kind: FrameKind, signature: Signature, label: Label) {
         let info = self.env.info;
         let params = signature.params.len(info);
         self.charge(params + signature.results.len(info));
         let base = self.stack.len() - params;
-        self.frames.push(Frame::new(kind, base, signature, label));
+        let scope = self.scope();
+        self.frames.push(Frame { scope, ..Frame::new(kind, base, signature, label) });
     }
 
     /// Puts the topmost operands into their slots, constants too.
@@ -203,8 +211,9 @@ impl Translator<'_> {
         let signature = self.signature(ty);
         self.settle_all();
         let label = self.asm.new_label();
-        let outer = self.open_catches(catches);
+        let (outer, scope) = self.open_catches(catches);
         self.open(FrameKind::Try(outer), signature, label);
+        self.frames.last_mut().expect("just opened").scope = scope;
     }
 
     pub fn else_(&mut self) {

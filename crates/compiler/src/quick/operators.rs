@@ -116,7 +116,10 @@ operators! {
     0x03 loop(ty: block) = loop_;
     0x04 if(ty: block) = if_;
     0x05 else = else_;
+    0x06 try(ty: block) = try_;
+    0x07 catch(tag: u32) = catch;
     0x08 throw(tag: u32) = throw, calls;
+    0x09 rethrow(depth: u32) = rethrow, calls;
     0x0a throw_ref = throw_ref, calls;
     0x0b end = end;
     0x0c br(depth: u32) = br;
@@ -129,6 +132,8 @@ operators! {
     0x13 return_call_indirect(ty: u32, table: u32) = return_call_indirect, calls;
     0x14 call_ref(ty: u32) = call_ref, calls;
     0x15 return_call_ref(ty: u32) = return_call_ref;
+    0x18 delegate(depth: u32) = delegate;
+    0x19 catch_all = catch_all;
     0x1f try_table(ty: block, catches: catches) = try_table;
     0xd5 br_on_null(depth: u32) = br_on_null;
     0xd6 br_on_non_null(depth: u32) = br_on_non_null;
@@ -431,10 +436,9 @@ mod tests {
     use std::collections::BTreeSet;
 
     /// The proposals whose operators are refused when a module is validated.
-    const REFUSED: [&str; 8] = [
+    const REFUSED: [&str; 7] = [
         "gc",
         "custom_descriptors",
-        "legacy_exceptions",
         "memory_control",
         "shared_everything_threads",
         "stack_switching",

@@ -12,7 +12,7 @@ pub(super) struct Scan {
     pub uses: Vec<u32>,
     /// Weight of all calls.
     pub calls: u32,
-    /// Whether there is a `try_table`.
+    /// Whether there is a `try_table` or a `try`.
     pub catches: bool,
     pub size: Size,
     /// Weights and depths of loops outside of the open blocks.
@@ -84,6 +84,23 @@ impl Scan {
                 0x0d => {
                     reader.u32();
                     self.size.blocks += 1;
+                }
+                // try
+                0x06 => {
+                    reader.block();
+                    self.catches = true;
+                    self.outer.push((weight, loops));
+                    self.size.blocks += 2;
+                }
+                // catch, catch_all
+                0x07 | 0x19 => {
+                    operators::skip(code, &mut reader);
+                    self.size.blocks += 1;
+                }
+                // delegate
+                0x18 => {
+                    reader.u32();
+                    (weight, loops) = self.outer.pop().unwrap_or((1, 0));
                 }
                 // end
                 0x0b => (weight, loops) = self.outer.pop().unwrap_or((1, 0)),

@@ -1,7 +1,7 @@
 //! The driver: a body, operator by operator, and what is known between two of them.
 
 use super::control::{Frame, FrameKind, Signature, Types};
-use super::exception::{Catch, CatchSite};
+use super::exception::{Catch, CatchSite, Scope};
 use super::local::Local;
 use super::operand::{Operand, Registers};
 use super::reader::Reader;
@@ -80,8 +80,10 @@ pub(super) struct Translator<'a> {
     passed_values: u64,
     pub left: Option<Left>,
     pub machine: x64::State,
-    /// Clauses of the open `try_table`s, the innermost last.
+    /// Handlers of the open `try_table`s, the innermost last.
     pub catches: Vec<Catch>,
+    /// The clauses of all `try_table`s and `try`s so far.
+    pub scopes: Vec<Scope>,
     /// Calls that catch.
     pub catch_sites: Vec<CatchSite>,
     pub traps: Vec<TrapSite>,
@@ -139,6 +141,7 @@ impl<'a> Translator<'a> {
             left: None,
             machine: x64::State::new(&env),
             catches: Vec::new(),
+            scopes: Vec::new(),
             catch_sites: Vec::new(),
             traps: Vec::new(),
             sources: Vec::new(),
@@ -181,7 +184,7 @@ impl<'a> Translator<'a> {
         self.epilogue();
         self.cold_code();
         let frame_bytes = self.finish_frame();
-        Ok(self.handlers(frame_bytes))
+        self.handlers(frame_bytes)
     }
 
     fn operators(&mut self) -> Result<(), Left> {

@@ -210,6 +210,15 @@ macro_rules! frames_control {
     (visit_try) => {
         true
     };
+    (visit_catch) => {
+        true
+    };
+    (visit_catch_all) => {
+        true
+    };
+    (visit_delegate) => {
+        true
+    };
     ($other:ident) => {
         false
     };

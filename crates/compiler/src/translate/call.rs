@@ -144,7 +144,7 @@ impl FuncTranslator<'_> {
             self.end_block();
             return Ok(());
         }
-        if !self.catches.is_empty() {
+        if self.scope().is_some() {
             return self.emit_try_call(callee, ty);
         }
         let call: Inst = match *callee {

@@ -4,10 +4,11 @@
 //! head of a loop its parameters. Code that cannot be reached is validated but not translated; frames opened there are
 //! [`FrameKind::Dead`] and only counted.
 
+use super::exception::ScopeId;
 use super::{FuncTranslator, Translated, clif_type};
 use crate::parse::val_type;
 use crate::trap::clif_trap;
-use cranelift_codegen::ir::{Block, BlockArg, BlockCall, InstBuilder, JumpTableData};
+use cranelift_codegen::ir::{Block, BlockArg, BlockCall, InstBuilder, JumpTableData, Value};
 use epsilon_abi::{TrapCode, TypeIndex, ValType};
 use std::collections::HashMap;
 use wasmparser::{BlockType, BrTable};
@@ -15,6 +16,8 @@ use wasmparser::{BlockType, BrTable};
 /// An open block of the specification.
 pub(super) struct Frame {
     kind: FrameKind,
+    /// The clauses around what stands in the block.
+    pub scope: Option<ScopeId>,
     /// Height of the operand stack below the block's parameters.
     base: usize,
     /// Number of parameters.
@@ -39,10 +42,24 @@ pub(super) enum FrameKind {
     /// An `if` before its `else`, with the block that a false condition goes to. A copy of the parameters lies below
     /// the ones that the first arm works on.
     If(Block),
-    /// A `try_table`, with the number of clauses that are open outside of it.
-    Try(usize),
+    /// A `try_table`, with its clauses, if it has any.
+    Try(Option<ScopeId>),
+    /// A `try` before its clauses, if it has any.
+    LegacyTry(Option<ScopeId>),
+    /// A clause of a `try`.
+    LegacyCatch(Clause),
     /// A block in code that cannot be reached.
     Dead,
+}
+
+/// A clause of a `try`.
+#[derive(Clone, Copy)]
+pub(super) struct Clause {
+    pub scope: ScopeId,
+    /// Which one of them it is.
+    pub number: usize,
+    /// The exception, if the clause can be reached.
+    pub exception: Option<Value>,
 }
 
 impl Frame {
@@ -110,8 +127,8 @@ impl<'a> FuncTranslator<'a> {
     /// Opens the frame of a function's body.
     pub(super) fn open_body(&mut self, kind: FrameKind, results: &[ValType]) {
         let next = self.block_with_params(results);
-        let (base, results) = (self.stack.len(), results.len());
-        self.frames.push(Frame { kind, base, params: 0, results, next, branched: false });
+        let (base, results, scope) = (self.stack.len(), results.len(), self.scope());
+        self.frames.push(Frame { kind, scope, base, params: 0, results, next, branched: false });
     }
 
     /// Whether the frame of the body that is being translated is still open.
@@ -122,7 +139,15 @@ impl<'a> FuncTranslator<'a> {
     pub(super) fn open_dead(&mut self) {
         // No branch from reachable code can name this frame, so its label is never used.
         let (base, next) = (self.stack.len(), self.entry);
-        self.frames.push(Frame { kind: FrameKind::Dead, base, params: 0, results: 0, next, branched: false });
+        self.frames.push(Frame {
+            kind: FrameKind::Dead,
+            scope: None,
+            base,
+            params: 0,
+            results: 0,
+            next,
+            branched: false,
+        });
     }
 
     /// Opens a frame whose parameters are the topmost operands.
@@ -130,8 +155,8 @@ impl<'a> FuncTranslator<'a> {
         let (params, results) = (signature.params.len(), signature.results.types().len());
         self.charge(params + results)?;
         let next = self.block_with_params(signature.results.types());
-        let base = self.stack.len() - params;
-        self.frames.push(Frame { kind, base, params, results, next, branched: false });
+        let (base, scope) = (self.stack.len() - params, self.scope());
+        self.frames.push(Frame { kind, scope, base, params, results, next, branched: false });
         Ok(())
     }
 
@@ -197,6 +222,45 @@ impl<'a> FuncTranslator<'a> {
         Ok(())
     }
 
+    /// Ends the body of a `try`, or a clause of it, in front of the next one, which is not covered by the clauses. `None`
+    /// where the `try` cannot be reached.
+    pub(super) fn next_clause(&mut self) -> Result<Option<Clause>, crate::CompileError> {
+        let (reachable, scope) = (self.reachable, self.scope_of(1));
+        let frame = self.frames.last_mut().expect("a clause is validated to stand in a `try`");
+        let clause = match frame.kind {
+            FrameKind::Dead => return Ok(None),
+            FrameKind::LegacyTry(Some(scope)) => Clause { scope, number: 0, exception: None },
+            FrameKind::LegacyCatch(Clause { scope, number, .. }) => {
+                Clause { scope, number: number + 1, exception: None }
+            }
+            _ => unreachable!("a clause is validated to stand in a `try`, whose clauses have been looked for"),
+        };
+        frame.kind = FrameKind::LegacyCatch(clause);
+        frame.scope = scope;
+        frame.branched |= reachable;
+        let (next, results, base) = (frame.next, frame.results, frame.base);
+        if reachable {
+            self.jump_with_top(next, results)?;
+        }
+        self.stack.truncate(base);
+        Ok(Some(clause))
+    }
+
+    /// The current clause has caught this exception.
+    pub(super) fn note_exception(&mut self, reference: Value) {
+        if let Some(Frame { kind: FrameKind::LegacyCatch(clause), .. }) = self.frames.last_mut() {
+            clause.exception = Some(reference);
+        }
+    }
+
+    /// The exception that the clause that a label names has caught.
+    pub(super) fn caught_exception(&self, depth: u32) -> Value {
+        match self.frames[self.frames.len() - 1 - depth as usize].kind {
+            FrameKind::LegacyCatch(Clause { exception: Some(exception), .. }) => exception,
+            _ => unreachable!("a `rethrow` is validated to name a clause around it"),
+        }
+    }
+
     pub(super) fn end(&mut self) -> Translated {
         if let Some(Frame { kind: FrameKind::If(_), .. }) = self.frames.last() {
             // An `if` without `else` gives its parameters as they are; now it is like a block.
@@ -212,7 +276,7 @@ impl<'a> FuncTranslator<'a> {
                 self.builder.seal_block(head);
                 self.budget.loop_depth -= 1;
             }
-            FrameKind::Try(outer_catches) => self.close_catches(outer_catches),
+            FrameKind::Try(Some(scope)) => self.close_scope(scope),
             _ => {}
         }
         if frame.branched {

@@ -45,6 +45,11 @@ pub(super) struct Inlining {
 }
 
 impl Inlining {
+    /// The function that is compiled.
+    pub fn function(&self) -> DefinedFuncIndex {
+        self.open[0]
+    }
+
     /// For a function.
     pub fn of(function: DefinedFuncIndex) -> Self {
         Self { open: vec![function], ..Self::default() }
@@ -85,7 +90,7 @@ impl FuncTranslator<'_> {
         }
         let module = self.env.module;
         let bytes = module.info.bodies[callee.index()].len();
-        let outer = self.inlining.open[0];
+        let outer = self.inlining.function();
         if bytes > LEAF_IN_LOOP_BYTES
             || self.inlining.taken_bytes + bytes > MAX_TAKEN_BYTES
             || module.info.bodies[outer.index()].len() > LARGE_BYTES

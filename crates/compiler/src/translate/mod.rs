@@ -9,6 +9,7 @@
 //! | `numeric` | the shapes of arithmetic |
 //! | `control` | blocks, branches and the control stack |
 //! | `exception` | `try_table`, `throw`, and the calls that may leave by an exception |
+//! | `legacy` | `try`, its clauses, and `rethrow` |
 //! | `call` | calls, direct, imported and through tables |
 //! | `inline` | calls that are replaced by the callee's body |
 //! | `libcall` | calls into the runtime |
@@ -31,6 +32,7 @@ mod call;
 mod control;
 mod exception;
 mod inline;
+mod legacy;
 mod libcall;
 mod memory;
 mod numeric;
@@ -106,8 +108,10 @@ pub(crate) struct FuncTranslator<'a> {
     locals: Locals,
     /// Places in `locals` by index, in a function that declares many locals and uses few of them; else the index is it.
     sparse_locals: Option<HashMap<u32, u32>>,
-    /// Clauses of the open `try_table`s. Those of the innermost one are last, and of each the first one is.
-    catches: Vec<exception::Catch>,
+    /// The clauses of all `try_table`s and `try`s so far.
+    scopes: Vec<exception::Scope>,
+    /// How each `try` of the body ends, if one has been met.
+    tries: Option<Vec<legacy::Try>>,
     /// Whether control can reach the current operator. If not, there is no current block.
     reachable: bool,
     /// Offset of the current operator in the module's binary.
@@ -157,7 +161,8 @@ impl<'a> FuncTranslator<'a> {
             body_frame: 0,
             locals,
             sparse_locals: None,
-            catches: Vec::new(),
+            scopes: Vec::new(),
+            tries: None,
             reachable: true,
             offset: 0,
             position: Position::NONE,

@@ -99,11 +99,11 @@ macro_rules! refuse {
     (@tail_call $($row:tt)*) => {};
     (@function_references $($row:tt)*) => {};
     (@exceptions $($row:tt)*) => {};
+    (@legacy_exceptions $($row:tt)*) => {};
     (@threads $($row:tt)*) => {};
     (@wide_arithmetic $($row:tt)*) => {};
     (@gc $($row:tt)*) => { refuse!(refused "gc" $($row)*); };
     (@custom_descriptors $($row:tt)*) => { refuse!(refused "custom-descriptors" $($row)*); };
-    (@legacy_exceptions $($row:tt)*) => { refuse!(refused "legacy-exceptions" $($row)*); };
     (@memory_control $($row:tt)*) => { refuse!(refused "memory-control" $($row)*); };
     (@shared_everything_threads $($row:tt)*) => { refuse!(refused "shared-everything-threads" $($row)*); };
     (@stack_switching $($row:tt)*) => { refuse!(refused "stack-switching" $($row)*); };
@@ -147,6 +147,11 @@ impl<'a> VisitOperator<'a> for FuncTranslator<'_> {
         visit_try_table(table: TryTable) = try_table;
         visit_throw(tag: u32) = throw;
         visit_throw_ref = throw_ref;
+        visit_try(ty: BlockType) = try_;
+        visit_catch(tag: u32) = catch;
+        visit_catch_all = catch_all;
+        visit_delegate(depth: u32) = delegate;
+        visit_rethrow(depth: u32) = rethrow;
         visit_br_on_null(depth: u32) = br_on_null;
         visit_br_on_non_null(depth: u32) = br_on_non_null;
     }

@@ -1,0 +1,173 @@
+;; Legacy clauses and those of `try_table` in one module, one function, and one another.
+
+(module $thrower
+  (tag $t (export "t") (param i32))
+  (tag $u (export "u") (param i32))
+  (func (export "throw") (param i32) (throw $t (local.get 0)))
+  (func (export "throw_u") (param i32) (throw $u (local.get 0))))
+(register "thrower" $thrower)
+
+(module
+  (type $void (func))
+  (tag $t (import "thrower" "t") (param i32))
+  (tag $u (import "thrower" "u") (param i32))
+  (func $throw (import "thrower" "throw") (param i32))
+  (func $throw_u (import "thrower" "throw_u") (param i32))
+  (tag $mine (param i32))
+  (global $kept (mut exnref) (ref.null exn))
+
+  (func $throw_mine (param i32) (throw $mine (local.get 0)))
+
+  (func (export "legacy in standard") (param i32) (result i32)
+    (block $l (result i32)
+      (try_table (result i32) (catch $t $l)
+        try (result i32)
+          (call $throw (local.get 0)) (i32.const 0)
+          catch $u (drop) (i32.const -1) end)
+      (return))
+    (i32.add (i32.const 100)))
+
+  (func (export "standard in legacy") (param i32) (result i32)
+    try (result i32)
+        (block $l (result i32)
+          (try_table (catch $u $l) (call $throw (local.get 0)))
+          (i32.const 0))
+      catch $t (i32.add (i32.const 100)) end)
+
+  (func (export "the inner one first: legacy") (param i32) (result i32)
+    (block $l (result i32)
+      (try_table (result i32) (catch $t $l)
+        try (result i32)
+          (call $throw (local.get 0)) (i32.const 0)
+          catch $t (i32.add (i32.const 1)) end)
+      (i32.add (i32.const 1000))))
+
+  (func (export "the inner one first: standard") (param i32) (result i32)
+    try (result i32)
+        (block $l (result i32)
+          (try_table (catch $t $l) (call $throw (local.get 0)))
+          (i32.const 0))
+        (i32.add (i32.const 1))
+      catch_all (i32.const 1000) end)
+
+  ;; What one kind has caught the other throws on.
+  (func (export "rethrow into standard") (param i32) (result i32)
+    (block $l (result i32)
+      (try_table (result i32) (catch $t $l)
+        try (result i32)
+          (call $throw (local.get 0)) (i32.const 0)
+          catch_all (rethrow 0) end)
+      (return))
+    (i32.add (i32.const 10)))
+
+  (func (export "throw_ref into legacy") (param i32) (result i32)
+    try (result i32)
+        (block $l (result exnref)
+          (try_table (catch_all_ref $l) (call $throw (local.get 0)))
+          (unreachable))
+        (throw_ref)
+      catch $u (drop) (i32.const -1)
+      catch $t (i32.add (i32.const 10)) end)
+
+  (func (export "kept, and thrown later") (param i32) (result i32)
+    (block $l (result i32 exnref)
+      (try_table (catch_ref $mine $l) (throw $mine (local.get 0)))
+      (unreachable))
+    (global.set $kept) (drop)
+    try (result i32)
+      (call $throw_u (i32.const 3)) (i32.const 0)
+      catch_all
+        try (result i32)
+          (throw_ref (global.get $kept))
+          catch $mine (i32.add (i32.const 1))
+          catch_all (i32.const -1) end end)
+
+  ;; A `delegate` names a `try_table` or what is in it like any block.
+  (func (export "delegate to a try_table") (param i32) (result i32)
+    (block $l (result i32)
+      (try_table $tt (catch $t $l)
+        try try (call $throw (local.get 0)) delegate $tt catch_all (unreachable) end)
+      (i32.const -1))
+    (i32.add (i32.const 10)))
+
+  (func (export "delegate past a try_table") (param i32) (result i32)
+    try $far (result i32)
+        (block $l (result i32)
+          (try_table (catch $t $l) try (call $throw (local.get 0)) delegate $far)
+          (i32.const -1))
+      catch $t (i32.add (i32.const 20)) end)
+
+  (func (export "a try_table in a clause") (param i32) (result i32)
+    try (result i32)
+      (call $throw (local.get 0)) (i32.const 0)
+      catch $t
+        (drop)
+        (block $l (result i32)
+          (try_table (catch $u $l) (call $throw_u (local.get 0)))
+          (i32.const -1))
+        (i32.add (i32.const 30)) end)
+
+  (func (export "rethrow inside of a try_table") (param i32) (result i32)
+    try $t (result i32)
+      (call $throw (local.get 0)) (i32.const 0)
+      catch $t
+        (drop)
+        (block $l (result i32)
+          (try_table (catch $t $l) (rethrow $t))
+          (i32.const -1))
+        (i32.add (i32.const 40)) end)
+
+  (func (export "null") try (throw_ref (ref.null exn)) catch_all end)
+  ;; Through frames of both kinds.
+  (func $up (param $n i32) (result i32)
+    (if (i32.eqz (local.get $n)) (then (throw $mine (i32.const 0))))
+    (if (result i32) (i32.and (local.get $n) (i32.const 1))
+      (then
+        try (result i32)
+          (call $up (i32.sub (local.get $n) (i32.const 1)))
+          catch $mine (throw $mine (i32.add (i32.const 1))) end)
+      (else
+        (block $l (result i32)
+          (try_table (catch $mine $l) (drop (call $up (i32.sub (local.get $n) (i32.const 1)))))
+          (unreachable))
+        (throw $mine (i32.add (i32.const 1))))))
+
+  (func (export "up") (param i32) (result i32)
+    try (result i32) (call $up (local.get 0)) catch $mine end)
+)
+
+(assert_return (invoke "legacy in standard" (i32.const 5)) (i32.const 105))
+(assert_return (invoke "standard in legacy" (i32.const 5)) (i32.const 105))
+(assert_return (invoke "the inner one first: legacy" (i32.const 5)) (i32.const 1006))
+(assert_return (invoke "the inner one first: standard" (i32.const 5)) (i32.const 6))
+(assert_return (invoke "rethrow into standard" (i32.const 5)) (i32.const 15))
+(assert_return (invoke "throw_ref into legacy" (i32.const 5)) (i32.const 15))
+(assert_return (invoke "kept, and thrown later" (i32.const 5)) (i32.const 6))
+(assert_return (invoke "delegate to a try_table" (i32.const 5)) (i32.const 15))
+(assert_return (invoke "delegate past a try_table" (i32.const 5)) (i32.const 25))
+(assert_return (invoke "a try_table in a clause" (i32.const 5)) (i32.const 35))
+(assert_return (invoke "rethrow inside of a try_table" (i32.const 5)) (i32.const 45))
+(assert_trap (invoke "null") "null exception reference")
+(assert_return (invoke "up" (i32.const 0)) (i32.const 0))
+(assert_return (invoke "up" (i32.const 77)) (i32.const 77))
+
+;; Exceptions of another module, by the legacy clauses of a third.
+(module
+  (tag $t (import "thrower" "t") (param i32))
+  (func $throw (import "thrower" "throw") (param i32))
+  (func (export "catch") (param i32) (result i32)
+    try (result i32) (call $throw (local.get 0)) (i32.const 0) catch $t (i32.add (i32.const 1)) end)
+
+  (func (export "pass on") (param i32)
+    try (call $throw (local.get 0)) catch_all (rethrow 0) end))
+(register "legacy")
+(assert_return (invoke "catch" (i32.const 5)) (i32.const 6))
+(assert_exception (invoke "pass on" (i32.const 5)))
+(module
+  (tag $t (import "thrower" "t") (param i32))
+  (func $pass_on (import "legacy" "pass on") (param i32))
+  (func (export "standard") (param i32) (result i32)
+    (block $l (result i32)
+      (try_table (catch $t $l) (call $pass_on (local.get 0)))
+      (i32.const 0))))
+(assert_return (invoke "standard" (i32.const 5)) (i32.const 5))
