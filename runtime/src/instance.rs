@@ -473,7 +473,10 @@ impl StoreInner {
         for item in imports {
             match item {
                 Extern::Func(func) => functions.push(func.entry),
-                Extern::Table(table) => tables.push(table.index),
+                Extern::Table(table) => {
+                    self.share_table(table.index)?;
+                    tables.push(table.index);
+                }
                 Extern::Memory(memory) => memories.push(memory.index),
                 Extern::SharedMemory(memory) => memories.push(self.add_shared_memory(memory)?),
                 Extern::Global(global) => globals.push(global.key),
@@ -564,7 +567,7 @@ impl StoreInner {
             }
         }
         let anchor = data.anchor();
-        for (table, _) in data.tables.iter().zip(&info.private_tables).filter(|(_, private)| **private) {
+        for table in &data.tables[info.imported_tables..] {
             self.tables[*table as usize].make_private(anchor);
         }
         Ok(())

@@ -30,7 +30,8 @@ pub struct TableData {
     /// The words that machine code reads; they stay where they are while the elements move.
     def: Box<VmTable>,
     elements: Elements,
-    /// Of a private table: the anchor of the instance that alone can reach it. Its rows hold code for that anchor.
+    /// The anchor of the instance whose code alone reads the rows, until another one imports the table: they hold code
+    /// for that anchor.
     private_anchor: Option<usize>,
     charge: Charge,
 }
@@ -62,7 +63,7 @@ impl TableData {
         Ok(table)
     }
 
-    /// Makes this the private table of an instance.
+    /// Makes this the table of one instance. It is still empty.
     pub fn make_private(&mut self, anchor: usize) {
         self.private_anchor = Some(anchor);
     }
@@ -392,6 +393,29 @@ impl StoreInner {
         Ok(())
     }
 
+    /// Makes the rows of a table callable under any anchor: an instance imports it. Code of the instance that defines it may
+    /// be running, and may call through either kind of row.
+    ///
+    /// # Errors
+    /// If the budget or the system refuses the references that this needs. The rows are what they were then.
+    pub(crate) fn share_table(&mut self, index: u32) -> Result<()> {
+        let index = index as usize;
+        if self.tables[index].private_anchor.is_none() {
+            return Ok(());
+        }
+        for write in [false, true] {
+            for at in 0..self.tables[index].len() {
+                let Some(VmFuncRow { entry, .. }) = self.tables[index].rows_ref().map(|rows| rows[at]) else { break };
+                let row = self.row_of_entry(entry, None)?;
+                if write {
+                    self.tables[index].rows().expect("a function table")[at] = row;
+                }
+            }
+        }
+        self.tables[index].private_anchor = None;
+        Ok(())
+    }
+
     /// `table.copy`. Nothing is written before all functions have the references that the copy needs.
     pub(crate) fn copy_table(&mut self, dst: u32, src: u32, to: u64, from: u64, len: u64) -> Result<()> {
         let (dst, src) = (dst as usize, src as usize);
@@ -418,7 +442,7 @@ impl StoreInner {
         Ok(())
     }
 
-    /// Copies between tables one of which is private: so they are two, and the ranges do not overlap.
+    /// Copies between tables one of which a single instance reads: so they are two, and the ranges do not overlap.
     fn copy_rows_to_another_view(
         &mut self,
         dst: usize,

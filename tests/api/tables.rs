@@ -2,7 +2,7 @@
 //! runs under the instance that the function is of.
 
 use crate::support::{engines, module};
-use epsilon::{Instance, Ref, Store};
+use epsilon::{Caller, Error, Instance, Linker, Ref, Store};
 
 /// A function counts in a global and adds what lies in memory. `shared` is seen by others, `private` is not.
 fn owner(write: &str) -> String {
@@ -85,6 +85,59 @@ fn rows_bring_their_instance_along_however_they_were_written() {
             let count = other.get_global(&mut store, "count").expect("exported");
             assert_eq!(count.get(&mut store).i64(), Some(2000), "{plan}, {write}");
         }
+    }
+}
+
+#[test]
+fn a_table_may_be_imported_after_its_owner_has_called_through_it() {
+    for (plan, engine) in engines() {
+        for (write, element) in WRITES {
+            let mut store = Store::new(&engine, ());
+            let owner = Instance::new(&mut store, &module(&engine, &owner(write)), &[]).expect("an instance");
+            let write_it = owner.get_typed_func::<(), ()>(&mut store, "write").expect("exported");
+            write_it.call(&mut store, ()).expect("no trap");
+            let own = owner.get_typed_func::<i32, i64>(&mut store, "call").expect("exported");
+            assert_eq!(own.call(&mut store, element).expect("no trap"), 1006, "{plan}, {write}, before");
+            let shared = owner.get_export(&mut store, "shared").expect("exported");
+            let other = Instance::new(&mut store, &module(&engine, OTHER), &[shared]).expect("an instance");
+            let call = other.get_typed_func::<i32, i64>(&mut store, "call").expect("exported");
+            assert_eq!(call.call(&mut store, element).expect("no trap"), 1007, "{plan}, {write}, imported");
+            assert_eq!(own.call(&mut store, element).expect("no trap"), 1008, "{plan}, {write}, still its own");
+            // The rows that it begins with are written anew, and are for both as well.
+            owner.reset(&mut store).expect("nothing runs");
+            assert_eq!(call.call(&mut store, 3).expect("no trap"), 1006, "{plan}, {write}, after a reset");
+            write_it.call(&mut store, ()).expect("no trap");
+            assert_eq!(call.call(&mut store, element).expect("no trap"), 1007, "{plan}, {write}, written anew");
+        }
+    }
+}
+
+/// The owner calls a host function that makes the importer, which calls through the table in turn.
+#[test]
+fn a_table_may_be_imported_while_its_owner_calls_through_it() {
+    for (plan, engine) in engines() {
+        let text = owner("(call $import) (drop (call_indirect $shared (type $t) (i32.const 3)))").replacen(
+            "(memory 1)",
+            r#"(import "host" "import" (func $import)) (memory 1)"#,
+            1,
+        );
+        let importer = module(&engine, OTHER);
+        let mut linker = Linker::new(&engine);
+        linker
+            .func_wrap("host", "import", move |mut caller: Caller<'_, ()>| -> Result<(), Error> {
+                let shared = caller.get_export("shared").expect("exported");
+                let other = Instance::new(&mut caller, &importer, &[shared])?;
+                let call = other.get_typed_func::<i32, i64>(&mut caller, "call")?;
+                assert_eq!(call.call(&mut caller, 3)?, 1006);
+                Ok(())
+            })
+            .expect("a name");
+        let mut store = Store::new(&engine, ());
+        let owner = linker.instantiate(&mut store, &module(&engine, &text)).expect("an instance");
+        let write_it = owner.get_typed_func::<(), ()>(&mut store, "write").expect("exported");
+        write_it.call(&mut store, ()).expect("no trap");
+        let own = owner.get_typed_func::<i32, i64>(&mut store, "call").expect("exported");
+        assert_eq!(own.call(&mut store, 3).expect("no trap"), 1008, "{plan}");
     }
 }
 

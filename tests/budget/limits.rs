@@ -181,16 +181,24 @@ fn references_to_functions_count() {
     let names: String = (0..20_000).map(|n| format!("(func $f{n})")).collect();
     let list: String = (0..20_000).map(|n| format!(" $f{n}")).collect();
     let exported = format!("(module {names} (table (export \"t\") 20000 funcref) (elem (i32.const 0) {list}))");
-    let private = format!(
-        "(module {names} (table $t 20000 funcref) (table $x (export \"x\") 20000 funcref) (elem $e func {list})
+    let importing = format!(
+        "(module (import \"\" \"x\" (table $x 20000 funcref)) {names} (elem $e func {list})
             (func (export \"init\") (param i32) (table.init $x $e (i32.const 0) (i32.const 0) (local.get 0)))
             (func (export \"is_null\") (param i32) (result i32) (ref.is_null (table.get $x (local.get 0)))))"
     );
     let engine = engine();
     let mut store = store(&engine, 3 << 20);
-    let error = Instance::new(&mut store, &module(&engine, &exported), &[]).expect_err("too many references");
+    let owner = Instance::new(&mut store, &module(&engine, &exported), &[]).expect("only others need references");
+    let table = owner.get_export(&mut store, "t").expect("exported");
+    let importer = module(&engine, "(module (import \"\" \"t\" (table 20000 funcref)))");
+    let error = Instance::new(&mut store, &importer, &[table]).expect_err("too many references");
     assert_limit(&error, "total_memory");
-    let instance = Instance::new(&mut store, &module(&engine, &private), &[]).expect("no references yet");
+
+    let mut store = self::store(&engine, 3 << 20);
+    let owner = module(&engine, "(module (table (export \"x\") 20000 funcref))");
+    let owner = Instance::new(&mut store, &owner, &[]).expect("an empty table");
+    let table = owner.get_export(&mut store, "x").expect("exported");
+    let instance = Instance::new(&mut store, &module(&engine, &importing), &[table]).expect("no references yet");
     let init = instance.get_typed_func::<i32, ()>(&mut store, "init").expect("exported");
     let is_null = instance.get_typed_func::<i32, i32>(&mut store, "is_null").expect("exported");
     assert_limit(&init.call(&mut store, 20_000).expect_err("too many references"), "total_memory");

@@ -58,8 +58,6 @@ pub struct ModuleInfo {
     pub custom_sections: Vec<(String, ByteRange)>,
     /// Function names of the `name` section, sorted by index; a range of the binary each.
     pub function_names: Vec<(FuncIndex, ByteRange)>,
-    /// For each table: whether nothing but this module's own code can reach it (neither imported nor exported).
-    pub private_tables: Vec<bool>,
     /// For each function: whether it is exported, or referenced by an element segment, a global or `ref.func`.
     pub escaping_functions: Vec<bool>,
 }

@@ -93,7 +93,8 @@ pub struct VmTableRef {
 #[repr(C, align(16))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VmFuncRow {
-    /// Code to call. In a private table it is for the owning instance's anchor alone; elsewhere it switches anchors.
+    /// Code to call. Until another instance imports the table it may be for the anchor of the defining instance alone;
+    /// from then on it switches anchors.
     pub code: usize,
     /// Canonical signature id; 0 for null.
     pub signature: u32,

@@ -280,7 +280,6 @@ fn module_info_tells_what_escapes() {
            (start $kept))",
     );
     let info = compiler().parse(&wasm).expect("valid").info;
-    assert_eq!(info.private_tables, [false, true, false]);
     assert_eq!(info.escaping_functions, [true, true, true, true, false]);
     assert_eq!(info.name.as_deref(), Some("named"));
     assert_eq!(info.function_name(&wasm, epsilon_abi::FuncIndex(3)), Some("exported"));

@@ -2,9 +2,7 @@
 
 use super::{Parse, types};
 use crate::error::CompileError;
-use epsilon_abi::{
-    ConstExpr, ConstOp, ElementItems, EntityIndex, FuncIndex, GlobalIndex, ModuleInfo, RefType, TableIndex,
-};
+use epsilon_abi::{ConstExpr, ConstOp, ElementItems, EntityIndex, FuncIndex, GlobalIndex, ModuleInfo, RefType};
 use wasmparser::Operator;
 
 /// A constant expression. It is valid, so what is not known here belongs to a proposal that is not translated.
@@ -44,17 +42,14 @@ fn const_op(operator: &Operator<'_>, info: &ModuleInfo, offset: u64) -> Result<C
 }
 
 impl Parse<'_> {
-    /// Which tables and functions something outside can reach. `ref.func` in a body may only name functions that
+    /// Which functions something outside can reach. `ref.func` in a body may only name functions that
     /// appear outside of bodies as well, so bodies need not be looked at.
     pub(super) fn note_reachability(&mut self) {
         let info = &mut self.info;
-        let mut private: Vec<bool> = (0..info.tables.len()).map(|table| table >= info.imported_tables).collect();
         let mut escaping = vec![false; info.functions.len()];
         for export in &info.exports {
-            match export.entity {
-                EntityIndex::Table(TableIndex(table)) => private[table as usize] = false,
-                EntityIndex::Func(func) => escaping[func.index()] = true,
-                _ => {}
+            if let EntityIndex::Func(func) = export.entity {
+                escaping[func.index()] = true;
             }
         }
         let mut note_expr = |expr: &ConstExpr| {
@@ -76,7 +71,6 @@ impl Parse<'_> {
                 functions.iter().for_each(|func| escaping[func.index()] = true);
             }
         }
-        info.private_tables = private;
         info.escaping_functions = escaping;
     }
 }
