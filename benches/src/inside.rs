@@ -90,6 +90,14 @@ impl Inside {
         lines_of(command)?.iter().map(|line| micro(line).context("a line of micro costs")).collect()
     }
 
+    /// Measures the kernels: the words of their rows.
+    pub fn kernels(&self, options: &Options) -> Result<Vec<Vec<String>>> {
+        let mut command = Command::new(&self.0);
+        command.arg("kernels").arg("--rounds").arg(options.pairs.to_string()).arg("--only").arg(&options.only);
+        eprintln!("kernels");
+        lines_of(command)
+    }
+
     /// Measures what hashes take of cached starts: that of hello, and that of the large module.
     pub fn hashes(&self, peers: &Peers, options: &Options) -> Result<Vec<Hashes>> {
         let mut all = Vec::new();

@@ -79,13 +79,16 @@ pub enum Section {
     Phases,
     /// Calls, traps, instances and the like.
     Micro,
+    /// Counting loops, one for each thing that code does.
+    Kernels,
     /// What hashes take of a start from the cache.
     Hashes,
 }
 
 impl Section {
-    const INSIDE: [Section; 3] = [Section::Phases, Section::Micro, Section::Hashes];
-    const ALL: [Section; 5] = [Section::Whole, Section::Large, Section::Phases, Section::Micro, Section::Hashes];
+    const INSIDE: [Section; 4] = [Section::Phases, Section::Micro, Section::Kernels, Section::Hashes];
+    const ALL: [Section; 6] =
+        [Section::Whole, Section::Large, Section::Phases, Section::Micro, Section::Kernels, Section::Hashes];
 }
 
 impl std::fmt::Display for Section {
@@ -143,6 +146,9 @@ fn measure_inside(peers: &Peers, options: &Options, report: &mut Report) -> Resu
     if wants(Section::Micro) {
         micro = inside.micro(options)?;
         report.micro(&micro);
+    }
+    if wants(Section::Kernels) {
+        report.kernels(&inside.kernels(options)?);
     }
     if wants(Section::Hashes) {
         report.hashes(&inside.hashes(peers, options)?);

@@ -166,6 +166,12 @@ impl Report {
         self.table("Micro costs", &columns, all.iter().map(line));
     }
 
+    /// Counting loops, in nanoseconds of a turn, and what is too far from Wasmtime.
+    pub fn kernels(&mut self, rows: &[Vec<String>]) {
+        let columns = ["", "kernel", "Wasmtime", "optimised", "quick", "optimised of it", "quick of it", ""];
+        self.table("Kernels: nanoseconds of a turn", &columns, rows.iter().cloned());
+    }
+
     /// Shares of hashes in starts from the cache.
     pub fn hashes(&mut self, all: &[Hashes]) {
         const AIM: f64 = 0.05;

@@ -1,8 +1,9 @@
 //! What is measured inside of one process, with Epsilon's crate and Wasmtime's side by side: the phases of a program,
-//! micro costs, and what hashes take when a module comes from the cache. Prints lines of words with tabs between them;
-//! `epsilon-benches` starts it and makes tables of them.
+//! micro costs, counting loops, and what hashes take when a module comes from the cache. Prints lines of words with tabs
+//! between them; `epsilon-benches` starts it and makes tables of them.
 
 mod hashes;
+mod kernels;
 mod micro;
 mod ours;
 mod phases;
@@ -42,6 +43,14 @@ enum Command {
         #[arg(long, default_value = "")]
         only: String,
     },
+    /// Counting loops, one for each thing that code does, in both tiers.
+    Kernels {
+        #[arg(long, default_value_t = 9)]
+        rounds: usize,
+        /// Only those whose group and name contain this.
+        #[arg(long, default_value = "")]
+        only: String,
+    },
     /// How many instances can live at once: of `epsilon` or of `wasmtime`. Ends when one more cannot be made.
     Live { side: String },
     /// What hashing takes when a module is loaded from the cache of the command.
@@ -56,6 +65,7 @@ fn main() -> Result<()> {
     match Options::parse().command {
         Command::Phases { rounds, expected, module, args } => phases::print(rounds, &expected, &module, &args),
         Command::Micro { rounds, only } => micro::print(rounds, &only),
+        Command::Kernels { rounds, only } => kernels::print(rounds, &only),
         Command::Live { side } => {
             let (count, end) = if side == "epsilon" { ours::live()? } else { theirs::live()? };
             println!("{count}\t{end}");
