@@ -1,5 +1,4 @@
 //! Quick code first, and optimised code in its place while it runs.
-#![cfg(target_arch = "x86_64")] // where there are two tiers
 
 mod stored;
 mod support;
@@ -666,9 +665,9 @@ fn nans_are_canonical_where_that_is_asked_for() {
         let eager = engine_with(|config| set(config.compilation(Compilation::Eager), true));
         assert_eq!(nans(&eager, 0.0), CANONICAL);
     }
-    // Without it, they are the processor's.
+    // Without it, they are the processor's, of which some make a canonical one of zeros.
     for tier in [Tier::Quick, Tier::Optimised] {
-        assert_ne!(nans(&engine_with(|config| config.tier(tier)), 0.0), CANONICAL);
+        assert_ne!(nans(&engine_with(|config| config.tier(tier)), with_payload), CANONICAL);
     }
     let mut config = Config::new();
     let error = Engine::new(config.tier(Tier::Quick).deterministic(true)).expect_err("a contradiction");

@@ -10,12 +10,12 @@ use crate::parallel::for_each_body;
 use crate::parse::{self, CodePlaces, ParsedModule};
 use crate::passes;
 use crate::quick::{self, Left};
-use crate::settings::{Settings, Tier};
+use crate::settings::Settings;
 use crate::translate::{self, Env, FunctionSource, LocalsIn, Notes, RelaxedSimd, Size};
 use crate::watch::{Unwatched, Watch, go_on};
 use cranelift_codegen::Context;
 use cranelift_frontend::FunctionBuilderContext;
-use epsilon_abi::{Arch, CodeTier, CompiledFunction, DefinedFuncIndex, Position, seeded};
+use epsilon_abi::{CodeTier, CompiledFunction, DefinedFuncIndex, Position, seeded};
 use wasmparser::FuncValidatorAllocations;
 
 /// Below this many bytes of bodies, validation is not worth a second thread.
@@ -68,12 +68,9 @@ impl Compiler {
     ///
     /// # Errors
     /// If the target is not supported, or a proposal is asked for of which nothing is there.
-    pub fn new(mut settings: Settings) -> Result<Self, CompileError> {
+    pub fn new(settings: Settings) -> Result<Self, CompileError> {
         settings.check()?;
         let isa = Isa::new(&settings)?;
-        if settings.tier == Tier::Auto && isa.arch() != Arch::X86_64 {
-            settings.tier = Tier::Optimised;
-        }
         let relaxed_simd = RelaxedSimd::new(isa.target(), settings.deterministic_relaxed_simd);
         let quick_features = isa.quick_features(relaxed_simd);
         Ok(Self { settings, isa, relaxed_simd, quick_features })
@@ -84,7 +81,7 @@ impl Compiler {
         &self.isa
     }
 
-    /// What the compiler was made with; [`Tier::Auto`] is there only where it has both.
+    /// What the compiler was made with.
     pub const fn settings(&self) -> &Settings {
         &self.settings
     }
@@ -216,7 +213,7 @@ impl Compiler {
     ) -> Result<CompiledFunction, CompileError> {
         let func = module.info.func_index(index);
         let body_bytes = module.info.bodies[index.index()].len() as u64;
-        if tier == CodeTier::Quick && self.isa.arch() == Arch::X86_64 {
+        if tier == CodeTier::Quick {
             if !module.is_validated() {
                 validate_body(module, wasm, index, scratch)?;
             }
@@ -243,7 +240,7 @@ impl Compiler {
         compiled
     }
 
-    /// Compiles one function in one pass, on x86_64, whatever the settings say of tiers. [`Compiler::compile_function`]
+    /// Compiles one function in one pass, whatever the settings say of tiers. [`Compiler::compile_function`]
     /// does this if they say so, and knows what else to do.
     ///
     /// # Errors
@@ -419,7 +416,7 @@ fn validate_body(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{OptLevel, Target};
+    use crate::settings::{OptLevel, Target, Tier};
     use epsilon_abi::{MemoryPlan, MemoryStyle};
     use std::collections::HashSet;
     use wasmparser::WasmFeatures;

@@ -102,11 +102,14 @@ impl Isa {
         let present = self.cpu_features();
         let has = |name| present.contains(&name);
         Features {
+            arch: self.arch,
             tzcnt: has("has_bmi1"),
             lzcnt: has("has_lzcnt"),
             shifts: has("has_bmi2"),
+            lse: has("has_lse"),
             fused: relaxed.rounds_once(),
             deterministic: relaxed.is_deterministic(),
+            saturating_dot: relaxed.dot_saturates(),
             exact_dot: relaxed.has_exact_dot(),
         }
     }

@@ -58,8 +58,7 @@ impl Default for Settings {
 /// Which compiler translates functions.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Tier {
-    /// One pass over a body that has been validated. Functions that it does not translate, and all on a machine that it
-    /// does not know, are left to the other one.
+    /// One pass over a body that has been validated. Functions that it does not translate are left to the other one.
     Quick,
     /// Cranelift.
     #[default]

@@ -10,13 +10,13 @@ use wasmparser::WasmFeatures;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[non_exhaustive]
 pub enum Tier {
-    /// One pass: some sixty times as fast, and the code runs as fast or somewhat slower. On machines other than x86_64,
-    /// and for the few functions that it does not translate, as [`Tier::Optimised`].
+    /// One pass: some sixty times as fast, and the code runs as fast or somewhat slower. The few functions that it does not
+    /// translate are as with [`Tier::Optimised`].
     Quick,
     /// Cranelift.
     Optimised,
     /// The quick one when a function is first called. What guests spend their time in is then compiled by Cranelift on
-    /// other threads, and takes its place while it runs. On machines other than x86_64 as [`Tier::Optimised`].
+    /// other threads, and takes its place while it runs.
     ///
     /// Where guests are is found out by a timer of each thread that runs them, on the processor time that it takes; it
     /// sends SIGURG, which the host's functions do not get to see. Where the system has no timers to give, code stays

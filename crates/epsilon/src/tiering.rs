@@ -269,7 +269,7 @@ impl std::fmt::Debug for Tiering {
     }
 }
 
-#[cfg(all(test, feature = "cache", feature = "wat", target_arch = "x86_64"))]
+#[cfg(all(test, feature = "cache", feature = "wat"))]
 mod tests {
     use super::*;
     use crate::{Config, Engine, Instance, Module, Store};

@@ -4,10 +4,10 @@
 //! as a result, has an undefined upper half: here it is always zero.
 
 use super::Ty;
+use super::machine::{self, Move, Reg};
 use super::operand::Place;
 use super::translator::Translator;
-use super::x64::{self, Move, Reg};
-use epsilon_abi::{Arch, CallLayout, DefinedFuncIndex, FuncIndex, FuncType, Libcall, Slot, TypeIndex, seeded};
+use epsilon_abi::{CallLayout, DefinedFuncIndex, FuncIndex, FuncType, Libcall, Slot, TypeIndex, seeded};
 
 /// What a call goes to.
 #[derive(Clone, Copy)]
@@ -16,7 +16,7 @@ pub(super) enum Callee {
     Direct(DefinedFuncIndex),
     /// The address at an offset from the anchor.
     Word(i32),
-    /// The address in [`x64::CALLEE`].
+    /// The address in [`machine::CALLEE`].
     Register,
     /// The address in the runtime's table of calls.
     Libcall(usize),
@@ -69,14 +69,14 @@ impl Translator<'_> {
     fn emit_call(&mut self, callee: Callee, ty: TypeIndex) {
         let ty = self.env.info.type_func(ty);
         self.charge(ty.params.len() + ty.results.len());
-        let layout = CallLayout::new(ty, Arch::X86_64);
+        let layout = CallLayout::new(ty, machine::ARCH);
         let first = self.stack.len() - ty.params.len();
         self.spill_registers(first);
         self.push_area(layout.ret_area_bytes + layout.stack_args_bytes);
         self.stack_args(first, &layout.params);
         self.register_args(first, &layout.params);
-        if let Some(at) = layout.ret_area_in_int {
-            self.address_of_area(x64::INT_ARGS[usize::from(at)], layout.stack_args_bytes);
+        if let Some(reg) = machine::area_register(&layout) {
+            self.address_of_area(reg, layout.stack_args_bytes);
         }
         self.truncate(first);
         self.emit_call_instruction(callee);
@@ -89,8 +89,8 @@ impl Translator<'_> {
         for (ty, slot) in ty.results.iter().zip(&layout.results) {
             let ty = Ty::of(*ty);
             let reg = match *slot {
-                Slot::Int(n) => x64::INT_RESULTS[usize::from(n)],
-                Slot::Float(n) => x64::float_arg(n),
+                Slot::Int(n) => machine::INT_RESULTS[usize::from(n)],
+                Slot::Float(n) => machine::float_arg(n),
                 Slot::Stack(_) => continue,
             };
             self.registers.locked |= reg.bit();
@@ -109,10 +109,10 @@ impl Translator<'_> {
 
     fn take_result(&mut self, ty: Ty, slot: Slot) {
         let reg = match slot {
-            Slot::Int(n) => x64::INT_RESULTS[usize::from(n)],
-            Slot::Float(n) => x64::float_arg(n),
+            Slot::Int(n) => machine::INT_RESULTS[usize::from(n)],
+            Slot::Float(n) => machine::float_arg(n),
             Slot::Stack(at) => {
-                let reg = x64::scratch(ty.is_float());
+                let reg = machine::scratch(ty.is_float());
                 self.load_area(ty, reg, at);
                 reg
             }
@@ -128,13 +128,13 @@ impl Translator<'_> {
     fn emit_tail_call(&mut self, callee: Callee, ty: TypeIndex) {
         let ty = self.env.info.type_func(ty);
         self.charge(ty.params.len());
-        let layout = CallLayout::new(ty, Arch::X86_64);
+        let layout = CallLayout::new(ty, machine::ARCH);
         let first = self.stack.len() - ty.params.len();
         self.push_area(layout.stack_args_bytes);
         self.stack_args(first, &layout.params);
         self.register_args(first, &layout.params);
-        if let Some(at) = layout.ret_area_in_int {
-            self.load_incoming_area(x64::INT_ARGS[usize::from(at)]);
+        if let Some(reg) = machine::area_register(&layout) {
+            self.load_incoming_area(reg);
         }
         self.truncate(first);
         self.leave_for(callee, layout.stack_args_bytes);
@@ -152,7 +152,7 @@ impl Translator<'_> {
                 _ => None,
             };
             let reg = register.unwrap_or_else(|| {
-                let reg = x64::scratch(operand.ty.is_float());
+                let reg = machine::scratch(operand.ty.is_float());
                 self.read_into(operand, reg);
                 reg
             });
@@ -205,7 +205,7 @@ impl Translator<'_> {
                 None => {
                     // All that is left are cycles: one register is freed by way of the scratch register.
                     let Move { from, ty, .. } = moves[0];
-                    let scratch = x64::scratch(from.is_float());
+                    let scratch = machine::scratch(from.is_float());
                     let whole = if from.is_float() { Ty::V128 } else { Ty::I64 };
                     self.mov(whole, scratch, from);
                     for m in moves.iter_mut().filter(|m| m.from == from) {
@@ -221,8 +221,8 @@ impl Translator<'_> {
 
 const fn arg_register(place: Slot) -> Option<Reg> {
     match place {
-        Slot::Int(n) => Some(x64::INT_ARGS[n as usize]),
-        Slot::Float(n) => Some(x64::float_arg(n)),
+        Slot::Int(n) => Some(machine::INT_ARGS[n as usize]),
+        Slot::Float(n) => Some(machine::float_arg(n)),
         Slot::Stack(_) => None,
     }
 }
@@ -245,9 +245,9 @@ impl Translator<'_> {
         let places: [Slot; 6] = std::array::from_fn(|at| Slot::Int((1 + constants.len() + at) as u8));
         self.register_args(first, &places[..operands]);
         for (at, constant) in constants.iter().enumerate() {
-            self.const_to(Ty::I64, x64::INT_ARGS[1 + at], *constant);
+            self.const_to(Ty::I64, machine::INT_ARGS[1 + at], *constant);
         }
-        self.mov(Ty::I64, x64::INT_ARGS[0], x64::ANCHOR);
+        self.mov(Ty::I64, machine::INT_ARGS[0], machine::ANCHOR);
         self.truncate(first);
     }
 
@@ -255,10 +255,10 @@ impl Translator<'_> {
         self.reload_pins();
         if let Some(ty) = result {
             if ty == Ty::I32 {
-                self.zero_extend(x64::RESULT);
+                self.zero_extend(machine::RESULT);
             }
-            self.registers.take(x64::RESULT);
-            self.push_reg(x64::RESULT, ty);
+            self.registers.take(machine::RESULT);
+            self.push_reg(machine::RESULT, ty);
         }
     }
 

@@ -5,9 +5,9 @@
 //! have. Pinned locals are in their pins at all labels.
 
 use super::exception::ScopeId;
+use super::machine::{self, Cond, Label};
 use super::reader::{BlockType, Catches, HeapCode, Targets, TypeCode};
 use super::translator::Translator;
-use super::x64::{self, Cond, Label};
 use super::{Left, Ty};
 use epsilon_abi::{CompositeType, ModuleInfo, RefRepr, TrapCode, TypeIndex, seeded};
 use std::collections::BTreeMap;
@@ -334,7 +334,7 @@ impl Translator<'_> {
             let operand = self.stack[at];
             to -= operand.ty.slot_bytes();
             // The target's slots lie above, so that none is overwritten before it is read.
-            let reg = x64::scratch(operand.ty.is_float());
+            let reg = machine::scratch(operand.ty.is_float());
             self.load_slot(operand.ty, reg, operand.slot);
             self.store_slot(operand.ty, reg, to);
         }
@@ -392,7 +392,7 @@ impl Translator<'_> {
     }
 
     /// Moves a register that is held out of the way of what a branch passes. Keeps the flags.
-    fn keep_apart(&mut self, reg: x64::Reg, depth: u32) -> x64::Reg {
+    fn keep_apart(&mut self, reg: machine::Reg, depth: u32) -> machine::Reg {
         if !self.target(depth).in_register || reg != Self::result_register(reg.is_float()) {
             return reg;
         }
@@ -419,7 +419,7 @@ impl Translator<'_> {
         let index = self.pop();
         // Before the index is in the scratch register.
         self.spill_top(arity);
-        self.read_into(index, x64::SCRATCH);
+        self.read_into(index, machine::SCRATCH);
         self.begin_jump_table(targets.count);
         let mut depths = targets.depths;
         if arity == 0 {

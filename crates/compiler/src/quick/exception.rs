@@ -7,9 +7,9 @@ use super::Left;
 use super::Ty;
 use super::call::Callee;
 use super::control::{Frame, FrameKind};
+use super::machine::{self, Label, Reg};
 use super::reader::{BlockType, Catches, Clause};
 use super::translator::Translator;
-use super::x64::{self, Label, Reg};
 use epsilon_abi::vm::VmGlobal;
 use epsilon_abi::{HandlerSite, Libcall, TagIndex, TrapCode, seeded};
 use std::collections::HashSet;
@@ -120,15 +120,15 @@ impl Translator<'_> {
         self.charge(ty.params.len());
         for (at, ty) in ty.params.iter().enumerate() {
             let ty = Ty::of(*ty);
-            let reg = x64::scratch(ty.is_float());
-            self.load_at(ty, reg, x64::PAYLOADS[1], at as i32 * FIELD_BYTES);
+            let reg = machine::scratch(ty.is_float());
+            self.load_at(ty, reg, machine::PAYLOADS[1], at as i32 * FIELD_BYTES);
             self.push_stored(ty, reg);
         }
     }
 
     /// Pushes the number of the exception that a handler has been given.
     fn push_number(&mut self) {
-        let number = x64::PAYLOADS[0];
+        let number = machine::PAYLOADS[0];
         self.zero_extend(number);
         self.push_stored(Ty::I32, number);
     }
@@ -184,12 +184,12 @@ impl Translator<'_> {
         self.reload_pins();
         for at in (0..params).rev() {
             let value = self.pop();
-            let reg = x64::scratch(value.ty.is_float());
+            let reg = machine::scratch(value.ty.is_float());
             self.read_into(value, reg);
-            self.store_at(value.ty, reg, x64::RESULT, at as i32 * FIELD_BYTES);
+            self.store_at(value.ty, reg, machine::RESULT, at as i32 * FIELD_BYTES);
         }
-        self.registers.take(x64::RESULT);
-        self.push_reg(x64::RESULT, Ty::I64);
+        self.registers.take(machine::RESULT);
+        self.push_reg(machine::RESULT, Ty::I64);
         self.throwing_libcall(Libcall::Throw);
     }
 

@@ -9,10 +9,10 @@
 //! In a function that catches exceptions all pins are written through, since a handler finds no register as it was.
 
 use super::Ty;
+use super::machine::{self, Reg};
 use super::operand::{Operand, Place};
 use super::reader::TypeCode;
 use super::translator::Translator;
-use super::x64::{self, Reg};
 use epsilon_abi::seeded;
 
 /// A local.
@@ -77,8 +77,8 @@ impl Translator<'_> {
 
     fn pin_kind(&mut self, is_float: bool) {
         let calls = self.scan.calls;
-        let choices = x64::pins(is_float, calls > 0);
-        let mut best: [(u32, u32); x64::MOST_PINS] = [(0, 0); x64::MOST_PINS];
+        let choices = machine::pins(is_float, calls > 0);
+        let mut best: [(u32, u32); machine::MOST_PINS] = [(0, 0); machine::MOST_PINS];
         let best = &mut best[..choices.len()];
         for (index, local) in self.locals.iter().enumerate() {
             let weight = self.scan.uses[index];
@@ -89,10 +89,11 @@ impl Translator<'_> {
             best[at..].rotate_right(1);
             best[at] = (weight, index as u32);
         }
-        for ((weight, index), pin) in best.iter().zip(choices) {
-            let survives = calls == 0 || x64::is_kept(*pin);
+        for ((weight, index), pin) in best.iter().zip(choices).filter(|((weight, _), _)| *weight > 0) {
+            let ty = self.locals[*index as usize].ty;
+            let survives = calls == 0 || machine::is_kept(*pin, ty);
             let pays = match (calls, survives) {
-                (0, _) => *weight > 0,
+                (0, _) => true,
                 // Saving and restoring the register costs two accesses.
                 (_, true) => *weight > 2,
                 (_, false) => *weight > calls.saturating_mul(WEIGHT_OF_CALL),
@@ -123,6 +124,7 @@ impl Translator<'_> {
 
     /// Loads all pins: an exception preserves none.
     pub fn reload_all_pins(&mut self) {
+        self.restore_base();
         self.forget_copies();
         for at in 0..self.pinned.len() {
             self.reload(self.pinned[at]);
@@ -205,7 +207,6 @@ impl Translator<'_> {
     }
 
     fn has_free(&self, is_float: bool) -> bool {
-        let kind = if is_float { 0xffff_0000 } else { 0xffff };
-        self.registers.free & kind & !self.registers.locked != 0
+        self.registers.free & machine::class(is_float) & !self.registers.locked != 0
     }
 }

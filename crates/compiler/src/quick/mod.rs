@@ -9,7 +9,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | [`mod@self`] | what the tier is given, and when it leaves a function to Cranelift |
+//! | [`mod@self`] | what the tier is given, which machine it is for, and when it leaves a function to Cranelift |
 //! | `reader` | immediates of a body |
 //! | `operators` | the instruction set: one row per operator, naming a shape |
 //! | `scan` | a first look at a body |
@@ -19,27 +19,96 @@
 //! | `control` | blocks and branches |
 //! | `call` | calls and tail calls, by the same convention as Cranelift's code |
 //! | `exception` | `try_table` and throwing |
-//! | `x64` | all that knows x86_64: the shapes of operators, frames, and the assembler |
+//! | `x64/`, `aarch64/` | all that knows a machine: the shapes of operators, frames, and the assembler |
 //!
-//! What is not in `x64` knows of a machine only the names that `x64` exports: a second machine has the same ones.
+//! The two machines are twins: their folders have the same files, and what they export has the same names. The files
+//! beside them are compiled once with each, which they call `machine`; so nothing is chosen while a body is translated.
 //! Code is entered, left, traps, and is found in backtraces just as Cranelift's is.
 
-mod call;
-mod control;
-mod exception;
-mod local;
-mod operand;
-mod operators;
 mod reader;
-mod scan;
-mod translator;
-mod x64;
+
+/// The tier for aarch64.
+#[allow(clippy::duplicate_mod)] // Compiled once with each machine.
+mod aarch64 {
+    #[path = "../call.rs"]
+    mod call;
+    #[path = "../control.rs"]
+    mod control;
+    #[path = "../exception.rs"]
+    mod exception;
+    #[path = "../local.rs"]
+    mod local;
+    #[path = "mod.rs"]
+    mod machine;
+    #[path = "../operand.rs"]
+    mod operand;
+    #[path = "../operators.rs"]
+    mod operators;
+    #[path = "../scan.rs"]
+    mod scan;
+    #[path = "../translator.rs"]
+    mod translator;
+
+    use super::{Env, Left, Ty, reader};
+    pub(super) use translator::{Scratch, compile};
+}
+
+/// The tier for x86_64.
+#[allow(clippy::duplicate_mod)] // Compiled once with each machine.
+mod x64 {
+    #[path = "../call.rs"]
+    mod call;
+    #[path = "../control.rs"]
+    mod control;
+    #[path = "../exception.rs"]
+    mod exception;
+    #[path = "../local.rs"]
+    mod local;
+    #[path = "mod.rs"]
+    mod machine;
+    #[path = "../operand.rs"]
+    mod operand;
+    #[path = "../operators.rs"]
+    mod operators;
+    #[path = "../scan.rs"]
+    mod scan;
+    #[path = "../translator.rs"]
+    mod translator;
+
+    use super::{Env, Left, Ty, reader};
+    pub(super) use translator::{Scratch, compile};
+}
 
 use crate::limits::CompileLimits;
-use epsilon_abi::{CompiledFunction, DefinedFuncIndex, MemoryPlan, ModuleInfo, RefRepr, ValType, VmLayout};
+use epsilon_abi::{Arch, CompiledFunction, DefinedFuncIndex, MemoryPlan, ModuleInfo, RefRepr, ValType, VmLayout};
 
-pub(crate) use translator::QuickScratch;
-pub(crate) use x64::Features;
+/// What translating one function leaves for the next one to use again.
+#[derive(Default)]
+pub(crate) struct QuickScratch {
+    aarch64: aarch64::Scratch,
+    x64: x64::Scratch,
+}
+
+/// What the processor can do, and what relaxed operators have to do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Features {
+    pub arch: Arch,
+    /// x86_64 with BMI1: `tzcnt`.
+    pub tzcnt: bool,
+    pub lzcnt: bool,
+    /// x86_64 with BMI2: shifts by any register.
+    pub shifts: bool,
+    /// aarch64 with atomic instructions beside exclusive loads and stores.
+    pub lse: bool,
+    /// Whether `relaxed_madd` rounds once.
+    pub fused: bool,
+    /// Whether relaxed operators give the same results on every machine.
+    pub deterministic: bool,
+    /// Whether the relaxed dot product of pairs saturates.
+    pub saturating_dot: bool,
+    /// Whether the relaxed dot product of four is exact.
+    pub exact_dot: bool,
+}
 
 /// What is the same for all functions of a module.
 #[derive(Clone, Copy)]
@@ -84,7 +153,10 @@ pub(crate) fn compile(
     index: DefinedFuncIndex,
     scratch: &mut QuickScratch,
 ) -> Result<CompiledFunction, Left> {
-    translator::compile(env, index, scratch)
+    match env.features.arch {
+        Arch::X86_64 => x64::compile(env, index, &mut scratch.x64),
+        Arch::Aarch64 => aarch64::compile(env, index, &mut scratch.aarch64),
+    }
 }
 
 /// The type of an operand as the machine sees it.

@@ -4,8 +4,8 @@
 //! Only the topmost operands may be elsewhere than in their slot: see [`WINDOW`].
 
 use super::Ty;
+use super::machine::{self, Cond, Reg, RegSet};
 use super::translator::Translator;
-use super::x64::{self, Cond, Reg};
 
 /// Where the value of an operand is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,15 +38,6 @@ pub(super) struct Held {
     pub owned: bool,
 }
 
-/// An operand as an instruction takes it.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Source {
-    Imm(i32),
-    Reg(Held),
-    /// In the frame.
-    Frame(i32),
-}
-
 /// How many of the topmost operands may be elsewhere than in their slots. The bound keeps every search short, however
 /// high the stack.
 const WINDOW: usize = 32;
@@ -54,20 +45,20 @@ const WINDOW: usize = 32;
 /// Which registers hold what.
 pub(super) struct Registers {
     /// Those that operands may be in.
-    pub temporaries: u32,
+    pub temporaries: RegSet,
     /// Those that no operand is in.
-    pub free: u32,
+    pub free: RegSet,
     /// Those that hold a copy of a local, and are free for operands all the same.
-    pub cached: u32,
+    pub cached: RegSet,
     /// Those that the current operator reads from, and that it must not take.
-    pub locked: u32,
+    pub locked: RegSet,
     /// Which local a cached one is a copy of.
-    copies: [u32; 32],
+    copies: [u32; RegSet::BITS as usize],
 }
 
 impl Registers {
-    pub const fn new(temporaries: u32) -> Self {
-        Self { temporaries, free: temporaries, cached: 0, locked: 0, copies: [0; 32] }
+    pub const fn new(temporaries: RegSet) -> Self {
+        Self { temporaries, free: temporaries, cached: 0, locked: 0, copies: [0; RegSet::BITS as usize] }
     }
 
     /// Takes registers away from operands, for pins.
@@ -90,12 +81,8 @@ impl Registers {
     }
 }
 
-const fn lowest(set: u32) -> Option<Reg> {
+const fn lowest(set: RegSet) -> Option<Reg> {
     if set == 0 { None } else { Some(Reg(set.trailing_zeros() as u8)) }
-}
-
-const fn class(is_float: bool) -> u32 {
-    if is_float { 0xffff_0000 } else { 0xffff }
 }
 
 /// The stack.
@@ -193,7 +180,7 @@ impl Translator<'_> {
                 local.pending -= 1;
                 let local = *local;
                 let reg = local.register().unwrap_or_else(|| {
-                    let reg = x64::scratch(ty.is_float());
+                    let reg = machine::scratch(ty.is_float());
                     self.load_slot(ty, reg, local.slot);
                     reg
                 });
@@ -202,8 +189,8 @@ impl Translator<'_> {
             Place::Const(bits) => self.store_const(ty, bits, slot),
             Place::Flags(cond) => {
                 self.flags_at = None;
-                self.flags_to(cond, x64::SCRATCH);
-                self.store_slot(Ty::I32, x64::SCRATCH, slot);
+                self.flags_to(cond, machine::SCRATCH);
+                self.store_slot(Ty::I32, machine::SCRATCH, slot);
             }
         }
         self.stack[at].place = Place::Slot;
@@ -245,19 +232,19 @@ impl Translator<'_> {
 
     /// A register for an operand. Keeps the flags.
     pub fn allocate(&mut self, is_float: bool) -> Reg {
-        let free = self.registers.free & class(is_float) & !self.registers.locked;
+        let free = self.registers.free & machine::class(is_float) & !self.registers.locked;
         let reg = match lowest(free & !self.registers.cached).or(lowest(free)) {
             Some(reg) => {
                 self.evict(reg);
                 reg
             }
-            None => self.spill_one(class(is_float)),
+            None => self.spill_one(machine::class(is_float)),
         };
         self.registers.take(reg);
         reg
     }
 
-    fn spill_one(&mut self, class: u32) -> Reg {
+    fn spill_one(&mut self, class: RegSet) -> Reg {
         for at in self.settled..self.stack.len() {
             if let Place::Reg(reg) = self.stack[at].place
                 && reg.bit() & class & self.registers.temporaries != 0
@@ -273,7 +260,7 @@ impl Translator<'_> {
     pub fn claim(&mut self, reg: Reg) {
         let registers = &self.registers;
         if registers.is_temporary(reg) && registers.free & reg.bit() == 0 {
-            let free = registers.free & class(reg.is_float()) & !registers.locked & !registers.cached;
+            let free = registers.free & machine::class(reg.is_float()) & !registers.locked & !registers.cached;
             let holder = (self.settled..self.stack.len()).find(|at| self.stack[*at].place == Place::Reg(reg));
             match (holder, lowest(free)) {
                 (Some(at), Some(other)) => {
@@ -351,28 +338,6 @@ impl Translator<'_> {
         }
     }
 
-    /// A popped operand as an instruction takes it. Keeps the flags.
-    pub fn source_of(&mut self, operand: Operand) -> Source {
-        let Operand { place, ty, slot } = operand;
-        match place {
-            Place::Const(bits) if !ty.is_float() => match immediate(ty, bits) {
-                Some(imm) => Source::Imm(imm),
-                None => Source::Reg(self.read(operand)),
-            },
-            Place::Slot if ty != Ty::V128 => Source::Frame(slot),
-            Place::Local(local) if ty != Ty::V128 && self.locals[local as usize].register().is_none() => {
-                Source::Frame(self.locals[local as usize].slot)
-            }
-            _ => Source::Reg(self.read(operand)),
-        }
-    }
-
-    pub fn done_source(&mut self, source: Source) {
-        if let Source::Reg(held) = source {
-            self.done(held);
-        }
-    }
-
     /// A register for a result: that of a popped operand, if it was the operand's own and of the right kind.
     pub fn reuse(&mut self, held: Held, is_float: bool) -> Reg {
         if held.owned && held.reg.is_float() == is_float {
@@ -401,9 +366,4 @@ impl Translator<'_> {
             None => self.allocate(is_float),
         }
     }
-}
-
-/// A constant as an immediate of 32 bits that is sign-extended.
-pub(super) fn immediate(ty: Ty, bits: u64) -> Option<i32> {
-    if ty.is_wide() { i32::try_from(bits.cast_signed()).ok() } else { Some(bits as u32 as i32) }
 }

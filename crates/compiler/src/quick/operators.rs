@@ -6,13 +6,12 @@
 //!
 //! A shape is a method of [`Translator`]: it is given the arguments of the row, then the immediates. A row that ends in
 //! `calls` may call out, so that no register but the preserved ones is the same behind it. The operators of vectors
-//! have their rows in [`vectors`](super::x64::vectors), since nearly each of them is an instruction of the machine.
+//! have their rows in [`vectors`](super::machine::vectors), since nearly each of them is an instruction of the machine.
 
 use super::Ty::{F32, F64, I32, I64};
+use super::machine::{Alu, Cond, FloatCompare, FloatOp, Load, Rounding, Shift, Store, vectors};
 use super::reader::Reader;
 use super::translator::Translator;
-use super::x64::ops::*;
-use super::x64::{Alu, Cond, FloatCompare, Load, Rounding, Shift, Store, vectors};
 use epsilon_abi::Libcall;
 
 /// Rows to a function that translates an operator, one that reads over it and tells whether it calls, and a list.
@@ -37,7 +36,8 @@ macro_rules! operators {
             match code {
                 $($code => {
                     $($(reader.$kind();)*)?
-                    $crate::quick::operators::calls!($($calls)?)
+                    // The word, or nothing.
+                    const { !stringify!($($calls)?).is_empty() }
                 })*
                 _ => unreachable!("operator {code:#x} of {} has no row", stringify!($skip)),
             }
@@ -49,16 +49,7 @@ macro_rules! operators {
     };
 }
 
-macro_rules! calls {
-    () => {
-        false
-    };
-    (calls) => {
-        true
-    };
-}
-
-pub(in crate::quick) use {calls, operators};
+pub(in crate::quick) use operators;
 
 /// The prefixes of operators with a second code.
 const PREFIX_MISC: u8 = 0xfc;
@@ -270,11 +261,11 @@ operators! {
     0x8e f32_floor = round(F32, Rounding::Down);
     0x8f f32_trunc = round(F32, Rounding::ToZero);
     0x90 f32_nearest = round(F32, Rounding::Nearest);
-    0x91 f32_sqrt = float_unary(F32, SQRTSS);
-    0x92 f32_add = float_binary(F32, ADDSS, true);
-    0x93 f32_sub = float_binary(F32, SUBSS, false);
-    0x94 f32_mul = float_binary(F32, MULSS, true);
-    0x95 f32_div = float_binary(F32, DIVSS, false);
+    0x91 f32_sqrt = float_sqrt(F32);
+    0x92 f32_add = float_binary(F32, FloatOp::Add);
+    0x93 f32_sub = float_binary(F32, FloatOp::Sub);
+    0x94 f32_mul = float_binary(F32, FloatOp::Mul);
+    0x95 f32_div = float_binary(F32, FloatOp::Div);
     0x96 f32_min = float_min(F32);
     0x97 f32_max = float_max(F32);
     0x98 f32_copysign = copysign(F32);
@@ -284,11 +275,11 @@ operators! {
     0x9c f64_floor = round(F64, Rounding::Down);
     0x9d f64_trunc = round(F64, Rounding::ToZero);
     0x9e f64_nearest = round(F64, Rounding::Nearest);
-    0x9f f64_sqrt = float_unary(F64, SQRTSD);
-    0xa0 f64_add = float_binary(F64, ADDSD, true);
-    0xa1 f64_sub = float_binary(F64, SUBSD, false);
-    0xa2 f64_mul = float_binary(F64, MULSD, true);
-    0xa3 f64_div = float_binary(F64, DIVSD, false);
+    0x9f f64_sqrt = float_sqrt(F64);
+    0xa0 f64_add = float_binary(F64, FloatOp::Add);
+    0xa1 f64_sub = float_binary(F64, FloatOp::Sub);
+    0xa2 f64_mul = float_binary(F64, FloatOp::Mul);
+    0xa3 f64_div = float_binary(F64, FloatOp::Div);
     0xa4 f64_min = float_min(F64);
     0xa5 f64_max = float_max(F64);
     0xa6 f64_copysign = copysign(F64);
@@ -299,31 +290,31 @@ operators! {
     0xa9 i32_trunc_f32_u = truncate_to_i32(F32, false);
     0xaa i32_trunc_f64_s = truncate_to_i32(F64, true);
     0xab i32_trunc_f64_u = truncate_to_i32(F64, false);
-    0xac i64_extend_i32_s = extend(I64, MOVSXD, true);
+    0xac i64_extend_i32_s = extend(I64, 32);
     0xad i64_extend_i32_u = extend_unsigned;
     0xae i64_trunc_f32_s = truncate_to_i64_signed(F32);
     0xaf i64_trunc_f32_u = truncate_to_i64_unsigned(F32);
     0xb0 i64_trunc_f64_s = truncate_to_i64_signed(F64);
     0xb1 i64_trunc_f64_u = truncate_to_i64_unsigned(F64);
-    0xb2 f32_convert_i32_s = convert(F32, CVTSI2SS, false);
-    0xb3 f32_convert_i32_u = convert(F32, CVTSI2SS, true);
-    0xb4 f32_convert_i64_s = convert(F32, CVTSI2SS, true);
+    0xb2 f32_convert_i32_s = convert(F32, I32, true);
+    0xb3 f32_convert_i32_u = convert(F32, I32, false);
+    0xb4 f32_convert_i64_s = convert(F32, I64, true);
     0xb5 f32_convert_i64_u = convert_u64(F32);
-    0xb6 f32_demote_f64 = float_convert(F32, CVTSD2SS);
-    0xb7 f64_convert_i32_s = convert(F64, CVTSI2SD, false);
-    0xb8 f64_convert_i32_u = convert(F64, CVTSI2SD, true);
-    0xb9 f64_convert_i64_s = convert(F64, CVTSI2SD, true);
+    0xb6 f32_demote_f64 = demote;
+    0xb7 f64_convert_i32_s = convert(F64, I32, true);
+    0xb8 f64_convert_i32_u = convert(F64, I32, false);
+    0xb9 f64_convert_i64_s = convert(F64, I64, true);
     0xba f64_convert_i64_u = convert_u64(F64);
-    0xbb f64_promote_f32 = float_convert(F64, CVTSS2SD);
+    0xbb f64_promote_f32 = promote;
     0xbc i32_reinterpret_f32 = reinterpret(I32);
     0xbd i64_reinterpret_f64 = reinterpret(I64);
     0xbe f32_reinterpret_i32 = reinterpret(F32);
     0xbf f64_reinterpret_i64 = reinterpret(F64);
-    0xc0 i32_extend8_s = extend(I32, MOVSX8, false);
-    0xc1 i32_extend16_s = extend(I32, MOVSX16, false);
-    0xc2 i64_extend8_s = extend(I64, MOVSX8, true);
-    0xc3 i64_extend16_s = extend(I64, MOVSX16, true);
-    0xc4 i64_extend32_s = extend(I64, MOVSXD, true);
+    0xc0 i32_extend8_s = extend(I32, 8);
+    0xc1 i32_extend16_s = extend(I32, 16);
+    0xc2 i64_extend8_s = extend(I64, 8);
+    0xc3 i64_extend16_s = extend(I64, 16);
+    0xc4 i64_extend32_s = extend(I64, 32);
 }
 
 operators! {
@@ -352,8 +343,8 @@ operators! {
     17 table_fill(table: u32) = table_fill, calls;
 
     // Wide arithmetic: 128 bits as two operands, the low half first.
-    19 i64_add128 = wide(ADD, ADC);
-    20 i64_sub128 = wide(SUB, SBB);
+    19 i64_add128 = wide(Alu::Add);
+    20 i64_sub128 = wide(Alu::Sub);
     21 i64_mul_wide_s = multiply_into_wide(true);
     22 i64_mul_wide_u = multiply_into_wide(false);
 }

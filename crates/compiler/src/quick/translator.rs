@@ -3,25 +3,25 @@
 use super::control::{Frame, FrameKind, Signature, Types};
 use super::exception::{Catch, CatchSite, Scope};
 use super::local::Local;
+use super::machine::{self, Assembler, Label, Reg};
 use super::operand::{Operand, Registers};
 use super::reader::Reader;
 use super::scan::Scan;
-use super::x64::{self, Assembler, Label, Reg};
 use super::{Env, Left, operators};
 use epsilon_abi::{
-    Arch, CallLayout, CodeTier, CompiledFunction, DefinedFuncIndex, HandlerSite, Position, Relocation, Sites,
-    SourceSite, TrapCode, TrapSite, TypeIndex, seeded,
+    CallLayout, CodeTier, CompiledFunction, DefinedFuncIndex, HandlerSite, Position, Relocation, Sites, SourceSite,
+    TrapCode, TrapSite, TypeIndex, seeded,
 };
 
 /// What translating one function leaves for the next one to use again.
 #[derive(Default)]
-pub(crate) struct QuickScratch {
+pub(in crate::quick) struct Scratch {
     asm: Assembler,
     scan: Scan,
     stack: Vec<Operand>,
     locals: Vec<Local>,
     frames: Vec<Frame>,
-    moves: Vec<x64::Move>,
+    moves: Vec<machine::Move>,
     cold: Vec<Cold>,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct Cold {
 pub(super) enum ColdKind {
     Trap(TrapCode),
     /// What a machine has.
-    Machine(x64::Cold),
+    Machine(machine::Cold),
 }
 
 /// Translates one function.
@@ -64,7 +64,7 @@ pub(super) struct Translator<'a> {
     /// Whether control can reach the current operator.
     pub reachable: bool,
     /// Moves that are to be made at once.
-    pub moves: Vec<x64::Move>,
+    pub moves: Vec<machine::Move>,
     pub cold: Vec<Cold>,
     /// Offset of the current operator in the module.
     pub position: u32,
@@ -79,7 +79,7 @@ pub(super) struct Translator<'a> {
     /// Values that branches and calls have passed.
     passed_values: u64,
     pub left: Option<Left>,
-    pub machine: x64::State,
+    pub machine: machine::State,
     /// Handlers of the open `try_table`s, the innermost last.
     pub catches: Vec<Catch>,
     /// The clauses of all `try_table`s and `try`s so far.
@@ -94,23 +94,28 @@ pub(super) struct Translator<'a> {
     pub type_index: TypeIndex,
 }
 
-pub(super) fn compile(
+pub(in crate::quick) fn compile(
     env: &Env<'_>,
     index: DefinedFuncIndex,
-    scratch: &mut QuickScratch,
+    scratch: &mut Scratch,
 ) -> Result<CompiledFunction, Left> {
     let mut translator = Translator::new(*env, index, std::mem::take(scratch));
-    let result = translator.function();
+    let mut result = translator.function();
+    if result.is_ok() && translator.asm.has_failed() {
+        translator = Translator::new(*env, index, translator.into_scratch());
+        translator.asm.reach_far();
+        result = translator.function();
+    }
     let function = result.map(|handlers| translator.compiled(handlers));
     *scratch = translator.into_scratch();
     function
 }
 
 impl<'a> Translator<'a> {
-    fn new(env: Env<'a>, index: DefinedFuncIndex, mut scratch: QuickScratch) -> Self {
+    fn new(env: Env<'a>, index: DefinedFuncIndex, mut scratch: Scratch) -> Self {
         let range = env.info.bodies[index.index()].clone();
         let type_index = env.info.functions[env.info.func_index(index).index()];
-        let layout = CallLayout::new(env.info.type_func(type_index), Arch::X86_64);
+        let layout = CallLayout::new(env.info.type_func(type_index), machine::ARCH);
         scratch.asm.clear();
         scratch.stack.clear();
         scratch.locals.clear();
@@ -124,7 +129,7 @@ impl<'a> Translator<'a> {
             stack: scratch.stack,
             settled: 0,
             flags_at: None,
-            registers: Registers::new(x64::TEMPORARIES),
+            registers: Registers::new(machine::TEMPORARIES),
             locals: scratch.locals,
             pinned: Vec::new(),
             reloaded: Vec::new(),
@@ -139,7 +144,7 @@ impl<'a> Translator<'a> {
             most_pushed: 0,
             passed_values: 0,
             left: None,
-            machine: x64::State::new(&env),
+            machine: machine::State::new(&env),
             catches: Vec::new(),
             scopes: Vec::new(),
             catch_sites: Vec::new(),
@@ -151,9 +156,9 @@ impl<'a> Translator<'a> {
         }
     }
 
-    fn into_scratch(self) -> QuickScratch {
+    fn into_scratch(self) -> Scratch {
         let Self { asm, scan, stack, locals, frames, moves, cold, .. } = self;
-        QuickScratch { asm, scan, stack, locals, frames, moves, cold }
+        Scratch { asm, scan, stack, locals, frames, moves, cold }
     }
 
     fn compiled(&mut self, handlers: Vec<HandlerSite>) -> CompiledFunction {
@@ -162,7 +167,7 @@ impl<'a> Translator<'a> {
         CompiledFunction {
             tier: CodeTier::Quick,
             code: self.asm.code().to_vec(),
-            align_bytes: x64::ALIGN_BYTES,
+            align_bytes: machine::ALIGN_BYTES,
             relocations: std::mem::take(&mut self.relocations),
             sites: Sites::new(&traps, &std::mem::take(&mut self.sources), &[]),
             handlers,
@@ -238,7 +243,7 @@ impl<'a> Translator<'a> {
     }
 
     /// Traps if a condition of the flags holds.
-    pub fn trap_if(&mut self, cond: x64::Cond, code: TrapCode) {
+    pub fn trap_if(&mut self, cond: machine::Cond, code: TrapCode) {
         let label = self.cold(ColdKind::Trap(code));
         self.asm.jcc(cond, label);
     }
@@ -259,6 +264,6 @@ impl<'a> Translator<'a> {
 
     /// The register of a result that a branch to a label passes alone.
     pub const fn result_register(is_float: bool) -> Reg {
-        if is_float { x64::FLOAT_RESULT } else { x64::RESULT }
+        if is_float { machine::FLOAT_RESULT } else { machine::RESULT }
     }
 }

@@ -574,13 +574,16 @@ fn slot_bytes<const BYTES: usize>(instructions: &[u32]) -> [u8; BYTES] {
 /// Bytes of a thunk slot's code.
 pub const THUNK_SLOT_BYTES: usize = 16;
 
-/// Code of a thunk slot whose data lies `distance` bytes above the slot: less than 1 MiB, what `adr` reaches.
+/// Code of a thunk slot whose data lies `distance` bytes above the slot: less than 16 MiB, which is more than `adr` alone
+/// reaches.
 pub fn thunk_slot(distance: u32) -> [u8; THUNK_SLOT_BYTES] {
-    assert!(distance < 1 << 20, "a thunk's data is near");
+    assert!(distance < 1 << 24, "a thunk's data is near");
+    let (low, high) = (distance & 0xfff, distance >> 12);
     slot_bytes(&[
-        0x1000_0010 | (distance & 3) << 29 | (distance >> 2) << 5, // adr x16, distance
-        0xf940_0211,                                               // ldr x17, [x16]
-        0xd61f_0220,                                               // br x17
+        0x1000_0010 | (low & 3) << 29 | (low >> 2) << 5, // adr x16, low
+        0x9140_0210 | high << 10,                        // add x16, x16, high, lsl #12
+        0xf940_0211,                                     // ldr x17, [x16]
+        0xd61f_0220,                                     // br x17
     ])
 }
 
@@ -729,9 +732,9 @@ mod tests {
 
     #[test]
     fn slots_encode_their_distance() {
-        // adr x16, #0x4004; ldr x17, [x16]; br x17; udf #0
-        let slot = [0x30, 0x00, 0x02, 0x10, 0x11, 0x02, 0x40, 0xf9, 0x20, 0x02, 0x1f, 0xd6, 0, 0, 0, 0];
-        assert_eq!(thunk_slot(0x4004), slot);
+        // adr x16, #4; add x16, x16, #0x104, lsl #12; ldr x17, [x16]; br x17
+        let slot = [0x30, 0, 0, 0x10, 0x10, 0x12, 0x44, 0x91, 0x11, 0x02, 0x40, 0xf9, 0x20, 0x02, 0x1f, 0xd6];
+        assert_eq!(thunk_slot(0x10_4004), slot);
         assert_eq!(thunk_slot(3)[..4], [0x10, 0x00, 0x00, 0x70]);
     }
 

@@ -13,7 +13,7 @@ pub(in crate::quick) struct Reg(pub u8);
 
 impl Reg {
     /// The set that holds nothing else.
-    pub const fn bit(self) -> u32 {
+    pub const fn bit(self) -> RegSet {
         1 << self.0
     }
 
@@ -39,6 +39,9 @@ registers! {
     R8 = 8 R9 = 9 R10 = 10 R11 = 11 R12 = 12 R13 = 13 R14 = 14 R15 = 15
     XMM0 = 16 XMM15 = 31
 }
+
+/// A set of registers.
+pub(in crate::quick) type RegSet = u32;
 
 /// A condition of the flags, with the number that the processor gives it; the opposite one differs in the lowest bit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -200,6 +203,14 @@ impl Assembler {
     pub fn clear(&mut self) {
         self.code.clear();
         self.labels.clear();
+    }
+
+    /// From now on, conditional branches reach whatever there may be: they always do.
+    pub const fn reach_far(&mut self) {}
+
+    /// Whether a branch has not reached its label: none fails to, since displacements have 32 bits.
+    pub const fn has_failed(&self) -> bool {
+        false
     }
 
     pub fn code(&self) -> &[u8] {

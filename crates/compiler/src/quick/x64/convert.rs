@@ -43,12 +43,22 @@ impl Translator<'_> {
         self.push_reg(to, Ty::I64);
     }
 
-    pub fn extend(&mut self, ty: Ty, op: Op, wide: bool) {
-        self.unary(op, wide, ty);
+    /// Extends the low bits by their sign.
+    pub fn extend(&mut self, ty: Ty, bits: u8) {
+        let op = match bits {
+            8 => MOVSX8,
+            16 => MOVSX16,
+            _ => MOVSXD,
+        };
+        self.unary(op, ty.is_wide(), ty);
     }
 
-    pub fn float_convert(&mut self, ty: Ty, op: Op) {
-        self.unary(op, false, ty);
+    pub fn demote(&mut self) {
+        self.unary(CVTSD2SS, false, Ty::F32);
+    }
+
+    pub fn promote(&mut self) {
+        self.unary(CVTSS2SD, false, Ty::F64);
     }
 
     /// The same bits as another type.
@@ -68,8 +78,9 @@ impl Translator<'_> {
         self.push_reg(to, ty);
     }
 
-    /// An integer, as 32 or 64 signed bits, to a float.
-    pub fn convert(&mut self, ty: Ty, op: Op, wide: bool) {
+    /// An integer to a float: one of 32 bits that has no sign is one of 64 that has.
+    pub fn convert(&mut self, ty: Ty, from: Ty, signed: bool) {
+        let (op, wide) = (pick(ty, CVTSI2SS, CVTSI2SD), from.is_wide() || !signed);
         let operand = self.pop();
         let held = self.read(operand);
         let to = self.destination(true);

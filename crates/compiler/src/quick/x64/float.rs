@@ -1,10 +1,11 @@
 //! Scalar floats.
 
 use super::super::Ty;
-use super::super::operand::{Held, Source};
+use super::super::operand::Held;
 use super::super::translator::Translator;
 use super::asm::{Cond, Op, RBP, Reg, Rm};
 use super::ops::*;
+use super::source::Source;
 use super::{FLOAT_SCRATCH, SCRATCH};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -15,6 +16,26 @@ pub(in crate::quick) enum FloatCompare {
     Greater,
     LessOrEqual,
     GreaterOrEqual,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::quick) enum FloatOp {
+    Add,
+    Sub,
+    Mul,
+    Div,
+}
+
+impl FloatOp {
+    /// The instruction, and whether its operands may be swapped.
+    const fn op(self, ty: Ty) -> (Op, bool) {
+        match self {
+            Self::Add => (pick(ty, ADDSS, ADDSD), true),
+            Self::Sub => (pick(ty, SUBSS, SUBSD), false),
+            Self::Mul => (pick(ty, MULSS, MULSD), true),
+            Self::Div => (pick(ty, DIVSS, DIVSD), false),
+        }
+    }
 }
 
 /// How to round: the immediate of `round`.
@@ -68,8 +89,9 @@ impl Translator<'_> {
         self.push_reg(to, Ty::I32);
     }
 
-    pub fn float_binary(&mut self, ty: Ty, op: Op, commutes: bool) {
+    pub fn float_binary(&mut self, ty: Ty, op: FloatOp) {
         use super::super::operand::Place::Reg as InReg;
+        let (op, commutes) = op.op(ty);
         let (mut b, mut a) = (self.pop(), self.pop());
         if commutes && !matches!(a.place, InReg(_)) && matches!(b.place, InReg(_)) {
             std::mem::swap(&mut a, &mut b);
@@ -105,8 +127,8 @@ impl Translator<'_> {
         }
     }
 
-    pub fn float_unary(&mut self, ty: Ty, op: Op) {
-        self.unary(op, false, ty);
+    pub fn float_sqrt(&mut self, ty: Ty) {
+        self.unary(pick(ty, SQRTSS, SQRTSD), false, ty);
     }
 
     pub fn round(&mut self, ty: Ty, rounding: Rounding) {

@@ -18,7 +18,9 @@ use super::super::translator::Translator;
 use super::super::{Ty, operand::Place};
 use super::asm::{Cond, Label, R11, RAX, RBP, RSP, Reg, Rm};
 use super::ops::*;
-use super::{ALIGN_BYTES, ANCHOR, CALLEE, FLOAT_SCRATCH, INT_ARGS, INT_RESULTS, KEPT, Move, SCRATCH, float_arg};
+use super::{
+    ALIGN_BYTES, ANCHOR, CALLEE, FLOAT_SCRATCH, INT_ARGS, INT_RESULTS, KEPT, Move, SCRATCH, area_register, float_arg,
+};
 use epsilon_abi::vm::VmContext;
 use epsilon_abi::{RelocKind, Relocation, Slot, TrapCode, seeded};
 use std::mem::{offset_of, size_of};
@@ -69,10 +71,10 @@ impl Translator<'_> {
                 self.machine.frame.saved.push(reg);
             }
         }
-        if let Some(at) = self.layout.ret_area_in_int {
+        if let Some(reg) = area_register(&self.layout) {
             top -= 8;
             self.machine.frame.area = top;
-            self.store_slot(Ty::I64, INT_ARGS[usize::from(at)], top);
+            self.store_slot(Ty::I64, reg, top);
         }
         let params = self.layout.params.len();
         self.place_locals(0..params, &mut top);
@@ -209,6 +211,9 @@ impl Translator<'_> {
             self.load_slot(Ty::I64, reg, -8 * (at as i32 + 1));
         }
     }
+
+    /// What a handler of exceptions finds lost beside the pins: slots are counted from the frame pointer alone.
+    pub fn restore_base(&mut self) {}
 
     /// Lays what stands behind the code, and fills in the size of the frame, which is returned.
     pub fn finish_frame(&mut self) -> u32 {

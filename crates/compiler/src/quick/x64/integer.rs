@@ -4,10 +4,11 @@
 //! goes straight to a pin where the next operator sets a local, unless another operand is read from there.
 
 use super::super::Ty;
-use super::super::operand::{Held, Operand, Place, Source};
+use super::super::operand::{Held, Operand, Place};
 use super::super::translator::Translator;
 use super::asm::{Cond, Op, RAX, RBP, RCX, RDX, Reg, Rm, Vex};
 use super::ops::*;
+use super::source::Source;
 use super::{FloatCompare, SCRATCH};
 use epsilon_abi::TrapCode;
 
@@ -387,8 +388,9 @@ impl Translator<'_> {
 
 /// 128 bits as two operands, the low half first.
 impl Translator<'_> {
-    /// Adds or subtracts, with the instruction for the low halves and that for the high ones.
-    pub fn wide(&mut self, low: Op, high: Op) {
+    /// Adds or subtracts, by an instruction for the low halves and one for the high ones.
+    pub fn wide(&mut self, alu: Alu) {
+        let (low, high) = if alu == Alu::Sub { (SUB, SBB) } else { (ADD, ADC) };
         let (y_low, y_high) = self.pop2();
         let (x_low, x_high) = self.pop2();
         let (to_low, to_high) = (self.own(x_low), self.own(x_high));

@@ -301,7 +301,7 @@ impl Translator<'_> {
         let (value, index) = (self.pop(), self.pop());
         let bytes = u64::from(store.bytes());
         if let In::Const(bits) = value.place
-            && let Some(imm) = super::super::operand::immediate(value.ty, bits)
+            && let Some(imm) = super::source::immediate(value.ty, bits)
         {
             let address = self.address(at, index, bytes);
             self.trap_site(TrapCode::MemoryOutOfBounds);

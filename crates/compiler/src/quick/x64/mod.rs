@@ -6,6 +6,7 @@
 //! | `asm`, [`ops`] | the assembler, and the instructions that are used |
 //! | `frame` | prologue, epilogue, areas that are pushed for a call, jump tables, traps |
 //! | `integer`, `float`, `convert` | the shapes of arithmetic |
+//! | `source` | operands as instructions take them |
 //! | `memory`, `bulk`, `atomic` | accesses to linear memories |
 //! | `table` | tables, references, globals, and what is called through them |
 //! | `vectors`, `lanes` | vectors: their rows, and their shapes |
@@ -31,23 +32,27 @@ mod integer;
 mod lanes;
 mod memory;
 pub(super) mod ops;
+mod source;
 mod table;
 pub(super) mod vectors;
 
 #[cfg(test)]
 mod tests;
 
-pub(super) use asm::{Assembler, Cond, Label, Reg};
+pub(super) use asm::{Assembler, Cond, Label, Reg, RegSet};
 pub(super) use convert::Cold;
-pub(super) use float::{FloatCompare, Rounding};
+pub(super) use float::{FloatCompare, FloatOp, Rounding};
 pub(super) use integer::{Alu, Shift};
 pub(super) use memory::{Load, Store};
 
 use super::translator::Translator;
 use super::{Env, Ty};
+use crate::quick::Features;
 use asm::{Op, R8, R9, R10, R11, R12, R13, R14, R15, RAX, RBP, RBX, RCX, RDI, RDX, RSI, Rm, XMM0, XMM15};
-use epsilon_abi::seeded;
+use epsilon_abi::{Arch, CallLayout, seeded};
 use ops::*;
+
+pub(super) const ARCH: Arch = Arch::X86_64;
 
 /// The anchor.
 pub(super) const ANCHOR: Reg = R15;
@@ -65,13 +70,23 @@ pub(super) const PAYLOADS: [Reg; 2] = [RAX, RDX];
 pub(super) const INT_ARGS: [Reg; 6] = [RDI, RSI, RDX, RCX, R8, R9];
 pub(super) const INT_RESULTS: [Reg; 8] = [RAX, RCX, RDX, RSI, RDI, R8, R9, R10];
 
+/// The register of the address of the area for further results, if there is one.
+pub(super) fn area_register(layout: &CallLayout) -> Option<Reg> {
+    layout.ret_area_in_int.map(|at| INT_ARGS[usize::from(at)])
+}
+
 /// The vector register of a float argument or result.
 pub(super) const fn float_arg(n: u8) -> Reg {
     Reg(XMM0.0 + n)
 }
 
+/// All registers of a kind.
+pub(super) const fn class(is_float: bool) -> RegSet {
+    if is_float { 0xffff_0000 } else { 0xffff }
+}
+
 /// What operands may be in, where no pin takes it.
-pub(super) const TEMPORARIES: u32 =
+pub(super) const TEMPORARIES: RegSet =
     RAX.bit() | RCX.bit() | RDX.bit() | RSI.bit() | RDI.bit() | R8.bit() | R9.bit() | R10.bit() | 0xff << XMM0.0;
 
 const INT_PINS: [Reg; 8] = [RSI, RDI, R8, R9, RBX, R12, R13, R14];
@@ -93,8 +108,8 @@ pub(super) const fn pins(is_float: bool, calls: bool) -> &'static [Reg] {
 /// The registers that a function preserves, if it uses them.
 const KEPT: [Reg; 4] = [RBX, R12, R13, R14];
 
-/// Whether calls preserve a register.
-pub(super) fn is_kept(reg: Reg) -> bool {
+/// Whether calls preserve what a register holds of a type.
+pub(super) fn is_kept(reg: Reg, _: Ty) -> bool {
     KEPT.contains(&reg)
 }
 
@@ -112,22 +127,6 @@ pub(super) struct Move {
     pub to: Reg,
     pub from: Reg,
     pub ty: Ty,
-}
-
-/// What the processor can do, and what relaxed operators have to do.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Features {
-    /// BMI1: `tzcnt`.
-    pub tzcnt: bool,
-    pub lzcnt: bool,
-    /// BMI2: shifts by any register.
-    pub shifts: bool,
-    /// Whether `relaxed_madd` rounds once.
-    pub fused: bool,
-    /// Whether relaxed operators give the same results on every machine.
-    pub deterministic: bool,
-    /// Whether the relaxed dot product of four is exact.
-    pub exact_dot: bool,
 }
 
 /// What is known of a function beside its operands and locals.
@@ -198,7 +197,7 @@ impl Translator<'_> {
     }
 
     pub fn store_const(&mut self, ty: Ty, bits: u64, slot: i32) {
-        match super::operand::immediate(ty, bits) {
+        match source::immediate(ty, bits) {
             Some(imm) => self.asm.ins(MOV_IMM, ty.is_wide(), Reg(0), Rm::Base(RBP, slot), imm as u32, 4),
             None => {
                 self.asm.mov_imm(SCRATCH, bits);

@@ -92,6 +92,11 @@ impl RelaxedSimd {
         !self.native_x86
     }
 
+    /// Whether the dot product of pairs saturates, both operands being signed.
+    pub fn dot_saturates(self) -> bool {
+        self.dot == Dot::Saturating
+    }
+
     /// Whether the dot product of four is exact.
     pub fn has_exact_dot(self) -> bool {
         self.dot_add != DotAdd::OfPairs
