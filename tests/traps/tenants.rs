@@ -47,7 +47,7 @@ fn section(module: &mut Vec<u8>, id: u8, parts: &[Part<'_>]) {
     module.extend(body);
 }
 
-/// So many functions in an exported table: each has to be callable from everywhere.
+/// So many functions in an exported table: each has to be callable from everywhere once another instance imports it.
 fn exported(functions: u32) -> Vec<u8> {
     let n = |to: &mut Vec<u8>| leb(functions, to);
     let mut module = b"\0asm\x01\0\0\0".to_vec();
@@ -59,6 +59,19 @@ fn exported(functions: u32) -> Vec<u8> {
     section(&mut module, 9, &[&|to| to.extend([1, 0, 0x41, 0, 0x0b]), &n, &all]);
     section(&mut module, 10, &[&n, &|to| (0..functions).for_each(|_| to.extend([2, 0, 0x0b]))]);
     module
+}
+
+/// A module that imports the table of [`exported`].
+fn importer(engine: &Engine, functions: u32) -> Module {
+    Module::new(engine, format!(r#"(module (import "" "t" (table {functions} funcref)))"#)).expect("a module")
+}
+
+/// An instance whose table another one imports.
+fn shared(store: &mut Store<()>, module: &Module, importer: &Module) -> Result<Instance, Error> {
+    let instance = Instance::new(&mut *store, module, &[])?;
+    let table = instance.get_table(&mut *store, "t").expect("exported");
+    Instance::new(store, importer, &[table.into()])?;
+    Ok(instance)
 }
 
 /// Another tenant's engine defines host functions and runs a guest that calls them.
@@ -89,10 +102,11 @@ fn no_tenant_uses_up_the_places_that_functions_are_called_at() {
     const FUNCTIONS: u32 = 300_000;
     let engine = engine();
     let module = Module::new(&engine, exported(FUNCTIONS)).expect("a module");
+    let importer = importer(&engine, FUNCTIONS);
     let mut sizes = Vec::new();
     for _ in 0..6 {
         let mut store = Store::new(&engine, ());
-        let instance = Instance::new(&mut store, &module, &[]).expect("an instance");
+        let instance = shared(&mut store, &module, &importer).expect("two instances");
         call_through_table(&mut store, &instance, 0);
         call_through_table(&mut store, &instance, u64::from(FUNCTIONS) - 1);
         another_tenant().expect("what it needs");
@@ -112,12 +126,13 @@ fn a_store_without_memory_for_functions_is_told_so() {
     }
     let engine = engine();
     let module = Module::new(&engine, exported(100_000)).expect("a module");
+    let importer = importer(&engine, 100_000);
     another_tenant().expect("what it needs");
     let mut store = Store::new(&engine, ());
     set_limit(libc::RLIMIT_AS, (status_kib("VmSize:") + (100 << 10)) << 10);
     let (mut instances, mut refused) = (Vec::new(), 0);
     for _ in 0..40 {
-        match Instance::new(&mut store, &module, &[]) {
+        match shared(&mut store, &module, &importer) {
             Ok(instance) => instances.push(instance),
             Err(error) => {
                 assert!(matches!(error.kind(), ErrorKind::Limit(_) | ErrorKind::System { .. }), "{error:?}");
@@ -133,7 +148,7 @@ fn a_store_without_memory_for_functions_is_told_so() {
     drop(store);
     another_tenant().expect("what it needs");
     let mut store = Store::new(&engine, ());
-    let instance = Instance::new(&mut store, &module, &[]).expect("an instance");
+    let instance = shared(&mut store, &module, &importer).expect("two instances");
     call_through_table(&mut store, &instance, 99_999);
 }
 
