@@ -27,6 +27,14 @@ pub struct Activation {
     pub looked: Looked,
 }
 
+impl Activation {
+    /// This one and those further out.
+    pub fn outwards(&self) -> impl Iterator<Item = &Self> {
+        // SAFETY: activations are records on the host's stack of calls that have not returned.
+        std::iter::successors(Some(self), |activation| unsafe { activation.previous.as_ref() })
+    }
+}
+
 /// Calls machine code with the arguments in `frame`, and leaves its results there.
 ///
 /// # Safety
@@ -103,16 +111,18 @@ fn end(store: &mut StoreInner, activation: &Activation) {
 }
 
 /// Calls `found` with every four bytes that wasm frames of the store may hold: what lies on the wasm stack, and what
-/// wasm kept in registers when it left for the host, which Rust's frames since then have saved on the host's stack.
-pub fn for_each_stack_word(store: &StoreInner, found: &mut dyn FnMut(u32)) {
-    let (Some(stack), false) = (&store.stack, store.activation.is_null()) else { return };
+/// wasm kept in registers when it left for the host, which Rust's frames since then have saved on the host's stack. False
+/// if they cannot be found: the host has switched stacks meanwhile, or this is another thread than wasm runs on.
+pub fn for_each_stack_word(store: &StoreInner, found: &mut dyn FnMut(u32)) -> bool {
+    // SAFETY: the activation is a record on the host's stack of a call that has not returned.
+    let (Some(stack), Some(innermost)) = (&store.stack, unsafe { store.activation.as_ref() }) else { return true };
     let registers = arch::kept_registers();
-    let mut outermost = store.activation;
-    // SAFETY: activations are records on the host's stack of calls that have not returned.
-    while let Some(previous) = unsafe { (*outermost).previous.as_ref() } {
-        outermost = previous;
+    let here = &raw const registers as usize;
+    if store.runs_elsewhere() || !host_stack::are_on_one_stack(here, innermost) {
+        return false;
     }
-    let host = &raw const registers as usize..outermost as usize;
+    let outermost = innermost.outwards().last().map_or(here, |outermost| std::ptr::from_ref(outermost) as usize);
+    let host = here..outermost;
     let wasm = store.vm.exit_sp.get().max(stack.lowest())..stack.top();
     for range in [host, wasm] {
         for address in range.step_by(size_of::<u32>()) {
@@ -121,6 +131,7 @@ pub fn for_each_stack_word(store: &StoreInner, found: &mut dyn FnMut(u32)) {
             found(unsafe { (address as *const u32).read_volatile() });
         }
     }
+    true
 }
 
 #[cold]

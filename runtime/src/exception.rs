@@ -358,9 +358,6 @@ impl StoreInner {
 
     /// Frees the numbers of exceptions that nothing refers to.
     pub(crate) fn collect_exceptions(&mut self) {
-        if self.runs_elsewhere() {
-            return; // stacks of another thread cannot be looked through
-        }
         // Without memory to look, everything stays.
         let Ok(mut marked) = alloc::zeroed::<bool>(self.exceptions.slots.len(), "marks of exceptions") else { return };
         let mut todo: Vec<u32> = Vec::new();
@@ -372,7 +369,9 @@ impl StoreInner {
             }
         };
         self.exceptions.kept.iter().for_each(|number| find(*number, &mut todo));
-        self.for_each_exception_root(&mut |number| find(number, &mut todo));
+        if !self.for_each_exception_root(&mut |number| find(number, &mut todo)) {
+            return; // what the host's stacks refer to is not known
+        }
         while let Some(number) = todo.pop() {
             let Some(words) = self.exceptions.words(number) else { continue };
             let types = &self.tags[half(&words[0], 4) as usize].ty.params;
@@ -390,7 +389,8 @@ impl StoreInner {
         self.exceptions.charge.shrink(needed);
     }
 
-    fn for_each_exception_root(&self, found: &mut dyn FnMut(u32)) {
+    /// Calls `found` with all that may be the number of an exception in use. False if not all could be found.
+    fn for_each_exception_root(&self, found: &mut dyn FnMut(u32)) -> bool {
         for table in &self.tables {
             if table.element().is_exception() {
                 table
@@ -406,7 +406,7 @@ impl StoreInner {
                 found(bits as u32);
             }
         }
-        crate::call::for_each_stack_word(self, found);
+        crate::call::for_each_stack_word(self, found)
     }
 }
 

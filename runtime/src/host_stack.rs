@@ -80,6 +80,18 @@ pub fn check(here: usize, outer: Option<&Activation>) -> Result<Looked, Error> {
     }
 }
 
+/// Whether the activations from `innermost` outwards, and `here`, which is further in, lie on one stack that can be read
+/// from `here` to the outermost of them. False if that is not known.
+pub fn are_on_one_stack(here: usize, innermost: &Activation) -> bool {
+    let looked = innermost.looked;
+    let from_here_on = if looked.first == Looked::NOTHING.first { own_stack() } else { looked.low..looked.first + 1 };
+    from_here_on.contains(&here)
+        && innermost.outwards().all(|activation| {
+            let at = std::ptr::from_ref(activation) as usize;
+            activation.looked.first == looked.first && from_here_on.contains(&at) && here < at
+        })
+}
+
 /// Looks at a stack that is used down to `here`, was first seen at `first`, and is known down to `low`. It is taken for a
 /// small one until it is known to be large.
 fn look(here: usize, first: usize, low: usize) -> Result<Looked, Error> {

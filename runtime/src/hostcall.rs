@@ -97,12 +97,14 @@ impl<T: 'static> HostFunc<T> {
     /// # Errors
     /// If the store is of another engine: the numbers of types are each engine's own.
     pub fn insert(&self, store: &mut impl AsContextMut<Data = T>) -> Result<Func> {
-        let mut context = store.as_context_mut();
-        let inner = context.inner();
-        if !Arc::ptr_eq(&inner.runtime, &self.data.runtime) {
+        self.add_to(store.as_context_mut().inner())
+    }
+
+    pub(crate) fn add_to(&self, store: &mut StoreInner) -> Result<Func> {
+        if !Arc::ptr_eq(&store.runtime, &self.data.runtime) {
             return Err(Error::misuse("the linker is of another engine than the store; use one engine for both"));
         }
-        Ok(Func { store: inner.id, entry: inner.add_host_func(&self.data)? })
+        Ok(Func { store: store.id, entry: store.add_host_func(&self.data)? })
     }
 
     /// The type.

@@ -6,6 +6,7 @@ use crate::exception::{Tag, TagData};
 use crate::func::{Func, Resolved};
 use crate::global::{Global, GlobalKey};
 use crate::handle::AsModule;
+use crate::hostcall::HostFunc;
 use crate::libcalls::memory_range;
 use crate::memory::Memory;
 use crate::module::LinkedModule;
@@ -241,6 +242,24 @@ macro_rules! extern_from {
 }
 extern_from!(Func Table Memory SharedMemory Global Tag);
 
+/// What an import is given: an item of the store, or a host function that becomes one.
+#[doc(hidden)]
+pub enum ImportItem<'a, T: 'static> {
+    /// An item of the store.
+    Item(&'a Extern),
+    /// A host function, usable in any store.
+    Host(&'a HostFunc<T>),
+}
+
+impl<T: 'static> ImportItem<'_, T> {
+    fn add_to(&self, store: &mut StoreInner) -> Result<Extern> {
+        match self {
+            Self::Item(item) => Ok((*item).clone()),
+            Self::Host(func) => func.add_to(store).map(Extern::Func),
+        }
+    }
+}
+
 /// An instance of a module in a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Instance {
@@ -265,26 +284,25 @@ impl Instance {
         inner.make_instance(&mark, module, imports).map(|index| Self { store: inner.id, index })
     }
 
-    /// As [`Instance::new`], with imports that are made for it, such as host functions: if it fails, the store gives
-    /// them back as well.
+    /// As [`Instance::new`], with imports that may be host functions of no store yet: they become the store's here, and
+    /// if the instance cannot be made, the store drops them again. Nothing else is made meanwhile, so that no handle leads
+    /// to what is dropped.
     ///
     /// # Errors
-    /// As [`Instance::new`], and those of `imports`.
-    pub fn new_with<S: AsContextMut>(
-        store: &mut S,
+    /// As [`Instance::new`], and if a host function is of another engine.
+    #[doc(hidden)]
+    pub fn new_with<'a, T: 'static>(
+        mut store: impl AsContextMut<Data = T>,
         module: &impl AsModule,
-        imports: impl FnOnce(&mut S) -> Result<Vec<Extern>>,
+        imports: impl IntoIterator<Item = ImportItem<'a, T>>,
     ) -> Result<Self> {
         let module = module.as_module().module();
-        let mark = store.as_context_mut().inner().mark();
-        let imports = imports(store);
         let mut context = store.as_context_mut();
         let inner = context.inner();
-        let made = imports.and_then(|imports| {
-            check_engine(inner, module)?;
-            Ok(imports)
-        });
-        match made {
+        check_engine(inner, module)?;
+        let mark = inner.mark();
+        let imports: Result<Vec<Extern>> = imports.into_iter().map(|import| import.add_to(inner)).collect();
+        match imports {
             Ok(imports) => {
                 let index = inner.make_instance(&mark, module, &imports)?;
                 Ok(Self { store: inner.id, index })

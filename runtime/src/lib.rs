@@ -87,6 +87,8 @@ pub use handle::{AsEngine, AsModule, EngineHandle, ModuleHandle};
 pub use host_stack::host_stack_left_bytes;
 pub use hostcall::{Caller, HostFunc, HostResult, IntoHostFunc};
 pub use imports::TypedExtern;
+#[doc(hidden)]
+pub use instance::ImportItem;
 pub use instance::{Extern, Instance};
 pub use interrupt::InterruptHandle;
 pub use limits::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};

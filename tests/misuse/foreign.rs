@@ -6,6 +6,7 @@ use epsilon::{
     GlobalType, Instance, InstancePre, Limits, Linker, Memory, MemoryType, Module, Ref, RefType, SharedMemory, Store,
     Table, TableType, Tag, Val, ValType,
 };
+use epsilon_runtime::ImportItem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 const ITEMS: &str = r#"(module
@@ -236,8 +237,8 @@ fn imports_of_another_store_are_refused() {
         let mut imports = own.clone();
         imports[n] = foreign[n].clone();
         refused!("Instance::new", Instance::new(&mut ours.store, &importing, &imports));
-        let given = imports.to_vec();
-        refused!("Instance::new_with", Instance::new_with(&mut ours.store, &importing, |_| Ok(given)));
+        let given = imports.iter().map(ImportItem::Item);
+        refused!("Instance::new_with", Instance::new_with(&mut ours.store, &importing, given));
         let mut linker = Linker::new(&engine);
         for (at, (item, name)) in imports.into_iter().zip(["memory", "table", "global", "tag", "func"]).enumerate() {
             if at == n {

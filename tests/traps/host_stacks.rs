@@ -86,6 +86,42 @@ fn every_level_of_a_recursion_may_be_on_a_stack_of_its_own() {
     }
 }
 
+/// Throws, and catches what it throws, until exceptions that nothing refers to are looked for; on which stack, the host
+/// decides.
+const THROWING: &str = r#"(module
+    (import "host" "elsewhere" (func $elsewhere))
+    (tag $t)
+    (func (export "run") (call $elsewhere))
+    (func (export "throw") (local $n i32)
+        (local.set $n (i32.const 20000))
+        (loop $again
+            (block $caught (try_table (catch $t $caught) (throw $t)))
+            (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+            (br_if $again (local.get $n)))))"#;
+
+/// host -> wasm -> host, on another stack -> wasm that makes exceptions: what lies between two stacks is not the host's to
+/// read.
+#[test]
+fn exceptions_are_made_on_a_stack_that_was_switched_to_under_a_guest() {
+    let engine = crate::support::engine();
+    let mut linker = Linker::<Option<TypedFunc<(), ()>>>::new(&engine);
+    let elsewhere = |mut caller: Caller<'_, Option<TypedFunc<(), ()>>>| {
+        let throw = caller.data().expect("set before the first call");
+        throw.call(&mut caller, ())?;
+        on_stack(stack(256 << 10), || throw.call(&mut caller, ()))?;
+        throw.call(&mut caller, ())
+    };
+    linker.func_wrap("host", "elsewhere", elsewhere).expect("new");
+    let mut store = Store::new(&engine, None);
+    let instance = linker.instantiate(&mut store, &module(&engine, THROWING)).expect("an instance");
+    let throw = instance.get_typed_func::<(), ()>(&mut store, "throw").expect("exported");
+    let run = instance.get_typed_func::<(), ()>(&mut store, "run").expect("exported");
+    *store.data_mut() = Some(throw);
+    run.call(&mut store, ()).expect("on two stacks by turns");
+    // As a whole on one that the thread did not make: those are read, and no number is lost.
+    on_stack(stack(256 << 10), || throw.call(&mut store, ())).expect("on another stack");
+}
+
 type Wait = &'static dyn Fn();
 
 /// Calls that wait in the midst of a recursion, on many stacks of a thread by turns.

@@ -8,7 +8,7 @@ use crate::{
     IntoHostFunc, Memory, Result, SharedMemory, Table, Trap, Val, ValType,
 };
 use epsilon_abi::Escaped;
-use epsilon_runtime::{HostFunc, TypedExtern};
+use epsilon_runtime::{HostFunc, ImportItem, TypedExtern};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -423,7 +423,11 @@ fn instantiate<T: 'static>(
     module: &Module,
     definitions: &[Definition<T>],
 ) -> Result<Instance> {
-    Instance::new_with(store, module, |store| definitions.iter().map(|definition| to_item(store, definition)).collect())
+    let imports = definitions.iter().map(|definition| match definition {
+        Definition::Item(item) => ImportItem::Item(item.item()),
+        Definition::Host(func) => ImportItem::Host(func),
+    });
+    Instance::new_with(store, module, imports)
 }
 
 fn to_item<T: 'static>(store: &mut impl AsContextMut<Data = T>, definition: &Definition<T>) -> Result<Extern> {
