@@ -164,7 +164,8 @@ impl Arena {
 
     /// Maps pages at the executable view as well, and returns the writable one.
     fn show(&self, pages: SharedPages) -> io::Result<Mapping> {
-        // SAFETY: the range is ours, and nobody refers into it: it is fresh, or the same code replaces it.
+        // SAFETY: the range was taken from a region for this arena, as long as the pages are (invariant 16). Nothing refers into
+        // it, or only code that the same code replaces at once (invariant 7).
         unsafe { pages.map_executable(self.executable as *mut u8)? };
         let alias = pages.into_view();
         keep_from_children(&alias)?;
@@ -173,12 +174,13 @@ impl Arena {
 
     /// Makes the executable view a reservation again.
     fn clear(&self) -> io::Result<()> {
-        // SAFETY: the range is ours, and nothing is in it that can still run (invariant 7).
+        // SAFETY: the range was taken from a region for this arena (invariant 16), and nothing in it can still run (invariant 7).
         unsafe { mapping::replace_with_reservation(self.executable as *mut u8, self.len_bytes) }
     }
 
     fn protect(&self, access: Access) -> io::Result<()> {
-        // SAFETY: nothing refers into the range but the arena's owner, who asks for this.
+        // SAFETY: the range was taken from a region for this arena (invariant 16). It is made writable before there is code in
+        // it, and executable instead of writable before any of the code runs (invariants 2 and 11).
         unsafe { mapping::protect(self.executable as *mut u8, self.len_bytes, access) }
     }
 
@@ -207,7 +209,7 @@ impl Arena {
 
     /// Makes freshly written code visible to every thread.
     pub fn publish(&self, offset: usize, len_bytes: usize) {
-        // SAFETY: the offsets are the arena's.
+        // SAFETY: callers give offsets of what they have written in this arena, so that the address lies in it (invariant 16).
         let written = unsafe { self.writable().add(offset) };
         machcode::publish(written, (self.executable + offset) as *const u8, len_bytes);
     }
@@ -221,8 +223,9 @@ impl Arena {
     }
 
     /// In a child made by `fork`, gives the arena pages of its own at both views: the writable one was not inherited, and
-    /// the pages are still those of the parent. Copies the first `used_bytes`; whether there was something to do.
-    pub fn renew_in_child(&mut self, used_bytes: usize) -> io::Result<bool> {
+    /// the pages are still those of the parent. Copies the first `used_bytes` and has `mend` change the copy, at its writable
+    /// view, before anything can run it. Returns whether there was something to do.
+    pub fn renew_in_child(&mut self, used_bytes: usize, mend: impl FnOnce(*mut u8)) -> io::Result<bool> {
         let process = std::process::id();
         let Writable::Alias(alias) = &self.writable else { return Ok(false) };
         if self.process == process {
@@ -232,8 +235,11 @@ impl Arena {
         // was, and can be tried again.
         let view = Mapping::at(alias.base(), self.len_bytes)?;
         let pages = SharedPages::new_at(view)?;
-        // SAFETY: the executable view was inherited and is readable, and as long as the other one.
+        // SAFETY: the executable view was inherited, is readable, and like the new one `len_bytes` long, which `used_bytes` does
+        // not exceed; they are two mappings (invariant 16). What the parent may write meanwhile, slots and calls that it has
+        // recorded, `mend` writes anew (invariant 18).
         unsafe { pages.base().copy_from_nonoverlapping(self.executable as *const u8, used_bytes) };
+        mend(pages.base());
         let alias = self.show(pages)?;
         // What stood for the view that was not inherited is not to be unmapped.
         std::mem::forget(std::mem::replace(&mut self.writable, Writable::Alias(alias)));

@@ -220,7 +220,7 @@ impl LinkedCode {
         if batch.is_empty() {
             return Ok(());
         }
-        linker.provider().renew_in_child()?;
+        self.renew(&linker)?;
         linker.check(&batch, self.addresses.len())?;
         let more: usize = batch.iter().map(|(_, function)| held_bytes(function)).sum();
         let held = linker.charge.bytes();
@@ -289,27 +289,29 @@ impl LinkedCode {
         let provider = linker.provider();
         for (callee, offset) in &batch.through_slots {
             let Some(target) = new.get(callee).copied().or_else(|| self.address(*callee)) else { continue };
-            // SAFETY: as in `lead_to`.
-            unsafe { self.point_call(&provider, *offset, target) };
+            // SAFETY: the linker put the displacement there when it placed this batch, the target is in this arena, and the caller
+            // holds the linker's lock (invariant 18).
+            unsafe { self.point_call(provider.arena.writable(), *offset, target) };
         }
     }
 
-    /// Points the call whose displacement lies at an offset in the arena at a target, if it can be pointed elsewhere;
-    /// whether it can.
+    /// Points the call whose displacement lies at an offset behind `writable` at a target, if it can be pointed elsewhere.
+    /// Returns whether it can.
     ///
     /// # Safety
-    /// The linker put a displacement there, the target is in the arena, and the linker is locked.
-    unsafe fn point_call(&self, provider: &Provider, offset: u32, target: usize) -> bool {
+    /// The arena's code must be writable from `writable` on, with a displacement that the linker has put at the offset; the target
+    /// must lie in the arena, and the linker must be locked.
+    unsafe fn point_call(&self, writable: *mut u8, offset: u32, target: usize) -> bool {
         let offset = offset as usize;
-        // SAFETY: as the caller promises; the arena is small enough for near calls.
-        unsafe {
-            let written = provider.arena.writable().add(offset);
-            let can = arch::can_repoint_call(written);
-            if can {
-                arch::repoint_call(written, self.executable + offset, target);
-            }
-            can
+        // SAFETY: the caller promises an offset in the arena (invariant 16).
+        let written = unsafe { writable.add(offset) };
+        let can = arch::can_repoint_call(written);
+        if can {
+            // SAFETY: a displacement lies there, which threads may be running, and which only the holder of the lock writes
+            // (invariant 18). The target is in the same arena, and no arena is larger than calls reach.
+            unsafe { arch::repoint_call(written, self.executable + offset, target) };
         }
+        can
     }
 
     /// The linker, as long as the module is not broken.
@@ -342,36 +344,46 @@ impl LinkedCode {
     /// # Errors
     /// If there is no memory for a copy.
     pub fn renew_in_child(&self) -> Result<(), LinkError> {
-        let linker = self.linker()?;
-        if !linker.provider().renew_in_child()? {
-            return Ok(());
+        Ok(self.renew(&*self.linker()?)?)
+    }
+
+    /// The same, with the linker locked.
+    fn renew(&self, linker: &Linker) -> io::Result<()> {
+        let mut provider = linker.provider();
+        let Provider { arena, used_bytes, .. } = &mut *provider;
+        if arena.renew_in_child(*used_bytes, |writable| self.put_back(linker, writable))? {
+            arena.publish(0, *used_bytes);
         }
-        let writable = linker.provider().arena.writable();
-        // SAFETY: as in `lead_to`. Slots and displacements lead to the code that the child knows of, or to slots again:
-        // the parent may have linked more since, or replaced code.
-        unsafe {
-            for index in (0..self.addresses.len()).map(DefinedFuncIndex::new) {
-                let slot = self.slot(index);
-                let written = writable.add(slot - self.executable);
-                match self.address(index) {
-                    None => {
-                        let bytes: Vec<u8> = arch::lazy_slot(index.0).into_iter().collect();
-                        written.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
-                    }
-                    Some(address) if !self.is_last(index) && !seeded::bug("child-keeps-slots") => {
-                        arch::link_slot(written, slot, address);
-                    }
-                    Some(_) => {}
-                }
-            }
-            for (callee, offset) in linker.waiting.iter().flat_map(|(to, at)| at.iter().map(move |at| (*to, *at))) {
-                let target = self.address(callee).unwrap_or_else(|| self.slot(callee));
-                self.point_call(&linker.provider(), offset, target);
-            }
-        }
-        let provider = linker.provider();
-        provider.arena.publish(0, provider.used_bytes);
         Ok(())
+    }
+
+    /// Lets slots and displacements of a copy of the code, which begins at `writable` and which nothing can run yet, lead to the
+    /// code that this process knows of, or to slots again: its parent may have linked more since, or replaced code.
+    fn put_back(&self, linker: &Linker, writable: *mut u8) {
+        for index in (0..self.addresses.len()).map(DefinedFuncIndex::new) {
+            let slot = self.slot(index);
+            // SAFETY: the jump table lies in the arena, with a slot for each function (invariant 16).
+            let written = unsafe { writable.add(slot - self.executable) };
+            match self.address(index) {
+                None => {
+                    let bytes: Vec<u8> = arch::lazy_slot(index.0).into_iter().collect();
+                    // SAFETY: a slot is as long; nothing runs the copy yet, and the linker is locked (invariant 18).
+                    unsafe { written.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+                }
+                Some(address) if !self.is_last(index) && !seeded::bug("child-keeps-slots") => {
+                    // SAFETY: a slot lies there, the address is in the same arena, which is small enough for near jumps, and
+                    // the linker is locked (invariant 18).
+                    unsafe { arch::link_slot(written, slot, address) };
+                }
+                Some(_) => {}
+            }
+        }
+        for (callee, offset) in linker.waiting.iter().flat_map(|(to, at)| at.iter().map(move |at| (*to, *at))) {
+            let target = self.address(callee).unwrap_or_else(|| self.slot(callee));
+            // SAFETY: the linker put a displacement there and recorded it, the target is in this arena, and the linker is locked
+            // (invariant 18).
+            unsafe { self.point_call(writable, offset, target) };
+        }
     }
 
     /// Ends linking where code cannot be added while other code runs.
@@ -392,16 +404,16 @@ impl LinkedCode {
         let Some(target) = self.address(index) else { return };
         let provider = linker.provider();
         let writable = provider.arena.writable();
-        // SAFETY: slots and displacements lie in the arena, at the offsets where the linker put them; the arena is
-        // small enough for near jumps. Nothing else writes: the linker is locked.
-        unsafe {
-            let slot = self.slot(index);
-            arch::link_slot(writable.add(slot - self.executable), slot, target);
-            provider.arena.publish(slot - self.executable, JUMP_SLOT_BYTES);
-            for offset in &waiting {
-                if self.point_call(&provider, *offset, target) {
-                    provider.arena.publish(*offset as usize, 4);
-                }
+        let slot = self.slot(index);
+        // SAFETY: the function's slot lies in the arena (invariant 16), which is small enough for near jumps, and is aligned to
+        // its size; threads may run it meanwhile, and nothing else writes: the linker is locked (invariant 18).
+        unsafe { arch::link_slot(writable.add(slot - self.executable), slot, target) };
+        provider.arena.publish(slot - self.executable, JUMP_SLOT_BYTES);
+        for offset in &waiting {
+            // SAFETY: the linker put a displacement there and recorded it, the target is in this arena, and the linker is locked
+            // (invariant 18).
+            if unsafe { self.point_call(writable, *offset, target) } {
+                provider.arena.publish(*offset as usize, 4);
             }
         }
         drop(provider);
@@ -630,13 +642,6 @@ struct Provider {
     limit_bytes: usize,
 }
 
-impl Provider {
-    /// In a child made by `fork`, gives the arena pages of its own; whether that was to be done.
-    fn renew_in_child(&mut self) -> io::Result<bool> {
-        self.arena.renew_in_child(self.used_bytes)
-    }
-}
-
 struct SharedProvider(Arc<std::sync::Mutex<Provider>>);
 
 impl JITMemoryProvider for SharedProvider {
@@ -648,7 +653,7 @@ impl JITMemoryProvider for SharedProvider {
             return Err(io::Error::other("more code is placed than there was to be"));
         }
         provider.used_bytes = start + size;
-        // SAFETY: inside the arena, as just checked.
+        // SAFETY: `start` is at most `limit_bytes`, as was just checked, which is at most the arena's length (invariant 16).
         Ok(unsafe { provider.arena.writable().add(start) })
     }
 

@@ -172,6 +172,50 @@ fn a_child_does_not_see_what_its_parent_links() {
     }
 }
 
+/// Sets how much address space this process may have.
+fn limit_address_space(bytes: libc::rlim_t) {
+    // SAFETY: it reads and writes a limit of our own.
+    unsafe {
+        let mut limit = std::mem::zeroed::<libc::rlimit>();
+        assert_eq!(libc::getrlimit(libc::RLIMIT_AS, &mut limit), 0);
+        limit.rlim_cur = bytes.min(limit.rlim_max);
+        assert_eq!(libc::setrlimit(libc::RLIMIT_AS, &limit), 0);
+    }
+}
+
+/// A child that has no address space for its copy at first makes it when it links: what the parent has linked by then is not
+/// in it, and nothing leads there.
+#[test]
+fn a_child_that_makes_its_copy_late_does_not_see_what_its_parent_links() {
+    if child_task().is_none() {
+        return pass_in_child("fork::a_child_that_makes_its_copy_late_does_not_see_what_its_parent_links", "run");
+    }
+    let mut guest = guest(Compilation::Lazy, FEW);
+    guest.call(5);
+    let (mut reader, writer) = std::io::pipe().expect("a pipe");
+    let guest = std::cell::RefCell::new(guest);
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("the size of this process");
+    let pages: libc::rlim_t = statm.split(' ').next().and_then(|pages| pages.parse().ok()).expect("a number");
+    limit_address_space(pages * rustix::param::page_size() as libc::rlim_t);
+    let all_well = forked(
+        || {
+            limit_address_space(libc::RLIM_INFINITY);
+            std::io::Read::read_exact(&mut reader, &mut [0]).expect("the parent is done");
+            let mut guest = guest.borrow_mut();
+            // This one has no code on either side: the child links it, and has its copy from then on.
+            guest.call(4);
+            guest.call_all(3, |_| true);
+        },
+        || {
+            limit_address_space(libc::RLIM_INFINITY);
+            guest.borrow_mut().call_all(4, |n| n < 3);
+            std::io::Write::write_all(&mut &writer, &[1]).expect("the child is there");
+        },
+    );
+    assert!(all_well);
+    guest.into_inner().call_all(5, |_| true);
+}
+
 /// Forks while other threads compile: the child waits for none of them.
 #[test]
 fn a_child_does_not_wait_for_threads_that_it_lacks() {
