@@ -8,7 +8,7 @@ use epsilon::{
     Caller, CustomSection, ExportType, ImportType, InstancePre, Linker, Store, StoreContext, StoreContextMut,
     TypedFunc, Watch,
 };
-use epsilon_runtime::HostFunc;
+use epsilon_runtime::{HostFunc, ImportItem};
 use epsilon_wasi::{GuestMemory, Threads};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -29,6 +29,7 @@ const _: () = {
     goes_to_threads::<Linker<Rc<Cell<u8>>>>();
     goes_to_threads::<InstancePre<Rc<Cell<u8>>>>();
     goes_to_threads::<HostFunc<Rc<Cell<u8>>>>();
+    goes_to_threads::<ImportItem<'static, Rc<Cell<u8>>>>();
     goes_to_threads::<Threads<Rc<Cell<u8>>>>();
     goes_to_threads::<TypedFunc<(), ()>>();
     goes_to_threads::<Store<u8>>();
@@ -57,6 +58,7 @@ const _: () = {
         section: CustomSection<'static> => CustomSection<'a>;
         watch: Watch<'static> => Watch<'a>;
         memory: GuestMemory<'static> => GuestMemory<'a>;
+        import_item: ImportItem<'static, u8> => ImportItem<'a, u8>;
         caller: Caller<'static, u8> => Caller<'a, u8>;
         context: StoreContext<'static, u8> => StoreContext<'a, u8>;
         context_mut: StoreContextMut<'static, u8> => StoreContextMut<'a, u8>;

@@ -50,6 +50,7 @@ rules! {
     the_lock_file_has_one_cranelift = manifests::lock;
     unsafe_stands_in_the_runtime = unsafety::placement;
     unsafe_is_explained = unsafety::safety_comments;
+    reasons_cite_invariants = unsafety::citations;
     crates_forbid_unsafe = unsafety::lint_attributes;
     names_stay_behind_their_borders = names::borders;
     sources_say_what_they_are_for = names::headers;
@@ -110,6 +111,11 @@ mod seeded {
         assert_eq!(found(unsafety::placement, &files), ["crates/a/src/lib.rs:5", "crates/a/src/lib.rs:6"]);
         assert_eq!(found(unsafety::safety_comments, &files), ["crates/a/src/lib.rs:5", "runtime/src/lib.rs:5"]);
         assert_eq!(found(unsafety::lint_attributes, &files), ["runtime/src/lib.rs:1"]);
+        let cites = [
+            ("ARCHITECTURE.md", "# A\n\n## Invariants\n\n1. B.\n"),
+            ("runtime/src/a.rs", "//! A.\n// SAFETY: b.\nunsafe { c() }\n"),
+        ];
+        assert_eq!(found(unsafety::citations, &cites), ["runtime/src/a.rs:2"]);
         assert_eq!(
             found(unsafety::lint_attributes, &[("crates/a/src/main.rs", "//! A.\n")]),
             ["crates/a/src/main.rs:1"]

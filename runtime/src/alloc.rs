@@ -11,13 +11,13 @@ use std::alloc::{Layout, alloc_zeroed};
 /// They must be.
 pub unsafe trait Zeroed: Copy {}
 
-// SAFETY: integers may hold any bits.
+// SAFETY: an integer may hold any bits (invariant 17).
 unsafe impl Zeroed for u32 {}
-// SAFETY: as above, three integers.
+// SAFETY: it consists of three integers without padding, which may hold any bits (invariant 17).
 unsafe impl Zeroed for VmFuncRow {}
-// SAFETY: as above.
+// SAFETY: an integer may hold any bits (invariant 17).
 unsafe impl Zeroed for u8 {}
-// SAFETY: zero is `false`.
+// SAFETY: zero is `false` (invariant 17).
 unsafe impl Zeroed for bool {}
 
 /// A vector of `len` zeroes, for `what`. Of a large one, pages take memory when they are first written.
@@ -29,12 +29,13 @@ pub fn zeroed<T: Zeroed>(len: usize, what: &str) -> Result<Vec<T>> {
     if layout.size() == 0 {
         return Ok(Vec::new());
     }
-    // SAFETY: the layout is not empty.
+    // SAFETY: the allocator wants a size above 0, as was just checked; the result is checked below (invariant 16).
     let start = unsafe { alloc_zeroed(layout) };
     if start.is_null() {
         return Err(no_memory(what, layout.size()));
     }
-    // SAFETY: allocated by the global allocator for so many elements, all of which are zeroes, as `Zeroed` allows.
+    // SAFETY: the global allocator just gave it for an array of `len` elements, and nothing else owns it (invariant 16); all of
+    // it is zero, which is a value of a `Zeroed` type (invariant 17).
     Ok(unsafe { Vec::from_raw_parts(start.cast(), len, len) })
 }
 

@@ -146,7 +146,8 @@ impl WasmBacktrace {
         let in_thunk = || crate::code::is_thunk(fault.pc).then_some(0);
         let pc_offset = in_function.map(|(_, pc_offset)| pc_offset);
         if let Some(pc_offset) = pc_offset.or_else(|| arch::fixed_code_offset(fault.pc)).or_else(in_thunk) {
-            // SAFETY: the thread was stopped there, by the fault that this record describes.
+            // SAFETY: the record holds the registers at the fault, which was at that offset of a function, a thunk or fixed code;
+            // the activation has not been unlinked yet, so that its stack is as it was (invariant 15).
             if let Some(pc) = unsafe { arch::prologue_return_address(pc_offset, fault.sp, fault.link) } {
                 walk.push_return(pc);
             }
@@ -214,7 +215,7 @@ impl<'a> Walk<'a> {
     fn run(mut self, mut fp: usize) -> WasmBacktrace {
         let mut activation = self.store.activation;
         while !activation.is_null() {
-            // SAFETY: activations are records on the host's stack of calls that have not returned.
+            // SAFETY: the store's activation, and those that it links, are records of calls that have not returned (invariant 15).
             let (outer_fp, previous) = unsafe { ((*activation).exit_fp, (*activation).previous) };
             // An activation that ends before it has run anything leaves the exit record of the one further out.
             if !self.ended && fp != outer_fp {
@@ -235,8 +236,8 @@ impl<'a> Walk<'a> {
             if !self.is_on_wasm_stack(fp) {
                 return;
             }
-            // SAFETY: the address is on the live part of the wasm stack, where every frame begins with the caller's
-            // frame pointer and the return address.
+            // SAFETY: both words are on the store's wasm stack, as was just checked, which is mapped as long as an activation
+            // runs (invariant 16). The walk began at an exit record or a fault, so that a frame begins here (invariant 15).
             let (caller_fp, return_pc) = unsafe { (*(fp as *const usize), *((fp + 8) as *const usize)) };
             if !self.push_return(return_pc) || caller_fp <= fp {
                 return;

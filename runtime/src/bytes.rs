@@ -57,7 +57,8 @@ impl ModuleBytes {
     /// Reads as much as there is, into the mapping as far as it goes: the file may have changed since it was measured.
     fn read_mapped(mut file: File, mapping: Mapping) -> io::Result<Self> {
         mapping.advise_large_pages();
-        // SAFETY: the mapping is fresh, readable and writable, and nothing else refers into it.
+        // SAFETY: the mapping is ours alone, and fresh, so that nothing else refers into it; it is readable and writable, and its
+        // bytes are zero (invariant 16).
         let buffer = unsafe { std::slice::from_raw_parts_mut(mapping.base(), mapping.len_bytes()) };
         let mut len_bytes = 0;
         while len_bytes < buffer.len() {
@@ -85,7 +86,8 @@ impl Deref for ModuleBytes {
             Contents::Owned(bytes) => bytes,
             Contents::Part(whole, range) => &whole[range.clone()],
             Contents::Mapped { mapping, len_bytes } => {
-                // SAFETY: the mapping is readable, at least this long, and nobody writes to it any more.
+                // SAFETY: the mapping lives as long as `self` and is at least this long (invariant 16); it is private, and nothing
+                // writes to it once it has been read (invariant 3).
                 unsafe { std::slice::from_raw_parts(mapping.base(), *len_bytes) }
             }
         }

@@ -30,7 +30,8 @@ pub struct Activation {
 impl Activation {
     /// This one and those further out.
     pub fn outwards(&self) -> impl Iterator<Item = &Self> {
-        // SAFETY: activations are records on the host's stack of calls that have not returned.
+        // SAFETY: `previous` is null, or the record of a call further out, which has not returned as long as this one has not
+        // (invariant 15).
         std::iter::successors(Some(self), |activation| unsafe { activation.previous.as_ref() })
     }
 }
@@ -38,8 +39,8 @@ impl Activation {
 /// Calls machine code with the arguments in `frame`, and leaves its results there.
 ///
 /// # Safety
-/// `frame` must name code and an anchor of this store, and hold arguments of the code's type in the places of its
-/// layout.
+/// `frame` must name code of this store that lives (invariant 14) and an anchor that the code may run under (invariant 4),
+/// and hold arguments of the code's type in the places of its layout (invariant 17), with room for its results.
 #[inline]
 pub unsafe fn invoke(store: &mut StoreInner, frame: &mut EntryFrame) -> Result<()> {
     signal::prepare(store.prepared_key())?;
@@ -52,7 +53,7 @@ pub unsafe fn invoke(store: &mut StoreInner, frame: &mut EntryFrame) -> Result<(
     };
     let here = &raw const activation as usize;
     if !host_stack::is_enough_of_own(here) {
-        // SAFETY: activations are records on the host's stack of calls that have not returned.
+        // SAFETY: the store's activation is null or the record of a call that has not returned (invariant 15).
         activation.looked = host_stack::check(here, unsafe { activation.previous.as_ref() })?;
     }
     if activation.previous.is_null() {
@@ -70,11 +71,13 @@ pub unsafe fn invoke(store: &mut StoreInner, frame: &mut EntryFrame) -> Result<(
     }
     store.settle();
     store.activation = &activation;
-    // SAFETY: the caller answers for the frame; the stack below `stack_top` is unused: it lies under every frame of
-    // the activations further out. No Rust frame is on it (invariant 4).
+    // SAFETY: the caller answers for code, anchor and arguments. The store is borrowed exclusively until wasm is back, and its
+    // words know where host functions find it (invariant 12). `stack_top` is the top of a stack that was just taken, or lies
+    // below the exit record's stack pointer, and so below all frames of activations further out (invariant 15). Rust's frames
+    // are on the host's stack (invariant 4).
     let landed = unsafe { arch::enter(frame, std::sync::Arc::as_ptr(&store.vm).cast_mut()) } != 0;
     if seeded::bug("float-environment-lost") {
-        // SAFETY: it is that of guests.
+        // SAFETY: it is that of guests; that it is not put back is the bug (invariant 19).
         unsafe { arch::set_float_environment(arch::GUEST_FLOATS) };
     }
     if !landed {
@@ -114,7 +117,7 @@ fn end(store: &mut StoreInner, activation: &Activation) {
 /// wasm kept in registers when it left for the host, which Rust's frames since then have saved on the host's stack. False
 /// if they cannot be found: the host has switched stacks meanwhile, or this is another thread than wasm runs on.
 pub fn for_each_stack_word(store: &StoreInner, found: &mut dyn FnMut(u32)) -> bool {
-    // SAFETY: the activation is a record on the host's stack of a call that has not returned.
+    // SAFETY: the store's activation is null or the record of a call that has not returned (invariant 15).
     let (Some(stack), Some(innermost)) = (&store.stack, unsafe { store.activation.as_ref() }) else { return true };
     let registers = arch::kept_registers();
     let here = &raw const registers as usize;
@@ -126,8 +129,9 @@ pub fn for_each_stack_word(store: &StoreInner, found: &mut dyn FnMut(u32)) -> bo
     let wasm = store.vm.exit_sp.get().max(stack.lowest())..stack.top();
     for range in [host, wasm] {
         for address in range.step_by(size_of::<u32>()) {
-            // SAFETY: the wasm stack is mapped between its ends, and nothing else runs on it now; the host's stack
-            // is this thread's own, between this frame and the outermost activation's. What is read may be anything.
+            // SAFETY: the wasm stack is mapped between its ends as long as an activation runs (invariant 16), and nothing runs on
+            // it now. The host's stack is one, in use from this frame to the outermost activation's record, as was just asked
+            // (invariant 15). What is read is an integer, and may be anything (invariant 17).
             found(unsafe { (address as *const u32).read_volatile() });
         }
     }

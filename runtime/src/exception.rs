@@ -3,7 +3,8 @@
 //! An exception of a store is a row of 16-byte words that stays where it is: a header, then the fields. Its number is
 //! what `exnref` holds. Guests make them without end and give none back, so that numbers are used again: from time to
 //! time the store looks for what still refers to them. Tables, globals and other exceptions are known exactly. Stacks
-//! are not: every 4 bytes that could be a number keep the exception of that number. What the host was given stays.
+//! are not: every 4 bytes that could be a number keep the exception of that number. What the host was given stays; and all
+//! stay while the host has switched stacks between two activations, because what lies between them is not one stack.
 
 use crate::alloc;
 use crate::budget::{Budget, Charge, Refused};
@@ -260,7 +261,7 @@ fn half(word: &VmGlobal, at: usize) -> u32 {
 /// # Safety
 /// The address must be one that [`Exceptions::look`] gave, of an exception that is still there.
 pub unsafe fn number_of_fields(fields: *const VmGlobal) -> u32 {
-    // SAFETY: the header lies in front of the fields.
+    // SAFETY: the fields are those of an exception that is still there, in the boxed words behind its header (invariant 14).
     half(unsafe { &*fields.sub(1) }, 0)
 }
 
@@ -322,7 +323,8 @@ impl StoreInner {
         let words = self.exceptions.words(number).expect("an exception that is referred to").clone();
         let tag = half(&words[0], 4);
         let types = self.tags[tag as usize].ty.params.clone();
-        // SAFETY: the fields were written as these types, by validated code or by `add_exception`.
+        // SAFETY: validated code or `add_exception` has written the fields of this store's exception as the types of its tag
+        // (invariant 17); what they refer to is there as long as the exception is (invariant 14).
         let field =
             |(word, ty): (&VmGlobal, &ValType)| unsafe { self.val_from_bits(u128::from_le_bytes(word.bytes), *ty) };
         let fields: Box<[Val]> = words[1..].iter().zip(&types).map(field).collect();

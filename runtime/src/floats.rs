@@ -10,7 +10,7 @@ pub fn in_guest_float_environment<R>(body: impl FnOnce() -> R) -> R {
     struct PutBack(u64);
     impl Drop for PutBack {
         fn drop(&mut self) {
-            // SAFETY: it is this thread's own, from before.
+            // SAFETY: `float_environment` gave it on this thread, in this call: the thread came with it (invariant 19).
             unsafe { arch::set_float_environment(self.0) };
         }
     }
@@ -19,7 +19,7 @@ pub fn in_guest_float_environment<R>(body: impl FnOnce() -> R) -> R {
         return body();
     }
     let _put_back = PutBack(before);
-    // SAFETY: it is that of guests.
+    // SAFETY: it is that of guests, and is put back at the end (invariant 19).
     unsafe { arch::set_float_environment(arch::GUEST_FLOATS) };
     body()
 }

@@ -46,8 +46,8 @@ struct HeldList {
 
 impl HeldList {
     fn new(list: Arc<WaitList>) -> Self {
-        // SAFETY: the list lies behind an `Arc` that is dropped after the guard that borrows from it; that neither is
-        // freed early is what invariant 7 asks of memories.
+        // SAFETY: the list lies behind an `Arc`, which does not move with `Self`, and which `Self` holds and drops after the guard
+        // that borrows from it, by the order of its fields (invariant 16).
         let queues = unsafe { &*Arc::as_ptr(&list) }.queues();
         Self { queues, _list: list }
     }

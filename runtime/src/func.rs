@@ -44,9 +44,10 @@ pub const REFERENCE_BYTES: usize = size_of::<FuncReference>() + 64 + 2 * 24;
 /// What a block of numbers is charged with.
 const BLOCK_BYTES: usize = 2 * size_of::<Block>();
 
-// SAFETY: the pointers lead into the chunks, which are only ever added to, through `&mut`.
+// SAFETY: the pointers lead into the chunks, which go along and never move; they are followed under a borrow of the store alone
+// (invariants 12 and 14).
 unsafe impl Send for References {}
-// SAFETY: as above.
+// SAFETY: `&References` only reads, and the chunks change under `&mut` alone (invariant 12).
 unsafe impl Sync for References {}
 
 /// References in a chunk.
@@ -182,7 +183,8 @@ impl Functions {
         if bits == 0 {
             return crate::table::NULL_ROW;
         }
-        // SAFETY: as the caller promises.
+        // SAFETY: as the caller promises, a reference of this store is there (invariant 17), which lives as long as something
+        // leads to it, and is not written meanwhile: this borrows the store (invariants 12 and 14).
         let words = unsafe { &*(bits as *const VmFuncRef) };
         let direct = private_anchor == Some(words.anchor);
         let code = if direct { words.direct_code } else { words.switching_code };
@@ -261,7 +263,7 @@ impl StoreInner {
             return Ok(VmFuncRow { code: point.code, signature, entry });
         }
         let words = self.func_ref(entry)?;
-        // SAFETY: the address was just made, for this store.
+        // SAFETY: `func_ref` has just given the address of a reference of this store (invariant 17).
         Ok(unsafe { self.functions.row_of_bits(words as u64, private_anchor) })
     }
 
@@ -271,7 +273,7 @@ impl StoreInner {
             return Ok(func.thunk.code());
         }
         let reference = self.func_ref(entry)?;
-        // SAFETY: the address was just made, for this store.
+        // SAFETY: `func_ref` has just given the address of a reference of this store, which lives (invariant 14).
         Ok(unsafe { (*reference).switching_code })
     }
 
@@ -311,7 +313,8 @@ impl StoreInner {
         if bits == 0 {
             return None;
         }
-        // SAFETY: as the caller promises.
+        // SAFETY: as the caller promises, a reference of this store is there (invariant 17), which lives as long as something
+        // leads to it (invariant 14).
         let entry = unsafe { (*(bits as *const VmFuncRef)).entry };
         Some(Func { store: self.id, entry })
     }
@@ -397,11 +400,13 @@ impl Func {
             stack_top: 0,
             flags: flags_of(&layout),
         };
-        // SAFETY: the frame holds arguments of the function's own type, in the places of its layout.
+        // SAFETY: anchor and code are the function's own, which is of this store, and which the store keeps (invariant 14). Its
+        // type has checked the arguments, and its layout has placed them; `stack_args` and `area`, as long as the layout says,
+        // live until the call is back (invariant 17).
         unsafe { call::invoke(inner, &mut frame)? };
         for ((result, slot), ty) in results.iter_mut().zip(&layout.results).zip(&ty.results) {
             let bits = read_slot(&frame.regs, &area, *slot, ty.slot_bytes());
-            // SAFETY: the function returned values of its type.
+            // SAFETY: the function has returned values of its type, where its layout puts them (invariant 17).
             *result = unsafe { inner.val_from_bits(bits, *ty) };
         }
         Ok(())
@@ -516,14 +521,16 @@ impl<P: WasmParams, R: WasmResults> TypedFunc<P, R> {
             stack_top: 0,
             flags: self.flags,
         };
-        // SAFETY: the words have room for any tuple.
+        // SAFETY: `StackWords` has room for the arguments of any tuple, as `store` asks (invariant 17).
         unsafe { params.store(inner, R::NEEDS_AREA, &mut frame.regs, stack_args.as_mut_ptr().cast())? };
         if R::NEEDS_AREA {
             frame.regs.ints[AREA_INT] = area.as_mut_ptr() as u64;
         }
-        // SAFETY: `typed` has compared the types, and the frame holds arguments in the places that follow from them.
+        // SAFETY: `typed_as` has taken anchor and code from this store, which keeps the function (invariant 14), and has compared
+        // the types, from which the places of arguments follow; `stack_args` and `area` live until the call is back (invariant 17).
         unsafe { call::invoke(inner, &mut frame)? };
-        // SAFETY: the function returned values of its type.
+        // SAFETY: the function has returned values of its type, which `typed_as` has compared with `R`; the area holds those that
+        // have no register (invariant 17).
         Ok(unsafe { R::load(inner, &frame.regs, area.as_ptr().cast()) })
     }
 }

@@ -6,6 +6,7 @@ use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
 use crate::value::Val;
 use epsilon_abi::vm::VmGlobal;
 use epsilon_abi::{GlobalType, ValType};
+use std::cell::UnsafeCell;
 
 /// What a global of the host is charged with.
 const HOST_GLOBAL_BYTES: usize = 2 * size_of::<HostGlobal>() + 2 * size_of::<VmGlobal>();
@@ -13,8 +14,8 @@ const HOST_GLOBAL_BYTES: usize = 2 * size_of::<HostGlobal>() + 2 * size_of::<VmG
 /// A global made by the host.
 pub struct HostGlobal {
     ty: GlobalType,
-    /// Boxed: machine code holds its address.
-    value: Box<VmGlobal>,
+    /// Boxed: machine code holds its address, and writes there.
+    value: Box<UnsafeCell<VmGlobal>>,
 }
 
 /// Where a global lives.
@@ -42,7 +43,7 @@ impl Global {
         inner.charge_item(HOST_GLOBAL_BYTES)?;
         alloc::reserve(&mut inner.host_globals, 1, "a list of globals")?;
         let index = inner.host_globals.len() as u32;
-        inner.host_globals.push(HostGlobal { ty, value: Box::new(VmGlobal { bytes: bits.to_le_bytes() }) });
+        inner.host_globals.push(HostGlobal { ty, value: Box::new(VmGlobal { bytes: bits.to_le_bytes() }.into()) });
         Ok(Self { store: inner.id, key: GlobalKey::Host(index) })
     }
 
@@ -65,9 +66,10 @@ impl Global {
         let inner = context.inner();
         inner.assert_owns(self.store, "global");
         let ty = inner.global_type(self.key).value;
-        // SAFETY: the global lives as long as its store, and machine code does not run while the store is borrowed.
+        // SAFETY: the words of a global live as long as its store (invariant 13), and nothing writes them meanwhile: this borrows
+        // the store exclusively (invariant 12).
         let bytes = unsafe { (*inner.global_address(self.key)).bytes };
-        // SAFETY: the bits were written as this type, by validated code or by `set`.
+        // SAFETY: validated code or `set` has written the bits as the global's type, in this store (invariant 17).
         unsafe { inner.val_from_bits(u128::from_le_bytes(bytes), ty) }
     }
 
@@ -84,7 +86,7 @@ impl Global {
             return Err(Error::misuse(format!("a {ty} cannot be set: it is immutable")));
         }
         let bits = inner.val_to_bits(&value, ty.value, || "value of a global".into())?;
-        // SAFETY: as in `get`, and the store is borrowed exclusively.
+        // SAFETY: the words of a global live as long as its store (invariant 13), which is borrowed exclusively (invariant 12).
         unsafe { (*inner.global_address(self.key)).bytes = bits.to_le_bytes() };
         Ok(())
     }
@@ -105,7 +107,7 @@ impl StoreInner {
     /// Where machine code finds the global.
     pub(crate) fn global_address(&self, key: GlobalKey) -> *mut VmGlobal {
         match key {
-            GlobalKey::Host(index) => (&raw const *self.host_globals[index as usize].value).cast_mut(),
+            GlobalKey::Host(index) => self.host_globals[index as usize].value.get(),
             GlobalKey::Defined(instance, defined) => self.instances[instance as usize].defined_global(defined),
         }
     }
@@ -122,7 +124,8 @@ impl StoreInner {
 
     /// The bits of a global, for constant expressions.
     pub(crate) fn global_bits(&self, key: GlobalKey) -> (u128, ValType) {
-        // SAFETY: as in `Global::get`.
+        // SAFETY: the words of a global live as long as its store (invariant 13); machine code and `Global::set` write them under
+        // an exclusive borrow of the store alone (invariant 12).
         let bytes = unsafe { (*self.global_address(key)).bytes };
         (u128::from_le_bytes(bytes), self.global_type(key).value)
     }

@@ -96,7 +96,8 @@ pub fn are_on_one_stack(here: usize, innermost: &Activation) -> bool {
 /// small one until it is known to be large.
 fn look(here: usize, first: usize, low: usize) -> Result<Looked, Error> {
     let to = here.saturating_sub(if low == here { PIECE_BYTES } else { ENOUGH_BYTES + PIECE_BYTES });
-    // SAFETY: the stack is in use at `here`, and was read down to `low`; the caller has prepared the thread.
+    // SAFETY: the stack is in use at `here`, and was read down to `low` by this activation or one further out on the same stack
+    // (invariant 15). `invoke` has prepared the thread: the signal handler ends the look at the first page that is not there.
     let low = unsafe { arch::readable_down_to(low, to) };
     let (left_bytes, needed_bytes) = (here - low, needed_bytes(first - low));
     if left_bytes < needed_bytes {

@@ -15,7 +15,7 @@ use crate::trap::Unwind;
 use crate::typed::{Places, WasmResults, WasmTy, read_place, write_place};
 use crate::value::Val;
 use epsilon_abi::vm::VmContext;
-use epsilon_abi::{CallLayout, FuncType, Import, Slot, ValType, seeded};
+use epsilon_abi::{CallLayout, FuncType, Import, ValType, seeded};
 use std::any::Any;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -212,39 +212,46 @@ pub trait IntoHostFunc<T: 'static, Params, Results>: Send + Sync + 'static {
     fn into_host_func(self, runtime: &Arc<Runtime>) -> Result<HostFunc<T>>;
 }
 
-/// Runs the host's side of a call: finds the store, catches panics, keeps errors for whoever entered wasm. `body` gets the
-/// store a second time, for when it is through with the first.
+/// Runs the host's side of a call: finds the store, catches panics, keeps errors for the call that entered wasm. `body` gets the
+/// store a second time, to be used when it is done with the first.
 ///
 /// # Safety
-/// `anchor` must be the pinned register's value at the call, in a store whose data is `T`.
+/// Called by fixed code: `anchor` must be the pinned register's value where wasm left for the host (invariant 4), in a store
+/// whose data is `T`.
 #[inline(always)]
 unsafe fn host_side<T: 'static>(
     anchor: usize,
     body: impl FnOnce(Caller<'_, T>, *mut StoreInner) -> Result<(), HostError>,
 ) -> u32 {
-    // SAFETY: the anchor is live; `owner` was set when this store was entered, and the store is borrowed exclusively
-    // by that call, which waits for us.
+    // SAFETY: the anchor is live (invariant 4), and so are the words of its store and of its instance; `instance` is null or the
+    // store's record of it (invariants 13 and 14).
     let (store, instance) = unsafe {
         let owner = (*arch::store_of_anchor(anchor)).owner.get();
         let instance = (*VmContext::of_anchor(anchor)).instance.cast::<crate::instance::InstanceData>();
         (owner, (!instance.is_null()).then(|| (*instance).index()))
     };
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        // SAFETY: `StoreInner` comes first in its `StoreBox<T>`.
+        // SAFETY: `owner` leads to the whole `StoreBox<T>`, which `StoreInner` comes first in, as the caller promises of `T`. The
+        // call into wasm that has left for here has it borrowed exclusively, and waits (invariant 12).
         body(Caller { store: unsafe { &mut *store.cast::<StoreBox<T>>() }, instance }, store)
     }));
-    let unwind = match outcome {
+    let failed = match outcome {
         Ok(Ok(())) => return status::RETURNED,
-        // SAFETY: the closure has returned, and with it the borrow that it had; the anchor is that of the exit.
-        Ok(Err(error)) => match unsafe { throw(&mut *store, anchor, error) } {
+        Ok(Err(error)) => Ok(error),
+        Err(_) if seeded::bug("panic-lost") => return status::RETURNED,
+        Err(payload) => Err(payload),
+    };
+    // SAFETY: `owner` leads to the whole block; the closure has returned, and with it the borrow that it had (invariant 12).
+    let store = unsafe { StoreInner::of_block(store) };
+    let unwind = match failed {
+        // SAFETY: the anchor is that of the exit, as the caller promises (invariant 4).
+        Ok(error) => match unsafe { throw(store, anchor, error) } {
             None => return status::CAUGHT,
             Some(unwind) => unwind,
         },
-        Err(_) if seeded::bug("panic-lost") => return status::RETURNED,
         Err(payload) => Unwind::Panic(payload),
     };
-    // SAFETY: the closure has returned, and with it the borrow that it had.
-    unsafe { (*store).unwind = Some(unwind) };
+    store.unwind = Some(unwind);
     status::LANDED
 }
 
@@ -260,7 +267,7 @@ unsafe fn throw(store: &mut StoreInner, anchor: usize, error: HostError) -> Opti
         Ok(number) => number,
         Err(error) => return Some(Unwind::Host(error.into())),
     };
-    // SAFETY: as the caller promises.
+    // SAFETY: as the caller promises of the anchor (invariant 4).
     let is_caught = unsafe { store.find_handler(anchor, number) };
     // What is not caught goes on as it is, with the frames that it has collected.
     (!is_caught).then(|| Unwind::Host(error.into()))
@@ -274,6 +281,8 @@ macro_rules! closures {
         {
             #[allow(non_snake_case, unused_mut, unused_variables)]
             fn into_host_func(self, runtime: &Arc<Runtime>) -> Result<HostFunc<T>> {
+                /// # Safety
+                /// Called by fixed code alone, as [`HostTarget`] says, for a thunk whose context is a closure of this type.
                 unsafe extern "C" fn target<T: 'static, Closure, R: HostResult, $($name: WasmTy),*>(
                     data: *const ThunkData,
                     regs: *mut RegFile,
@@ -283,23 +292,34 @@ macro_rules! closures {
                 where
                     Closure: Fn(Caller<'_, T>, $($name),*) -> R,
                 {
-                    // SAFETY: fixed code passes what `HostTarget` says; the thunk was made for this closure, which
-                    // lives as long as it, and for stores with data `T`; arguments are of the thunk's type.
-                    unsafe {
-                        let closure = &*((*data).context as *const Closure);
-                        host_side::<T>(anchor, |caller, store| {
-                            let regs = &mut *regs;
-                            let needs_area = R::Results::NEEDS_AREA;
-                            let area = area_of(regs, needs_area);
-                            let mut places = Places::params(needs_area);
-                            $(
-                                let bits = read_place(regs, stack_args, places.next($name::TYPE), $name::TYPE);
-                                let $name = $name::from_bits(&caller.store.inner, bits);
-                            )*
-                            let results = closure(caller, $($name),*).into_results()?;
-                            results.leave(&mut *store, regs, area).map_err(Into::into)
-                        })
-                    }
+                    // SAFETY: fixed code passes the datum of a thunk that lives, and that was made for this closure, which
+                    // lives as long as the thunk (invariant 14).
+                    let closure = unsafe { &*((*data).context as *const Closure) };
+                    let body = |caller: Caller<'_, T>, store| {
+                        // SAFETY: fixed code passes the images of the registers in its own frame, which nothing else uses
+                        // until this returns (invariant 15).
+                        let regs = unsafe { &mut *regs };
+                        let needs_area = R::Results::NEEDS_AREA;
+                        let area = area_of(regs, needs_area);
+                        let mut places = Places::params(needs_area);
+                        $(
+                            // SAFETY: the caller has put arguments of the thunk's type, which is that of this closure, in the
+                            // places that follow from it (invariant 17).
+                            let bits = unsafe { read_place(regs, stack_args, places.next($name::TYPE), $name::TYPE) };
+                            // SAFETY: so the bits were made as this type, in this store (invariant 17).
+                            let $name = unsafe { $name::from_bits(&caller.store.inner, bits) };
+                        )*
+                        let results = closure(caller, $($name),*).into_results()?;
+                        // SAFETY: `store` leads to the whole block, and the borrow of `caller` has ended with the closure
+                        // (invariant 12).
+                        let store = unsafe { StoreInner::of_block(store) };
+                        // SAFETY: where the type needs an area, the caller has passed one that is long enough
+                        // (invariant 17).
+                        unsafe { results.leave(store, regs, area) }.map_err(Into::into)
+                    };
+                    // SAFETY: fixed code passes the anchor of the exit (invariant 4); a store has only functions for its own
+                    // type of data (invariant 17).
+                    unsafe { host_side::<T>(anchor, body) }
                 }
                 let ty = FuncType::new([$($name::TYPE),*], R::Results::TYPES);
                 HostFunc::build(runtime, ty, Box::new(self), target::<T, Closure, R, $($name),*>)
@@ -351,6 +371,10 @@ struct DynamicClosure<F> {
     func: F,
 }
 
+/// What the thunk of a [`DynamicClosure`] calls.
+///
+/// # Safety
+/// Called by fixed code alone, as [`HostTarget`] says, for a thunk whose context is a closure of this type.
 unsafe extern "C" fn call_dynamic<T: 'static, F>(
     data: *const ThunkData,
     regs: *mut RegFile,
@@ -360,26 +384,35 @@ unsafe extern "C" fn call_dynamic<T: 'static, F>(
 where
     F: Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()>,
 {
-    // SAFETY: as for the targets of typed closures.
-    unsafe {
-        let closure = &*((*data).context as *const DynamicClosure<F>);
-        host_side::<T>(anchor, |caller, store| {
-            let regs = &mut *regs;
-            let area = area_of(regs, closure.layout.ret_area_bytes > 0);
-            let mut read = |slot: &Slot, ty: &ValType| {
-                let bits = read_place(regs, stack_args, *slot, *ty);
-                caller.store.inner.val_from_bits(bits, *ty)
-            };
-            let params: Vec<Val> =
-                closure.layout.params.iter().zip(&closure.ty.params).map(|(slot, ty)| read(slot, ty)).collect();
-            let preset = |ty: &ValType| Val::default_for(*ty).unwrap_or(Val::FuncRef(None));
-            let mut results: Vec<Val> = closure.ty.results.iter().map(preset).collect();
-            (closure.func)(caller, &params, &mut results)?;
-            for ((value, ty), slot) in results.iter().zip(&closure.ty.results).zip(&closure.layout.results) {
-                let bits = (*store).val_to_bits(value, *ty, || "result of a host function".into())?;
-                write_place(regs, area, *slot, *ty, bits);
-            }
-            Ok(())
-        })
-    }
+    // SAFETY: fixed code passes the datum of a thunk that lives, and that was made for this closure, which lives as long as the
+    // thunk (invariant 14).
+    let closure = unsafe { &*((*data).context as *const DynamicClosure<F>) };
+    let body = |caller: Caller<'_, T>, store: *mut StoreInner| {
+        // SAFETY: fixed code passes the images of the registers in its own frame, which nothing else uses until this returns
+        // (invariant 15).
+        let regs = unsafe { &mut *regs };
+        let area = area_of(regs, closure.layout.ret_area_bytes > 0);
+        let mut params = Vec::with_capacity(closure.ty.params.len());
+        for (slot, ty) in closure.layout.params.iter().zip(&closure.ty.params) {
+            // SAFETY: the caller has put arguments of the thunk's type, which is that of this closure, in the places of its
+            // layout (invariant 17).
+            let bits = unsafe { read_place(regs, stack_args, *slot, *ty) };
+            // SAFETY: so the bits were made as this type, in this store (invariant 17).
+            params.push(unsafe { caller.store.inner.val_from_bits(bits, *ty) });
+        }
+        let preset = |ty: &ValType| Val::default_for(*ty).unwrap_or(Val::FuncRef(None));
+        let mut results: Vec<Val> = closure.ty.results.iter().map(preset).collect();
+        (closure.func)(caller, &params, &mut results)?;
+        // SAFETY: `store` leads to the whole block, and the borrow of `caller` has ended with the closure (invariant 12).
+        let store = unsafe { StoreInner::of_block(store) };
+        for ((value, ty), slot) in results.iter().zip(&closure.ty.results).zip(&closure.layout.results) {
+            let bits = store.val_to_bits(value, *ty, || "result of a host function".into())?;
+            // SAFETY: where the layout needs an area, the caller has passed one that is long enough (invariant 17).
+            unsafe { write_place(regs, area, *slot, *ty, bits) };
+        }
+        Ok(())
+    };
+    // SAFETY: fixed code passes the anchor of the exit (invariant 4); a store has only functions for its own type of data
+    // (invariant 17).
+    unsafe { host_side::<T>(anchor, body) }
 }

@@ -156,20 +156,22 @@ impl MemoryImage {
     /// Puts the image into a memory whose bytes are zero and writable.
     ///
     /// # Safety
-    /// `base` must be byte 0 of a mapped memory that is at least as large as the module's minimum, page-aligned, with
-    /// nobody referring into it.
+    /// `base` must be byte 0 of a memory of ours, page-aligned, that is readable and writable as far as the whole pages of its
+    /// type's minimum go, and that nothing refers into.
     pub unsafe fn apply(&self, base: *mut u8) -> io::Result<()> {
-        // SAFETY: `new` has checked that the image lies inside the minimum size.
-        unsafe {
-            let target = base.add(self.offset);
-            match &self.contents {
-                Contents::File(part) => {
-                    mapping::map_copy_on_write(target, &part.file.file, part.offset, self.len_bytes)
-                }
-                Contents::Bytes(bytes) => {
-                    target.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
-                    Ok(())
-                }
+        // SAFETY: `segments` has checked that the image lies inside the minimum size, and so inside the memory (invariant 16).
+        let target = unsafe { base.add(self.offset) };
+        match &self.contents {
+            // SAFETY: the image's whole pages lie in the memory, which the caller promises that nothing refers into
+            // (invariant 16); this part of the file is the image's alone.
+            Contents::File(part) => unsafe {
+                mapping::map_copy_on_write(target, &part.file.file, part.offset, self.len_bytes)
+            },
+            Contents::Bytes(bytes) => {
+                // SAFETY: `bytes` is as long as the image, which lies in the memory; nothing refers into that, `bytes`
+                // included (invariant 16).
+                unsafe { target.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+                Ok(())
             }
         }
     }
@@ -185,10 +187,11 @@ impl MemoryImage {
     /// As for [`Self::apply`].
     pub unsafe fn apply_copied(&self, base: *mut u8) -> io::Result<()> {
         let Contents::File(part) = &self.contents else {
-            // SAFETY: as the caller promises.
+            // SAFETY: as the caller promises (invariant 16).
             return unsafe { self.apply(base) };
         };
-        // SAFETY: `new` has checked that the image lies inside the minimum size; nobody else refers into it.
+        // SAFETY: `segments` has checked that the image lies inside the minimum size, all of which is accessible; nothing else
+        // refers into it, as the caller promises (invariant 16).
         let target = unsafe { std::slice::from_raw_parts_mut(base.add(self.offset), self.len_bytes) };
         part.file.file.read_at(target, part.offset)
     }

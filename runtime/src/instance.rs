@@ -61,9 +61,10 @@ fn instance_bytes(module: &LinkedModule) -> usize {
     INSTANCE_BYTES + module.layout().size_bytes() + imports + numbers + info.data.len() + info.elements.len()
 }
 
-// SAFETY: the words belong to the instance, and machine code reaches them only while its store is borrowed.
+// SAFETY: the words go along with the instance, bound to no thread; machine code reaches them only while the store is borrowed
+// exclusively (invariants 12 and 13).
 unsafe impl Send for InstanceData {}
-// SAFETY: as above.
+// SAFETY: `&InstanceData` gives addresses of words; they are followed under a borrow of the store (invariant 12).
 unsafe impl Sync for InstanceData {}
 
 /// An instance's words, which end at the anchor.
@@ -76,19 +77,20 @@ struct Words {
 impl Words {
     fn allocate(len_bytes: usize) -> Result<Self> {
         let layout = Layout::from_size_align(len_bytes, 16).expect("VmLayout limits the size");
-        // SAFETY: the layout is not empty: there is always a header.
+        // SAFETY: the allocator wants a size above 0: a `VmLayout` always has the header. The result is checked below
+        // (invariant 16).
         let start = unsafe { alloc_zeroed(layout) };
         if start.is_null() {
             return Err(alloc::no_memory("the words of an instance", len_bytes));
         }
-        // SAFETY: the end of the allocation.
+        // SAFETY: it is the end of the allocation of `len_bytes` (invariant 16).
         Ok(Self { anchor: unsafe { start.add(len_bytes) }, layout: Some(layout) })
     }
 
     /// # Safety
     /// `offset` must come from the instance's `VmLayout`, for a word of type `W`.
     unsafe fn at<W>(&self, offset: i32) -> *mut W {
-        // SAFETY: as the caller promises.
+        // SAFETY: the caller promises an offset of the `VmLayout`, whose size the words were made with (invariant 13).
         unsafe { self.anchor.offset(offset as isize).cast() }
     }
 }
@@ -96,7 +98,8 @@ impl Words {
 impl Drop for Words {
     fn drop(&mut self) {
         if let Some(layout) = self.layout {
-            // SAFETY: allocated with this layout.
+            // SAFETY: `allocate` got the words at this place with this layout, and they have no other owner (invariant 16); an
+            // instance is dropped when nothing can reach it (invariant 14).
             unsafe { dealloc(self.anchor.sub(layout.size()), layout) };
         }
     }
@@ -133,7 +136,7 @@ impl InstanceData {
     pub fn defined_global(&self, defined: u32) -> *mut VmGlobal {
         let global = GlobalIndex(self.imported_globals.len() as u32 + defined);
         match self.module.layout().global(global) {
-            // SAFETY: the offset is the layout's, for this global.
+            // SAFETY: the offset is the layout's, of the words of this global (invariant 13).
             GlobalPlace::Inline(offset) => unsafe { self.words.at(offset) },
             GlobalPlace::Pointer(_) => unreachable!("defined globals are inline"),
         }
@@ -551,7 +554,9 @@ impl StoreInner {
         }
         let data = &self.instances[index as usize];
         let (info, layout, words) = (data.module.info(), data.module.layout(), &data.words);
-        // SAFETY: all offsets are the layout's, for words of these types; nothing runs under this anchor yet.
+        // SAFETY: all offsets are the instance's `VmLayout`'s, of words of these types, and what is written there are addresses of
+        // what lives as long as the store (invariant 13). The store is borrowed exclusively (invariant 12), and nothing runs
+        // under this anchor yet (invariant 11).
         unsafe {
             VmContext::of_anchor(data.anchor()).write(VmContext {
                 store: Arc::as_ptr(&self.vm).cast_mut().cast(),
@@ -600,7 +605,8 @@ impl StoreInner {
             if is_last && self.global_bits(value).0 != 0 && seeded::bug("reset-keeps-global") {
                 continue;
             }
-            // SAFETY: the instance was just made; nothing runs under it yet.
+            // SAFETY: the words are those of a global of this instance (invariant 13); the store is borrowed exclusively, and no wasm
+            // of it runs that could use this instance: it is new, or is being reset (invariant 12).
             unsafe { (*self.instances[index as usize].defined_global(n as u32)).bytes = bits.to_le_bytes() };
         }
         for (n, init) in info.table_inits.iter().enumerate() {
@@ -669,7 +675,8 @@ impl StoreInner {
             stack_top: 0,
             flags: 0,
         };
-        // SAFETY: validated: a start function has neither parameters nor results.
+        // SAFETY: code and anchor are the function's own, or those of a thunk, which any anchor may call; the store keeps the
+        // function (invariant 14). A start function is validated to have neither parameters nor results (invariant 17).
         unsafe { call::invoke(self, &mut frame) }
     }
 

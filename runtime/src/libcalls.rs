@@ -20,7 +20,7 @@ use std::time::Duration;
 #[repr(transparent)]
 pub struct Address(*const ());
 
-// SAFETY: addresses of functions, never changed.
+// SAFETY: it is the address of a function, which is there as long as the process, and nothing changes it (invariant 14).
 unsafe impl Sync for Address {}
 
 /// A libcall's view of its caller.
@@ -43,21 +43,25 @@ impl Site<'_> {
     }
 }
 
+/// Runs the host's side of a libcall: finds the store, catches panics, keeps what ends the activation.
+///
 /// # Safety
-/// `anchor` must be the one under which the libcall was made.
+/// Called by fixed code: `anchor` must be the pinned register's value where wasm left for the host (invariant 4).
 unsafe fn run<E: Into<Stop>>(anchor: usize, body: impl FnOnce(Site<'_>) -> Result<u64, E>) -> LibcallReturn {
-    // SAFETY: the anchor is live; `owner` was set when this store was entered, and the store is borrowed exclusively
-    // by that call, which waits for us.
+    // SAFETY: the anchor is live (invariant 4) and that of an instance: the host's own is under host functions alone. So its
+    // words lead to the words of the store and to the store's record of the instance (invariants 13 and 14).
     let (store, instance) = unsafe {
         let owner = (*arch::store_of_anchor(anchor)).owner.get();
         (owner, (*(*VmContext::of_anchor(anchor)).instance.cast::<InstanceData>()).index())
     };
-    // SAFETY: as above.
+    // SAFETY: `owner` leads to the whole block of the store, which the call into wasm that has left for here has borrowed
+    // exclusively; it waits (invariant 12).
     let site = Site { store: unsafe { StoreInner::of_block(store) }, instance };
     let unwind = match catch_unwind(AssertUnwindSafe(|| body(site))) {
         Ok(Ok(value)) => return LibcallReturn { value, failed: 0 },
         Ok(Err(stop)) => match stop.into() {
-            // SAFETY: the body has returned, and with it the borrow that it had; the anchor is that of the exit.
+            // SAFETY: the body has returned, and with it the borrow that it had (invariant 12); the anchor is that of the exit, as
+            // the caller promises (invariant 4).
             Stop::Thrown(number) if unsafe { (*store).find_handler(anchor, number) } => {
                 return LibcallReturn { value: 0, failed: u64::from(status::CAUGHT) };
             }
@@ -69,7 +73,7 @@ unsafe fn run<E: Into<Stop>>(anchor: usize, body: impl FnOnce(Site<'_>) -> Resul
         },
         Err(payload) => Unwind::Panic(payload),
     };
-    // SAFETY: the body has returned, and with it the borrow that it had.
+    // SAFETY: the body has returned, and with it the borrow that it had (invariant 12).
     unsafe { (*store).unwind = Some(unwind) };
     LibcallReturn { value: 0, failed: u64::from(status::LANDED) }
 }
@@ -98,8 +102,10 @@ macro_rules! define {
         mod entry {
             use super::*;
 
-            $(pub unsafe extern "C" fn $name(anchor: usize, $($param: define!(@type $ty)),*) -> LibcallReturn {
-                // SAFETY: generated code passes its own anchor.
+            $(/// # Safety
+            /// As for [`run`].
+            pub unsafe extern "C" fn $name(anchor: usize, $($param: define!(@type $ty)),*) -> LibcallReturn {
+                // SAFETY: fixed code calls this, with the anchor under which wasm has made the libcall (invariant 4).
                 unsafe { run(anchor, |site| body::$name(site, $($param),*)) }
             })*
         }
@@ -119,7 +125,7 @@ pub unsafe extern "C" fn materialise(anchor: usize, index: u32) -> LibcallReturn
         crate::sys::signal::prepare(site.store.prepared_key())?;
         Ok(address as u64)
     };
-    // SAFETY: as the caller promises.
+    // SAFETY: as the caller promises (invariant 4).
     unsafe { run(anchor, body) }
 }
 
@@ -148,7 +154,9 @@ mod body {
         let source = memory_range(src, len, memories[src_memory].len_bytes())?;
         let target = memory_range(dst, len, memories[dst_memory].len_bytes())?;
         if memories[dst_memory].as_shared().or(memories[src_memory].as_shared()).is_some() {
-            // SAFETY: the ranges were checked, and memories never shrink while wasm runs; no reference leads into them.
+            // SAFETY: both ranges lie in memories of the store, as was just checked, and those never shrink while it runs
+            // (invariant 16). Others may write there meanwhile, and no reference leads there: into the store's own memories one
+            // would borrow the store (invariants 12 and 18).
             unsafe {
                 let (to, from) = (memories[dst_memory].base(), memories[src_memory].base());
                 copy_racing(to.add(target.start), from.add(source.start), target.len());
@@ -232,7 +240,8 @@ mod body {
     }
 
     pub fn throw(_: Site<'_>, fields: u64) -> Result<u64, Stop> {
-        // SAFETY: generated code passes what `exception_new` gave it, without a call between the two.
+        // SAFETY: generated code passes what `exception_new` gave it, without a call between the two in which the exception could
+        // be collected (invariant 14).
         Err(Stop::Thrown(unsafe { number_of_fields(fields as *const VmGlobal) }))
     }
 

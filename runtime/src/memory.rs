@@ -58,9 +58,11 @@ pub struct MemoryData {
 /// What is charged for memories.
 const WHAT: &str = "linear memories";
 
-// SAFETY: the pointers lead into the memory's own reservation; access goes through the store that owns it.
+// SAFETY: its words and its space are its own, bound to no thread; guests access them while the store is borrowed exclusively, or
+// the memory is shared (invariants 12 and 18).
 unsafe impl Send for MemoryData {}
-// SAFETY: as above.
+// SAFETY: `&MemoryData` only reads: the words, and contents that nothing writes under a shared borrow of the store; those of a
+// shared memory are not read through it (invariants 12 and 18).
 unsafe impl Sync for MemoryData {}
 
 impl MemoryData {
@@ -124,27 +126,30 @@ impl MemoryData {
 
     /// Address of byte 0.
     pub fn base(&self) -> *mut u8 {
-        // SAFETY: the words live as long as the memory, and a base changes under `&mut self` alone.
+        // SAFETY: the words live as long as the memory (invariant 13); a base changes under `&mut self` alone, and that of a shared
+        // memory never (invariant 18).
         unsafe { (*self.def.as_ptr()).base }
     }
 
     /// Size in bytes.
     pub fn len_bytes(&self) -> usize {
-        // SAFETY: the words live as long as the memory.
+        // SAFETY: the words live as long as the memory (invariant 13).
         unsafe { Self::len_of(self.def.as_ptr()) }
     }
 
     /// The size in bytes that the words of a memory name. Machine code of other threads may read it meanwhile.
     ///
     /// # Safety
-    /// The memory must be alive.
+    /// The memory that the words belong to must be alive.
     pub unsafe fn len_of(def: *mut VmMemory) -> usize {
-        // SAFETY: as the caller promises; the size is never written but atomically.
+        // SAFETY: the words are there, as the caller promises (invariant 13), and the size is never written but atomically
+        // (invariant 18).
         unsafe { AtomicUsize::from_ptr(&raw mut (*def).len_bytes) }.load(Ordering::SeqCst)
     }
 
     fn set_len(&mut self, len_bytes: usize) {
-        // SAFETY: the words live as long as the memory.
+        // SAFETY: the words live as long as the memory (invariant 13), and the size is never accessed but atomically by Rust, and
+        // by whole loads of machine code (invariant 18).
         unsafe { AtomicUsize::from_ptr(&raw mut (*self.def.as_ptr()).len_bytes) }.store(len_bytes, Ordering::SeqCst);
     }
 
@@ -155,13 +160,14 @@ impl MemoryData {
 
     /// The contents.
     pub fn bytes(&self) -> &[u8] {
-        // SAFETY: the first `len_bytes` are accessible; machine code writes only under `&mut` of the store.
+        // SAFETY: the first `len_bytes` of the space are accessible (invariant 16). The memory is not shared: `StoreMemory` keeps
+        // those behind `SharedMemory`; so machine code writes under an exclusive borrow of the store alone (invariant 12).
         unsafe { std::slice::from_raw_parts(self.base(), self.len_bytes()) }
     }
 
     /// The contents.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as for `bytes`, and the store is borrowed exclusively.
+        // SAFETY: as for `bytes` (invariant 16), and the store that has the memory is borrowed exclusively, with it (invariant 12).
         unsafe { std::slice::from_raw_parts_mut(self.base(), self.len_bytes()) }
     }
 
@@ -242,7 +248,8 @@ impl MemoryData {
         let (capacity, mut moved) = match space::unpooled(roomy, 0, None) {
             Ok(space) => (roomy, space),
             Err(_) if self.space_mut().remap(exact).is_ok() => {
-                // SAFETY: as below.
+                // SAFETY: the words live as long as the memory (invariant 13). A memory that moves is not shared, as was just checked,
+                // and its store is borrowed exclusively (invariant 12): nothing has the old base.
                 unsafe { (*self.def.as_ptr()).base = self.space().base() };
                 self.capacity_bytes = exact;
                 return Ok(());
@@ -255,7 +262,7 @@ impl MemoryData {
         }
         moved.set_accessible(len_bytes)?;
         self.space_mut().move_contents(&moved)?;
-        // SAFETY: the words live as long as the memory; a memory that moves is not shared, and its store is borrowed.
+        // SAFETY: as above: the words live (invariant 13), and the store is borrowed exclusively (invariant 12).
         unsafe { (*self.def.as_ptr()).base = moved.base() };
         (self.capacity_bytes, self.space) = (capacity, Some(moved));
         Ok(())
@@ -264,7 +271,8 @@ impl MemoryData {
 
 impl Drop for MemoryData {
     fn drop(&mut self) {
-        // SAFETY: made by leaking a box, and freed here alone; nothing reaches a memory that is dropped (invariant 7).
+        // SAFETY: `new` has made the words by leaking a box, and only this frees them (invariant 16); nothing reaches a memory that
+        // is dropped (invariant 7).
         drop(unsafe { Box::from_raw(self.def.as_ptr()) });
         if let (Some(space), Some(pool)) = (self.space.take(), &self.pool) {
             pool.give(space);

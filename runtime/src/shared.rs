@@ -44,10 +44,11 @@ struct SharedData {
     waiters: Arc<WaitList>,
 }
 
-// SAFETY: `def` and `base` lead into `growing`, lie where they are as long as it lives, and are read only; the size
-// behind `def` is accessed atomically, contents through `copy_racing` and atomics alone.
+// SAFETY: `def` and `base` are those of the memory in `growing`, which goes along, and never change. What lies there is accessed
+// atomically, or by `copy_racing` and `bytes` (invariant 18).
 unsafe impl Send for SharedData {}
-// SAFETY: as above.
+// SAFETY: as above: all that threads access at the same time is accessed atomically or by fixed code (invariant 18), or behind
+// the lock of `growing`.
 unsafe impl Sync for SharedData {}
 
 impl SharedMemory {
@@ -98,7 +99,7 @@ impl SharedMemory {
 
     /// Size in bytes.
     pub fn data_size(&self) -> usize {
-        // SAFETY: `def` lives as long as `self`.
+        // SAFETY: the memory in `growing`, whose words these are, lives as long as `self` (invariant 13).
         unsafe { MemoryData::len_of(self.0.def) }
     }
 
@@ -140,7 +141,8 @@ impl SharedMemory {
     /// If the range does not lie in the memory.
     pub fn read(&self, offset: usize, buffer: &mut [u8]) -> Result<()> {
         let from = self.at(offset, buffer.len())?;
-        // SAFETY: the range was checked, and memories never shrink; the buffer is ours alone.
+        // SAFETY: `at` has checked the range, and a shared memory never shrinks, while `self` holds it (invariant 16); no reference
+        // leads into it (invariant 18). The buffer is borrowed exclusively.
         unsafe { copy_racing(buffer.as_mut_ptr(), from, buffer.len()) };
         Ok(())
     }
@@ -151,7 +153,8 @@ impl SharedMemory {
     /// If the range does not lie in the memory.
     pub fn write(&self, offset: usize, buffer: &[u8]) -> Result<()> {
         let to = self.at(offset, buffer.len())?;
-        // SAFETY: the range was checked, and memories never shrink.
+        // SAFETY: `at` has checked the range, and a shared memory never shrinks, while `self` holds it (invariant 16); no reference
+        // leads into it (invariant 18). The buffer is borrowed.
         unsafe { copy_racing(to, buffer.as_ptr(), buffer.len()) };
         Ok(())
     }
@@ -159,7 +162,8 @@ impl SharedMemory {
     /// Sets every byte of a range that lies in the memory.
     pub(crate) fn fill(&self, range: Range<usize>, value: u8) -> Result<()> {
         let start = self.at(range.start, range.len())?;
-        // SAFETY: the range was checked, and memories never shrink.
+        // SAFETY: `at` has checked the range, and a shared memory never shrinks, while `self` holds it (invariant 16); no reference
+        // leads into it (invariant 18).
         unsafe { bytes::fill(start, value, range.len()) };
         Ok(())
     }
@@ -198,7 +202,8 @@ impl SharedMemory {
         store: Option<&crate::store::VmStore>,
     ) -> Result<WaitResult> {
         let at = self.checked(address, expected.width_bytes())?;
-        // SAFETY: checked for alignment and bounds; memories never shrink, and `self` holds this one (invariant 7).
+        // SAFETY: `checked` has looked at alignment and bounds; a shared memory never shrinks, and `self` holds this one
+        // (invariants 7 and 16). The access is atomic, as those of guests there are (invariant 18).
         let differs = || unsafe {
             match expected {
                 Expected::I32(value) => AtomicU32::from_ptr(at.cast()).load(Ordering::SeqCst).to_le() != value,
@@ -214,7 +219,7 @@ impl SharedMemory {
             return Err(crate::trap::Trap::HeapMisaligned.into());
         }
         let range = crate::libcalls::memory_range(address, width_bytes as u64, self.data_size())?;
-        // SAFETY: inside the memory.
+        // SAFETY: the range lies in the memory, as was just checked (invariant 16).
         Ok(unsafe { self.0.base.add(range.start) })
     }
 
@@ -222,7 +227,7 @@ impl SharedMemory {
     fn at(&self, offset: usize, len_bytes: usize) -> Result<*mut u8> {
         let size = self.data_size();
         match offset.checked_add(len_bytes) {
-            // SAFETY: inside the memory.
+            // SAFETY: the range lies in the memory, as was just checked (invariant 16).
             Some(end) if end <= size => Ok(unsafe { self.0.base.add(offset) }),
             _ => Err(crate::memory::outside(offset, len_bytes, size)),
         }
@@ -327,7 +332,8 @@ impl StoreMemory {
 /// Both ranges must be accessible for the whole time. No reference may lead into either, but for the one that the
 /// caller made its pointer from.
 pub unsafe fn copy_racing(to: *mut u8, from: *const u8, len_bytes: usize) {
-    // SAFETY: as the caller promises. What overlaps is copied from the end that the other range does not cover.
+    // SAFETY: both ranges are accessible, as the caller promises (invariant 16); what threads write meanwhile is accessed by fixed
+    // code (invariant 18). What overlaps is copied from the end that the other range does not cover.
     unsafe {
         if (to as usize) <= from as usize || to as usize - from as usize >= len_bytes {
             bytes::copy_up(to, from, len_bytes);

@@ -38,9 +38,10 @@ pub struct Space {
     copied: bool,
 }
 
-// SAFETY: a space is addresses, bound to no thread; whoever reads or writes there answers for that.
+// SAFETY: a space is addresses that it owns, bound to no thread (invariant 16).
 unsafe impl Send for Space {}
-// SAFETY: as above; `&Space` alone gives addresses.
+// SAFETY: `&Space` gives addresses, and advice that changes no contents; the code that reads or writes there has a reason of its
+// own (invariants 12 and 18).
 unsafe impl Sync for Space {}
 
 impl Space {
@@ -53,7 +54,7 @@ impl Space {
 
     /// Address of byte 0.
     pub fn base(&self) -> *mut u8 {
-        // SAFETY: every space is longer than what lies below its base.
+        // SAFETY: `reserve` has made the mapping longer than what lies below the base by the capacity (invariant 16).
         unsafe { self.mapping.base().add(self.below_bytes) }
     }
 
@@ -86,7 +87,8 @@ impl Space {
             false => (wanted..now, Protection::NONE),
         };
         if !range.is_empty() {
-            // SAFETY: the range is inside of our own reservation; what is taken away belongs to no memory any more.
+            // SAFETY: the range lies in our own mapping: callers ask for no more than the capacity. What is taken away lies behind
+            // the size that the memory has from now on, and `&mut self` leaves no reference to it (invariant 16).
             unsafe { region::protect(self.base().add(range.start), range.len(), protection).map_err(space_error)? };
         }
         self.accessible_bytes = wanted;
@@ -106,12 +108,12 @@ impl Space {
         }
         for start in (0..len_bytes).step_by(PIECE_BYTES) {
             let piece = PIECE_BYTES.min(len_bytes - start);
-            // SAFETY: both ranges are accessible, and in different spaces; nobody refers into either: `&mut self`, and
-            // the other one is not in use yet. What cannot be discarded is unmapped with the space.
-            unsafe {
-                to.base().add(start).copy_from_nonoverlapping(self.base().add(start), piece);
-                let _ = mapping::discard(self.base().add(start), piece);
-            }
+            // SAFETY: both ranges are accessible, as was just checked, and lie in different mappings. Nothing refers into either:
+            // this one is borrowed exclusively, and the other one is not in use yet (invariant 16).
+            unsafe { to.base().add(start).copy_from_nonoverlapping(self.base().add(start), piece) };
+            // What cannot be discarded is unmapped with the space.
+            // SAFETY: the piece lies in our own mapping, and nothing refers into it: `&mut self` (invariant 16).
+            let _ = unsafe { mapping::discard(self.base().add(start), piece) };
         }
         Ok(())
     }
@@ -127,7 +129,8 @@ impl Space {
             return Err(Error::limit("a memory of several mappings is not moved by the system"));
         }
         self.set_accessible(self.mapping.len_bytes())?;
-        // SAFETY: nobody refers into the mapping: `&mut self`; whoever keeps its address is told the new one.
+        // SAFETY: nothing refers into the mapping: `&mut self` (invariant 16). The memory's words, which keep its address, get the
+        // new one by the caller, before anything follows them (invariant 12).
         unsafe { self.mapping.grow(capacity_bytes).map_err(reserve_error)? };
         self.accessible_bytes = capacity_bytes;
         Ok(())
@@ -142,7 +145,7 @@ impl Space {
         let start = (base + before_bytes).next_multiple_of(LARGE_PAGE_BYTES);
         let end = (base + self.accessible_bytes) / LARGE_PAGE_BYTES * LARGE_PAGE_BYTES;
         if start < end {
-            // SAFETY: the range is inside of our own reservation.
+            // SAFETY: the range lies in the accessible part of our own mapping, and the advice changes no contents (invariant 16).
             unsafe { mapping::advise_large_pages(self.base().with_addr(start), end - start) };
         }
     }
@@ -152,14 +155,15 @@ impl Space {
     pub fn make_head(&mut self, len_bytes: usize) -> Result<*mut u8> {
         assert!(len_bytes <= MEMORY_HEAD_BYTES, "MemoryPlan allows only instances whose words fit");
         let (base, wanted) = (self.base(), round_to_pages(len_bytes));
-        // SAFETY: the head belongs to this space, and nothing refers into it yet.
-        unsafe {
-            if wanted > self.head_bytes {
-                region::protect(base.sub(wanted), wanted, Protection::READ_WRITE).map_err(space_error)?;
-                self.head_bytes = wanted;
-            }
-            base.sub(len_bytes).write_bytes(0, len_bytes);
+        assert!(wanted <= self.below_bytes, "only a space with a head has a memory at an anchor");
+        if wanted > self.head_bytes {
+            // SAFETY: the range lies in our own mapping, below the base, as was just checked (invariant 16).
+            unsafe { region::protect(base.sub(wanted), wanted, Protection::READ_WRITE) }.map_err(space_error)?;
+            self.head_bytes = wanted;
         }
+        // SAFETY: the range lies in the head, which is accessible now, and nothing refers into it yet: `&mut self`
+        // (invariant 16).
+        unsafe { base.sub(len_bytes).write_bytes(0, len_bytes) };
         Ok(base)
     }
 
@@ -173,7 +177,8 @@ impl Space {
         if let Some(image) = image {
             self.image = Some(image.clone());
             if !(is_there && image.is_mapped() && !self.copied) {
-                // SAFETY: at least the minimum size is accessible, and nobody refers into it yet.
+                // SAFETY: `len_bytes` are accessible, which is at least the minimum size of the memories that the image is for;
+                // nothing refers into them: `&mut self` (invariant 16).
                 unsafe { if self.copied { image.apply_copied(self.base()) } else { image.apply(self.base()) } }
                     .map_err(contents_error)?;
             }
@@ -199,7 +204,7 @@ impl Space {
         let survives = seeded::bug("grown-pages-survive");
         let discarded =
             if survives { round_to_pages(len_bytes).min(self.accessible_bytes) } else { self.accessible_bytes };
-        // SAFETY: the range is accessible, and nobody refers into it: `&mut self`.
+        // SAFETY: the range is accessible and our own, and nothing refers into it: `&mut self` (invariant 16).
         unsafe { mapping::discard(self.base(), discarded).map_err(contents_error)? };
         let image = self.image.clone();
         self.prepare(len_bytes, image.as_ref())
@@ -208,11 +213,13 @@ impl Space {
     /// Puts zeroes where an image was.
     fn remove(&self, image: &MemoryImage) -> std::io::Result<()> {
         let range = image.range();
-        // SAFETY: images lie in what is accessible, and nobody refers into it: the space is idle.
+        // SAFETY: the image was put into this space, where it lies in what is accessible (invariant 16).
+        let start = unsafe { self.base().add(range.start) };
+        // SAFETY: so the range is our own, and nothing refers into it: the space is idle, or about to be reset (invariant 16).
         unsafe {
             match image.is_mapped() {
-                true => mapping::replace_with_zeroes(self.base().add(range.start), range.len()),
-                false => mapping::discard(self.base().add(range.start), range.len()),
+                true => mapping::replace_with_zeroes(start, range.len()),
+                false => mapping::discard(start, range.len()),
             }
         }
     }
@@ -227,7 +234,7 @@ impl Space {
             _ => 0..0,
         };
         [0..kept.start, kept.end..self.accessible_bytes].into_iter().filter(|range| !range.is_empty()).all(|range| {
-            // SAFETY: the range is accessible, and its memory is gone.
+            // SAFETY: the range is accessible and our own, and nothing refers into it: its memory is gone (invariants 7 and 16).
             unsafe { mapping::discard(self.base().add(range.start), range.len()).is_ok() }
         })
     }

@@ -71,7 +71,8 @@ impl Latest {
     }
 
     fn open_first_part(&self) -> io::Result<()> {
-        // SAFETY: a part of the mapping of a stack that is there.
+        // SAFETY: it is a part of the mapping of a stack: `containing` has just found that the stack is still there. It is made
+        // accessible, which no reference minds (invariant 16).
         unsafe { protect((self.base + PART_BYTES) as *mut u8, PART_BYTES, Access::ReadWrite) }
     }
 }
@@ -140,7 +141,7 @@ impl Drop for FreeSpare {
 /// What was there before.
 fn replace_spare(spare: Spare) -> Option<WasmStack> {
     match SPARE.replace(spare) {
-        // SAFETY: the mapping was put there by `keep`, belongs to nobody else, and is there no more.
+        // SAFETY: `keep` has put the mapping there, which has no other owner, and it has just been taken out (invariant 16).
         Spare::Stack(base, len_bytes) => Some(unsafe { WasmStack::from_raw(base, len_bytes) }),
         _ => None,
     }
@@ -151,7 +152,7 @@ impl WasmStack {
     pub fn new(usable_bytes: usize) -> Result<Self> {
         let map = || {
             let mapping = Mapping::anonymous(round_to_pages(usable_bytes) + GUARD_BYTES, Access::ReadWrite)?;
-            // SAFETY: the mapping is fresh.
+            // SAFETY: the mapping is our own and fresh, so that nothing refers into it (invariant 16).
             unsafe { mapping.protect(0, GUARD_BYTES, Access::None)? };
             Ok(mapping)
         };
@@ -162,7 +163,7 @@ impl WasmStack {
     /// # Safety
     /// The values must be what `keep` noted, once.
     unsafe fn from_raw(base: *mut u8, len_bytes: usize) -> Self {
-        // SAFETY: as the caller promises.
+        // SAFETY: `keep` noted them of a mapping that it has forgotten, as the caller promises (invariant 16).
         Self { mapping: unsafe { Mapping::from_raw(base, len_bytes) }, taken_by: thread::marker() }
     }
 
@@ -172,7 +173,8 @@ impl WasmStack {
         let stack = match SPARE.get() {
             Spare::Stack(base, len_bytes) if len_bytes == usable_bytes + GUARD_BYTES => {
                 SPARE.set(Spare::Nothing);
-                // SAFETY: as in `replace_spare`.
+                // SAFETY: `keep` has put the mapping there, which has no other owner, and it has just been taken out
+                // (invariant 16).
                 let stack = unsafe { Self::from_raw(base, len_bytes) };
                 if LATEST.get().base != base as usize {
                     stack.note();

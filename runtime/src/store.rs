@@ -60,10 +60,11 @@ pub struct VmStore {
     pub samples: *const Samples,
 }
 
-// SAFETY: other threads hold `VmStore` only behind interrupt handles, which use nothing but the atomics and
-// the wait slot.
+// SAFETY: nothing in it is bound to a thread: cells, atomics, a lock, and addresses that are followed only while the store runs
+// (invariants 12 and 15).
 unsafe impl Send for VmStore {}
-// SAFETY: as above.
+// SAFETY: other threads hold `VmStore` only behind interrupt handles, which use nothing but the atomics and the wait slot; the
+// cells are used under a borrow of the store, and by the signal handler of the thread that runs it (invariants 12 and 15).
 unsafe impl Sync for VmStore {}
 
 impl VmStore {
@@ -169,10 +170,12 @@ impl Mark {
 
 type LimiterOf = unsafe fn(*mut StoreInner) -> Option<*mut dyn ResourceLimiter>;
 
-// SAFETY: a store moves between threads only while nothing of it runs; its raw pointers lead to what it owns. All
-// embedder data and host functions behind it are `Send`.
+// SAFETY: while wasm of it runs, the store is borrowed and cannot move (invariant 12). Its pointers lead to what it owns or holds
+// (invariant 14), but for the activation, which is null while nothing runs (invariant 15). References of the host, host
+// functions and limiters in it are `Send`.
 unsafe impl Send for StoreInner {}
-// SAFETY: `&StoreInner` gives read access only, and machine code runs only under `&mut`.
+// SAFETY: `&StoreInner` only reads: machine code, which writes, runs under an exclusive borrow alone (invariant 12). References of
+// the host and host functions, which it lends, are `Sync`.
 unsafe impl Sync for StoreInner {}
 
 /// Tells stores apart, so that items of another one are refused.
@@ -243,11 +246,14 @@ impl<T: std::fmt::Debug> std::fmt::Debug for Store<T> {
     }
 }
 
+/// The limiter of a store, asked for with the embedder's data.
+///
 /// # Safety
-/// `block` must lead to a whole `StoreBox<T>`, of which nobody but the `inner` is borrowed.
+/// `block` must lead to a whole `StoreBox<T>`, of which nothing but the `inner` is borrowed elsewhere.
 unsafe fn limiter_of<T: 'static>(block: *mut StoreInner) -> Option<*mut dyn ResourceLimiter> {
     let block = block.cast::<StoreBox<T>>();
-    // SAFETY: as the caller promises. The references are to what lies beside `inner`, which stays borrowed.
+    // SAFETY: the block is whole, as the caller promises. The references lead to what lies beside `inner`, and which the caller
+    // has borrowed with it (invariant 12).
     let (limiter, data) = unsafe { (&mut (*block).limiter, &mut (*block).data) };
     Some(std::ptr::from_mut(limiter.as_mut()?(data)))
 }
@@ -294,10 +300,10 @@ impl StoreInner {
     /// The store of a host function or libcall, from its block.
     ///
     /// # Safety
-    /// `block` must lead to the whole block of a store, which nobody else uses as long as the reference lives.
+    /// `block` must lead to the whole block of a store, which is used through the reference alone as long as that lives.
     #[inline]
     pub(crate) unsafe fn of_block<'a>(block: *mut Self) -> &'a mut Self {
-        // SAFETY: as the caller promises.
+        // SAFETY: as the caller promises (invariant 12).
         let this = unsafe { &mut *block };
         this.block = block;
         this
@@ -316,8 +322,8 @@ impl StoreInner {
 
     /// The limiter, if the embedder set one.
     pub(crate) fn limiter(&mut self) -> Option<&mut (dyn ResourceLimiter + 'static)> {
-        // SAFETY: `block` was noted when this borrow of the store began, and is of the `StoreBox<T>` whose `T` made
-        // `limiter_of`; the reference lives no longer than that borrow.
+        // SAFETY: `of_block` noted `block` when this borrow of the store began; it leads to the `StoreBox<T>` whose `T` made
+        // `limiter_of`. The borrow is exclusive, and the limiter is borrowed no longer (invariant 12).
         unsafe { (self.limiter_of)(self.block).map(|limiter| &mut *limiter) }
     }
 
@@ -407,7 +413,7 @@ impl StoreInner {
     /// What a thread has to be prepared for before it runs wasm of the store.
     #[inline]
     pub(crate) fn prepared_key(&self) -> usize {
-        // SAFETY: it belongs to the runtime, which the store holds (invariant 7).
+        // SAFETY: the notes are null or belong to the runtime, which the store holds (invariant 14).
         unsafe { self.vm.samples.as_ref() }.map_or(NO_SAMPLES_KEY, Samples::key)
     }
 
@@ -485,7 +491,8 @@ impl<T> StoreContextMut<'_, T> {
     #[inline]
     pub(crate) fn inner(&mut self) -> &mut StoreInner {
         let block: *mut StoreBox<T> = self.0;
-        // SAFETY: it is borrowed as long as the result is; `inner` comes first in it.
+        // SAFETY: `inner` comes first in the block, so that this leads to the whole of it; it is borrowed exclusively as long as the
+        // result is (invariant 12).
         unsafe { StoreInner::of_block(block.cast()) }
     }
 }

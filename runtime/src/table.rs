@@ -41,9 +41,10 @@ enum Elements {
     References(Vec<u32>),
 }
 
-// SAFETY: the pointers lead into the table's own vector; access goes through the store that owns it.
+// SAFETY: the pointer in the words leads into the table's own vector, bound to no thread; machine code follows it while the store
+// is borrowed exclusively (invariants 12 and 13).
 unsafe impl Send for TableData {}
-// SAFETY: as above.
+// SAFETY: `&TableData` only reads; elements change under an exclusive borrow of the store alone (invariant 12).
 unsafe impl Sync for TableData {}
 
 impl TableData {
@@ -382,7 +383,8 @@ impl StoreInner {
         match &mut table.elements {
             Elements::References(references) => references[range].fill(value as u32),
             Elements::Functions(rows) => {
-                // SAFETY: machine code and `ref_to_bits` hold only addresses of this store's function references.
+                // SAFETY: the bits are those of a function reference: what machine code passes is validated to be one, and else
+                // `ref_to_bits` or a constant expression has made them, in this store (invariant 17).
                 let mut row = unsafe { self.functions.row_of_bits(value, table.private_anchor) };
                 if len == 1 && seeded::bug("row-in-two-steps") {
                     row.signature = rows[range.start].signature;

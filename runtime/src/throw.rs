@@ -68,7 +68,7 @@ impl StoreInner {
     /// one, the store's landing names it.
     ///
     /// # Safety
-    /// `anchor` must be the pinned register's value where wasm last left for the host.
+    /// `anchor` must be the pinned register's value where wasm of this store last left for the host (invariant 4).
     pub(crate) unsafe fn find_handler(&mut self, anchor: usize, exception: u32) -> bool {
         let Some((tag, fields)) = self.exceptions.look(exception) else { return false };
         let Some(stack) = &self.stack else { return false };
@@ -79,8 +79,8 @@ impl StoreInner {
             if !is_frame(fp) {
                 return false;
             }
-            // SAFETY: the address is on the live part of the wasm stack, where every frame begins with the caller's
-            // frame pointer and the return address (invariant 4).
+            // SAFETY: both words are on the store's wasm stack, as was just checked, which is mapped as long as an activation
+            // runs (invariant 16). The walk began at the exit record, so that a frame begins here (invariant 15).
             let (caller_fp, pc) = unsafe { (*(fp as *const usize), *((fp + 8) as *const usize)) };
             if pc == arch::enter_return() || caller_fp <= fp {
                 return false;
@@ -89,7 +89,8 @@ impl StoreInner {
                 if !is_frame(caller_fp) {
                     return false;
                 }
-                // SAFETY: the caller's frame is a thunk's, which keeps the anchor of its own caller below.
+                // SAFETY: the caller's frame is on the wasm stack and above this one, and so is the word below it (invariant 16).
+                // It is the frame of a switching thunk, which keeps the anchor of its own caller there (invariant 15).
                 anchor = unsafe { *((caller_fp - 8) as *const usize) };
             } else {
                 let known = self.known_frame(anchor, pc, tag);
@@ -130,7 +131,8 @@ impl StoreInner {
     #[cold]
     fn handler(&self, anchor: usize, pc: usize, tag: u32) -> Option<(usize, HandlerSite)> {
         let vmctx = VmContext::of_anchor(anchor);
-        // SAFETY: the walk has tracked the anchor of the frame, whose instance lives as long as its store (invariant 4).
+        // SAFETY: the walk has tracked the anchor of the frame, which is a live one (invariant 4): its words and what they name, a
+        // record of the store or null, live as long as the store (invariants 13 and 14), which this borrows.
         let instance = unsafe { (*vmctx).instance.cast::<InstanceData>().as_ref()? };
         instance.module.code().placed().handler_at(pc, |wanted| instance.tags[wanted.index()] == tag)
     }

@@ -109,7 +109,8 @@ impl Pool {
         self.write_slots(self.blocks[number as usize].fresh as usize + 1);
         let block = &mut self.blocks[number as usize];
         let slot = block.take();
-        // SAFETY: the slot was free: nobody reads its datum.
+        // SAFETY: the datum lies in the block's mapping (invariant 16). The slot was free: nothing can call it, and so nothing
+        // reads the datum; the pool is locked (invariant 14).
         unsafe { block.datum(slot).write(data) };
         if block.is_full() {
             self.with_room.remove(&number);
@@ -135,14 +136,14 @@ impl Pool {
         let mapping = Mapping::anonymous(CODE_BYTES + DATA_BYTES + GRANULE_BYTES, Access::ReadWrite)?;
         let code = (mapping.base() as usize).next_multiple_of(GRANULE_BYTES);
         match &self.slots {
-            // SAFETY: the range is in our own fresh mapping, into which nobody refers.
+            // SAFETY: the range lies in our own mapping, which is fresh, so that nothing refers into it (invariant 16).
             Some(slots) => unsafe { slots.map_executable(code as *mut u8)? },
             None => {
-                // SAFETY: as above.
-                unsafe {
-                    write_slots(code as *mut u8, 0..SLOTS);
-                    mapping::protect(code as *mut u8, CODE_BYTES, Access::ReadExecute)?;
-                }
+                // SAFETY: the range lies in our own mapping, which is fresh and writable; nothing runs there yet (invariant 16).
+                unsafe { write_slots(code as *mut u8, 0..SLOTS) };
+                // SAFETY: as above, and nothing refers into it. It is executable instead of writable from here on
+                // (invariants 2 and 16).
+                unsafe { mapping::protect(code as *mut u8, CODE_BYTES, Access::ReadExecute)? };
             }
         }
         let written = if self.slots.is_some() { self.written * THUNK_SLOT_BYTES } else { CODE_BYTES };
@@ -160,7 +161,8 @@ impl Pool {
             return;
         }
         let new = self.written..needed.next_multiple_of(SLOTS_AT_ONCE).min(SLOTS);
-        // SAFETY: the range lies in the pages, at their writable view; nothing runs there yet.
+        // SAFETY: the slots lie in the pages, at their writable view (invariant 16). They have not been given out, so that nothing
+        // runs there yet (invariant 11); the pool is locked.
         unsafe { write_slots(slots.base(), new.clone()) };
         let (offset, len_bytes) = (new.start * THUNK_SLOT_BYTES, new.len() * THUNK_SLOT_BYTES);
         for block in &self.blocks {
@@ -190,7 +192,8 @@ impl Block {
             self.fresh += 1;
             return self.fresh - 1;
         };
-        // SAFETY: a freed slot's datum is this list's.
+        // SAFETY: the datum lies in the block's mapping (invariant 16), and `give_back` has written it, as a link of this list:
+        // nothing can call a freed slot (invariant 14).
         let next = unsafe { (*self.datum(slot)).target };
         self.freed = u32::try_from(next).ok().and_then(|next| next.checked_sub(1));
         slot
@@ -199,7 +202,8 @@ impl Block {
     fn give_back(&mut self, slot: u32) {
         self.used -= 1;
         if self.used == 0 && self.fresh > KEPT_SLOTS {
-            // SAFETY: the data are in our own mapping, and no thunk uses them any more.
+            // SAFETY: the data lie in our own mapping, behind the slots (invariant 16), and no thunk of the block is left that could
+            // be called (invariant 14).
             let discarded = unsafe { mapping::discard(self.datum(0).cast(), DATA_BYTES) };
             if discarded.is_ok() {
                 (self.fresh, self.freed) = (0, None);
@@ -208,7 +212,8 @@ impl Block {
         }
         let next = self.freed.map_or(0, |freed| freed as usize + 1);
         let unused = ThunkData { common: 0, target: next, context: 0, stack_args_bytes: 0, flags: 0 };
-        // SAFETY: the thunk is gone: nobody reads its datum.
+        // SAFETY: the datum lies in the block's mapping (invariant 16). The thunk is gone, so that nothing can call its slot and
+        // read the datum; the pool is locked (invariant 14).
         unsafe { self.datum(slot).write(unused) };
         self.freed = Some(slot);
     }
@@ -217,12 +222,12 @@ impl Block {
 /// Writes these slots of a block whose slots begin at `base`.
 ///
 /// # Safety
-/// The place must be writable, and nothing may run there.
+/// The slots must lie in a mapping of ours and be writable there, and nothing may run them.
 unsafe fn write_slots(base: *mut u8, slots: std::ops::Range<usize>) {
     for n in slots {
         let distance = CODE_BYTES + n * size_of::<ThunkData>() - n * THUNK_SLOT_BYTES;
         for (at, byte) in thunk_slot(distance as u32).into_iter().enumerate() {
-            // SAFETY: as the caller promises.
+            // SAFETY: the slot is writable, and nothing runs there, as the caller promises (invariant 16).
             unsafe { base.add(n * THUNK_SLOT_BYTES + at).write(byte) };
         }
     }

@@ -61,7 +61,7 @@ impl WasmTy for Option<Func> {
     }
 
     unsafe fn from_bits(store: &StoreInner, bits: u128) -> Self {
-        // SAFETY: as the caller promises.
+        // SAFETY: the bits were made as a function reference, as the caller promises (invariant 17).
         unsafe { store.func_from_bits(bits as u64) }
     }
 }
@@ -141,7 +141,7 @@ pub unsafe fn read_place(regs: &RegFile, stack: *const u64, slot: Slot, ty: ValT
     match slot {
         Slot::Int(n) => u128::from(regs.ints[n as usize]),
         Slot::Float(n) => u128::from_le_bytes(regs.floats[n as usize]),
-        // SAFETY: as the caller promises.
+        // SAFETY: `stack` is long enough for the place, as the caller promises (invariant 17).
         Slot::Stack(offset) => unsafe {
             let at = stack.add(offset as usize / 8);
             let high = if ty.slot_bytes() == 16 { at.add(1).read() } else { 0 };
@@ -159,7 +159,7 @@ pub unsafe fn write_place(regs: &mut RegFile, stack: *mut u64, slot: Slot, ty: V
     match slot {
         Slot::Int(n) => regs.ints[n as usize] = bits as u64,
         Slot::Float(n) => regs.floats[n as usize] = bits.to_le_bytes(),
-        // SAFETY: as the caller promises.
+        // SAFETY: `stack` is long enough for the place, as the caller promises (invariant 17).
         Slot::Stack(offset) => unsafe {
             let at = stack.add(offset as usize / 8);
             at.write(bits as u64);
@@ -216,7 +216,7 @@ macro_rules! tuples {
                 let mut places = Places::params(area_needed);
                 $({
                     let bits = $name.into_bits(store)?;
-                    // SAFETY: `stack` has room for any tuple.
+                    // SAFETY: `stack` has room for any tuple, as the caller promises (invariant 17).
                     unsafe { write_place(regs, stack, places.next($name::TYPE), $name::TYPE, bits) };
                 })*
                 Ok(())
@@ -231,11 +231,10 @@ macro_rules! tuples {
             unsafe fn load(store: &StoreInner, regs: &RegFile, area: *const u64) -> Self {
                 let mut places = Places::results();
                 $(
-                    // SAFETY: as the caller promises.
-                    let $name = unsafe {
-                        let bits = read_place(regs, area, places.next($name::TYPE), $name::TYPE);
-                        $name::from_bits(store, bits)
-                    };
+                    // SAFETY: the area holds the results that have no register, as the caller promises (invariant 17).
+                    let bits = unsafe { read_place(regs, area, places.next($name::TYPE), $name::TYPE) };
+                    // SAFETY: this store has made the result as this type, as the caller promises (invariant 17).
+                    let $name = unsafe { $name::from_bits(store, bits) };
                 )*
                 ($($name,)*)
             }
@@ -246,7 +245,7 @@ macro_rules! tuples {
                 let mut places = Places::results();
                 $({
                     let bits = $name.into_bits(store)?;
-                    // SAFETY: as the caller promises.
+                    // SAFETY: `area` is long enough for what has no register, as the caller promises (invariant 17).
                     unsafe { write_place(regs, area, places.next($name::TYPE), $name::TYPE, bits) };
                 })*
                 Ok(())
@@ -286,7 +285,7 @@ impl<A: WasmTy> WasmParams for A {
         regs: &mut RegFile,
         stack: *mut u64,
     ) -> Result<()> {
-        // SAFETY: as the caller promises.
+        // SAFETY: as the caller promises (invariant 17): a tuple of one has its place where the value alone has it.
         unsafe { (self,).store(store, area_needed, regs, stack) }
     }
 }
@@ -296,13 +295,13 @@ impl<A: WasmTy> WasmResults for A {
 
     #[inline(always)]
     unsafe fn load(store: &StoreInner, regs: &RegFile, area: *const u64) -> Self {
-        // SAFETY: as the caller promises.
+        // SAFETY: as the caller promises (invariant 17): a tuple of one has its place where the value alone has it.
         unsafe { <(A,)>::load(store, regs, area).0 }
     }
 
     #[inline(always)]
     unsafe fn leave(self, store: &mut StoreInner, regs: &mut RegFile, area: *mut u64) -> Result<()> {
-        // SAFETY: as the caller promises.
+        // SAFETY: as the caller promises (invariant 17): a tuple of one has its place where the value alone has it.
         unsafe { (self,).leave(store, regs, area) }
     }
 }

@@ -411,7 +411,7 @@ impl StoreInner {
             ValType::F64 => Val::F64(bits as u64),
             ValType::V128 => Val::V128(bits),
             ValType::Ref(r) => match r.repr() {
-                // SAFETY: as the caller promises.
+                // SAFETY: the bits were made as a function reference of this store, as the caller promises (invariant 17).
                 RefRepr::Func => Val::FuncRef(unsafe { self.func_from_bits(bits as u64) }),
                 RefRepr::Index => self.index_ref_from_bits(bits as u32, r).into(),
             },

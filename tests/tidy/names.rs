@@ -144,14 +144,19 @@ pub fn invariants(tree: &Tree) -> Vec<Finding> {
 }
 
 /// How many items the numbered list under the heading `Invariants` has.
-fn listed_invariants(text: &str) -> usize {
+pub fn listed_invariants(text: &str) -> usize {
     let section = text.split("\n## ").find(|section| section.starts_with("Invariants")).unwrap_or_default();
     (1..).take_while(|n| section.contains(&format!("\n{n}. "))).count()
 }
 
 /// The numbers behind `invariant` and `invariants` in a comment: `invariant 4`, `invariants 3 and 6`.
 fn cited<'a>(source: &'a Source, token: &Token) -> impl Iterator<Item = usize> + 'a {
-    let citations = source.text_of(token).split("invariant").skip(1);
+    cited_in(source.text_of(token))
+}
+
+/// As [`cited`], in a text.
+pub fn cited_in(text: &str) -> impl Iterator<Item = usize> + '_ {
+    let citations = text.split("invariant").skip(1);
     citations.flat_map(|rest| {
         let words = rest.strip_prefix('s').unwrap_or(rest).split([' ', ',', '/']).filter(|word| !word.is_empty());
         let words = words.map(|word| word.trim_end_matches([')', '.', ':', ';']));

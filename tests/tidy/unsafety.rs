@@ -1,6 +1,7 @@
 //! Where `unsafe` may stand, and what must be said where it does.
 
 use super::lexer::{Kind, Token};
+use super::names::{cited_in, listed_invariants};
 use super::tree::{Finding, Source, Tree};
 
 /// Where `unsafe` may stand. Sources of guests are not ours to judge: they run inside.
@@ -94,6 +95,68 @@ fn since_statement_began(source: &Source, at: usize) -> impl Iterator<Item = &To
     })
 }
 
+/// Where a `SAFETY:` comment cites an invariant: in the runtime, but for system calls and fixed code, which say what they pass.
+const MUST_CITE: &str = "runtime/src/";
+const MAY_SAY: &str = "runtime/src/sys/";
+
+/// Every `SAFETY:` comment of the runtime cites an invariant that there is. Not those of system calls and of unit tests.
+pub fn citations(tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let cite = tree.sources.iter().filter(|source| source.path.starts_with(MUST_CITE));
+    for source in cite.filter(|source| !source.path.starts_with(MAY_SAY) && !source.is_test()) {
+        let listed = listed_invariants(tree.text("ARCHITECTURE.md"));
+        let tests = unit_tests(source);
+        let comments = source.tokens.iter().enumerate().filter(|(_, token)| is_safety(source, token));
+        for (at, token) in comments.filter(|(at, _)| !tests.iter().any(|test| test.contains(at))) {
+            let text = whole_comment(source, at);
+            if !cited_in(&text).any(|number| (1..=listed).contains(&number)) {
+                let message = "cite the invariant of ARCHITECTURE.md that this rests on, as `(invariant 7)`, beside what \
+                               makes it hold here";
+                findings.push(Finding::new(&source.path, token.line, message));
+            }
+        }
+    }
+    findings
+}
+
+/// The text of a comment that begins at a token, with the lines of it that follow.
+fn whole_comment(source: &Source, at: usize) -> String {
+    let first = source.tokens[at].line;
+    let lines = source.tokens[at..].iter().enumerate();
+    let lines = lines.take_while(|(n, token)| {
+        let goes_on = token.kind == Kind::Comment && token.line == first + n;
+        goes_on && (*n == 0 || !is_safety(source, token))
+    });
+    lines.map(|(_, token)| source.text_of(token).trim_start_matches('/')).collect()
+}
+
+/// The tokens of what stands behind `#[cfg(test)]`: to the end of the block or the statement.
+fn unit_tests(source: &Source) -> Vec<std::ops::Range<usize>> {
+    let code: Vec<(usize, &Token)> = source.code().collect();
+    let is_attribute = |window: &[(usize, &Token)]| {
+        let words = ["#", "[", "cfg", "(", "test", ")", "]"];
+        window.iter().zip(words).all(|((_, token), word)| source.text_of(token) == word)
+    };
+    let starts = code.windows(7).enumerate().filter(|(_, window)| is_attribute(window)).map(|(n, _)| n);
+    let ranges = starts.map(|start| {
+        let mut depth = 0usize;
+        let end = code[start + 7..].iter().find(|(_, token)| match source.text_of(token) {
+            "{" => {
+                depth += 1;
+                false
+            }
+            "}" => {
+                depth = depth.saturating_sub(1);
+                depth == 0
+            }
+            ";" => depth == 0,
+            _ => false,
+        });
+        code[start].0..end.map_or(source.tokens.len(), |(at, _)| *at)
+    });
+    ranges.collect()
+}
+
 /// Crates other than the runtime forbid unsafe code, and the runtime denies what would hide it.
 pub fn lint_attributes(tree: &Tree) -> Vec<Finding> {
     let roots = tree.sources.iter().filter(|source| is_crate_root(&source.path));
@@ -178,5 +241,37 @@ mod tests {
         ] {
             assert_eq!(unexplained(text), 1, "{text}");
         }
+    }
+
+    fn uncited(path: &str, text: &str) -> usize {
+        let architecture = "# A\n\n## Invariants\n\n1. B.\n2. C.\n";
+        citations(&Tree::of(&[("ARCHITECTURE.md", architecture), (path, text)])).len()
+    }
+
+    #[test]
+    fn reasons_cite_invariants_that_there_are() {
+        for text in [
+            "// SAFETY: it is ours (invariant 2).\nunsafe { f() }",
+            "// SAFETY: it is\n// ours (invariants 1\n// and 2).\nunsafe { f() }",
+            "// What it does.\n// SAFETY: it is ours (invariant 1).\nunsafe { f() }",
+            "let text = \"SAFETY: it is ours\";",
+            "#[cfg(test)]\nmod tests {\n    fn f() {}\n    // SAFETY: a test.\n    unsafe { f() }\n}",
+        ] {
+            assert_eq!(uncited("runtime/src/a.rs", text), 0, "{text}");
+        }
+        for text in [
+            "// SAFETY: it is ours.\nunsafe { f() }",
+            "// SAFETY: it is ours (invariant 3).\nunsafe { f() }",
+            "// SAFETY: as above.\nunsafe { f() }\n// Another one (invariant 1).\n",
+            "// SAFETY: it is ours.\n// SAFETY: and this (invariant 1).\nunsafe { f() }",
+            "// SAFETY: it is ours.\n\n// Of another line (invariant 1).\nunsafe { f() }",
+            "#[cfg(test)]\nmod tests {\n    fn f() {}\n}\n// SAFETY: code.\nunsafe { f() }",
+            "#[cfg(test)]\nuse a::b;\n// SAFETY: code.\nunsafe { f() }",
+        ] {
+            assert_eq!(uncited("runtime/src/a.rs", text), 1, "{text}");
+        }
+        let system_call = "// SAFETY: it takes a number.\nunsafe { f() }";
+        assert_eq!(uncited("runtime/src/sys/unix/a.rs", system_call), 0);
+        assert_eq!(uncited("tests/a.rs", system_call), 0);
     }
 }

@@ -6,7 +6,7 @@ use crate::overflow::{BACK, Data, back, on_small_thread};
 use crate::support::module;
 use corosensei::stack::{DefaultStack, Stack, StackPointer};
 use corosensei::{Coroutine, CoroutineResult, on_stack};
-use epsilon::{Caller, Engine, Linker, Store, Trap, TypedFunc};
+use epsilon::{Caller, Engine, Linker, Store, StoreLimits, StoreLimitsBuilder, Trap, TypedFunc};
 
 /// A guest that recurses through the host, and what it is called with.
 fn recursive(engine: &Engine) -> (Store<Data>, TypedFunc<i32, i32>) {
@@ -118,7 +118,20 @@ fn exceptions_are_made_on_a_stack_that_was_switched_to_under_a_guest() {
     let run = instance.get_typed_func::<(), ()>(&mut store, "run").expect("exported");
     *store.data_mut() = Some(throw);
     run.call(&mut store, ()).expect("on two stacks by turns");
-    // As a whole on one that the thread did not make: those are read, and no number is lost.
+}
+
+/// Exceptions that nothing refers to are given back on a stack that the thread did not make, as on its own: all of them
+/// together are more than the store may hold.
+#[test]
+fn exceptions_are_given_back_on_coroutines() {
+    let engine = crate::support::engine();
+    let mut linker = Linker::<StoreLimits>::new(&engine);
+    linker.func_wrap("host", "elsewhere", || ()).expect("new");
+    let mut store = Store::new(&engine, StoreLimitsBuilder::new().total_memory(1 << 20).build());
+    store.limiter(|limits| limits);
+    let instance = linker.instantiate(&mut store, &module(&engine, THROWING)).expect("an instance");
+    let throw = instance.get_typed_func::<(), ()>(&mut store, "throw").expect("exported");
+    throw.call(&mut store, ()).expect("on the thread's own stack");
     on_stack(stack(256 << 10), || throw.call(&mut store, ())).expect("on another stack");
 }
 

@@ -130,10 +130,10 @@ pub struct LibcallReturn {
 /// The store's words of an anchor.
 ///
 /// # Safety
-/// `anchor` must be the end of a live `VmContext` (invariant 4 of the pinned register: it holds nothing else while
-/// wasm runs).
+/// `anchor` must be the end of a live `VmContext`: while wasm runs, the pinned register holds nothing else (invariant 4).
 pub unsafe fn store_of_anchor(anchor: usize) -> *const VmStore {
     let vmctx = epsilon_abi::vm::VmContext::of_anchor(anchor);
-    // SAFETY: the caller promises a live VmContext, whose `store` is set before any code can run under it.
+    // SAFETY: the caller promises a live `VmContext`, whose `store` is set before any code can run under it (invariants 11 and
+    // 13).
     unsafe { (*vmctx).store.cast_const().cast() }
 }

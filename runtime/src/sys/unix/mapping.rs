@@ -121,9 +121,9 @@ pub struct Mapping {
     len_bytes: usize,
 }
 
-// SAFETY: a mapping is address space, bound to no thread; whoever reads or writes through it answers for that.
+// SAFETY: a mapping is address space that it owns, bound to no thread (invariant 16).
 unsafe impl Send for Mapping {}
-// SAFETY: as above; `&Mapping` alone gives only the address.
+// SAFETY: `&Mapping` gives only the address; the code that reads or writes there has a reason of its own (invariant 16).
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
@@ -305,13 +305,17 @@ pub unsafe fn protect(address: *mut u8, len_bytes: usize, access: Access) -> io:
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: the mapping is ours alone, and owners drop it only when nothing can reach it (invariant 7).
+        // SAFETY: the mapping has no other owner (invariant 16), and owners drop it only when nothing can reach it (invariant 7).
         if let Err(error) = unsafe { munmap(self.base.cast(), self.len_bytes) } {
             debug_assert!(false, "munmap of our own mapping failed: {error}");
         }
     }
 }
 
+/// Maps a part of a memory file in place of what is at an address.
+///
+/// # Safety
+/// The range must belong to a mapping of ours, and nothing may refer into it that the new mapping does not serve as well.
 unsafe fn map_file_at(
     address: *mut u8,
     file: &MemoryFile,
@@ -321,7 +325,7 @@ unsafe fn map_file_at(
     kind: MapFlags,
 ) -> io::Result<()> {
     let flags = kind | MapFlags::FIXED;
-    // SAFETY: the caller owns the range.
+    // SAFETY: the range is our own, as the caller promises (invariant 16); the file is open.
     unsafe { mmap(address.cast(), len_bytes, access.protection(), flags, file.fd(), file_offset)? };
     Ok(())
 }

@@ -83,8 +83,7 @@ fn install() -> io::Result<()> {
     // A panic there would leave the number as it was: what it counts is done.
     let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
     for (signal, handler, flags) in ours.skip(*installed) {
-        // SAFETY: the handlers obey invariant 5; the previous action is stored before the new one can run for it,
-        // because each signal comes here once and no wasm has been entered yet.
+        // SAFETY: the handlers are those of this file, which obey invariant 5; each signal comes here once, with the lock held.
         unsafe { install_one(signal, handler, flags)? };
         *installed += 1;
         if signal == interrupt_signal() {
@@ -94,8 +93,14 @@ fn install() -> io::Result<()> {
     Ok(())
 }
 
+/// Installs a handler and keeps the action that was there.
+///
+/// # Safety
+/// `handler` must be a function of a signal handler with three arguments that obeys invariant 5; called once for each signal,
+/// under the lock of [`install`].
 unsafe fn install_one(signal: i32, handler: usize, flags: i32) -> io::Result<()> {
-    // SAFETY: sigaction gets valid pointers; PREVIOUS has a place for every signal number.
+    // SAFETY: sigaction gets valid pointers; PREVIOUS has a place for every signal number, which is filled before our handler can
+    // run and read it. A zeroed action is a value: it holds integers, a set and addresses.
     unsafe {
         let previous = (&raw mut PREVIOUS).cast::<libc::sigaction>().add(signal as usize);
         let mut action = std::mem::zeroed::<libc::sigaction>();
@@ -133,9 +138,13 @@ fn succeed(result: i32) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// The handler of faults.
+///
+/// # Safety
+/// Called by the kernel alone, on the thread that was stopped.
 unsafe extern "C" fn handle_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let _kept = thread::KeptErrno::new();
-    // SAFETY: the kernel passes valid pointers.
+    // SAFETY: the kernel passes valid pointers, which nothing else uses until this returns, and registers as they were.
     unsafe {
         let mut stopped = Stopped::new(context);
         let fault = Fault { signal, code: (*info).si_code, address: (*info).si_addr() as usize };
@@ -167,7 +176,8 @@ unsafe fn land_fault(fault: &Fault, stopped: &mut Stopped<'_>) -> bool {
     if !in_wasm && !code::is_thunk(pc) && !arch::runs_on_wasm_stack(pc) && !is_landing {
         return false;
     }
-    // SAFETY: at every pc accepted above the pinned register holds a live anchor.
+    // SAFETY: at every pc accepted above the pinned register holds a live anchor (invariant 4), whose words lead to those of its
+    // store (invariant 13), which this thread runs (invariant 15).
     let store = unsafe { &*store_of_anchor(stopped.anchor()) };
     if is_landing {
         stopped.set_sp(store.host_sp.get());
@@ -252,9 +262,15 @@ fn wait_for_handler(stopped: &mut Stopped<'_>) {
     drop(thread::interrupt(thread::current_id(), interrupt_signal()));
 }
 
+/// The handler of interruptions, and of the ticks of timers.
+///
+/// # Safety
+/// Called by the kernel alone, on the thread that was stopped.
 unsafe extern "C" fn handle_interrupt(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let _kept = thread::KeptErrno::new();
-    // SAFETY: the kernel passes valid pointers; at the pcs accepted here the pinned register holds a live anchor.
+    // SAFETY: the kernel passes valid pointers, which nothing else uses until this returns. At the pcs accepted here the pinned
+    // register holds a live anchor (invariant 4), whose words lead to those of its store (invariant 13), which this thread runs
+    // (invariant 15). PREVIOUS was filled for the signal before this handler was installed.
     unsafe {
         let mut stopped = Stopped::new(context);
         let pc = stopped.pc();
@@ -294,7 +310,7 @@ unsafe extern "C" fn handle_interrupt(signal: i32, info: *mut libc::siginfo_t, c
 
 /// Notes where the thread is, for the engine that wants to know. Called in a handler, while wasm of the store runs.
 fn tick_in_wasm(store: &VmStore, pc: usize) {
-    // SAFETY: the store runs wasm, and so it and its runtime are there, which owns the notes (invariant 7).
+    // SAFETY: the notes are null or belong to the runtime of the store, which is there as long as wasm of it runs (invariant 14).
     match unsafe { store.samples.as_ref() } {
         Some(samples) if samples.are_wanted() => {
             timer::hit();
@@ -314,6 +330,9 @@ pub fn forget_timer() {
 }
 
 /// Does what would have happened without us.
+///
+/// # Safety
+/// Called in a handler of ours, with its arguments.
 unsafe fn chain(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: PREVIOUS was filled for this signal before our handler was installed; the arguments are the kernel's.
     unsafe {
@@ -373,10 +392,15 @@ fn prepare_thread(slot: &RefCell<Option<AlternateStack>>) -> io::Result<()> {
     Ok(())
 }
 
+/// Gives this thread a signal stack.
+///
+/// # Safety
+/// The mapping must live until the stack is disabled or the thread ends.
 unsafe fn install_alternate_stack() -> io::Result<Mapping> {
     let guard = page_size();
     let mapping = Mapping::anonymous(ALTERNATE_STACK_BYTES + guard, Access::ReadWrite)?;
-    // SAFETY: nobody uses the mapping yet; afterwards only signal handlers of this thread do.
+    // SAFETY: the mapping is our own and fresh (invariant 16); from here on only signal handlers of this thread use it. sigaltstack
+    // reads a valid struct.
     unsafe {
         mapping.protect(0, guard, Access::None)?;
         let stack =
