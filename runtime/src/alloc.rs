@@ -60,7 +60,7 @@ pub fn push<T>(vec: &mut Vec<T>, element: T, what: &str) -> Result<()> {
 /// The error for memory that the system does not have.
 #[cold]
 pub fn no_memory(what: &str, bytes: usize) -> Error {
-    Error::limit(format!("the system has no memory for {what} of {bytes} bytes"))
+    Error::limit(format!("the system is out of memory: cannot allocate {what} of {bytes} bytes"))
 }
 
 #[cfg(test)]

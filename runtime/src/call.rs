@@ -59,7 +59,7 @@ pub unsafe fn invoke(store: &mut StoreInner, frame: &mut EntryFrame) -> Result<(
     if activation.previous.is_null() {
         begin_outermost(store)?;
     } else if store.runs_elsewhere() {
-        return Err(Error::misuse("the store runs wasm on another thread: call it from there"));
+        return Err(Error::misuse("the store is running wasm on another thread; call it from that thread"));
     }
     frame.stack_top = match &store.stack {
         Some(stack) if activation.previous.is_null() => stack.top(),

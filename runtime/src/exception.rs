@@ -107,7 +107,7 @@ impl Exception {
 
 impl std::fmt::Display for Exception {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("an exception that nobody catches: ")?;
+        f.write_str("an uncaught exception: ")?;
         match &self.tag_name {
             Some(name) => write!(f, "tag `{name}`")?,
             None => write!(f, "tag {} of its store", self.tag.index)?,
@@ -282,7 +282,9 @@ impl StoreInner {
             self.exceptions.collect_at_words = (2 * in_use).clamp(FIRST_COLLECTION_WORDS, MAX_WORDS);
             if in_use >= MAX_WORDS {
                 let mib = (MAX_WORDS * size_of::<VmGlobal>()) >> 20;
-                return Err(Error::limit(format!("the exceptions that a store holds at once take at most {mib} MiB")));
+                return Err(Error::limit(format!(
+                    "the exceptions that a store holds at once may take at most {mib} MiB"
+                )));
             }
         }
         let field_count = self.tags[tag as usize].ty.params.len();

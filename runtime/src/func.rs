@@ -136,7 +136,7 @@ impl References {
 
 #[cold]
 fn no_memory_for_references() -> Error {
-    Error::limit("the system has no memory for more references to functions")
+    Error::limit("the system is out of memory: cannot allocate more function references")
 }
 
 impl Functions {

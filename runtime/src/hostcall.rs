@@ -102,7 +102,7 @@ impl<T: 'static> HostFunc<T> {
 
     pub(crate) fn add_to(&self, store: &mut StoreInner) -> Result<Func> {
         if !Arc::ptr_eq(&store.runtime, &self.data.runtime) {
-            return Err(Error::misuse("the linker is of another engine than the store; use one engine for both"));
+            return Err(Error::misuse("the linker and the store belong to different engines; use one engine for both"));
         }
         Ok(Func { store: store.id, entry: store.add_host_func(&self.data)? })
     }
@@ -118,7 +118,9 @@ impl<T: 'static> HostFunc<T> {
     /// If it is of another engine, or of another type.
     pub fn check(&self, module: &crate::LinkedModule, import: &Import) -> Result<()> {
         if !Arc::ptr_eq(module.runtime(), &self.data.runtime) {
-            return Err(Error::misuse("the linker is of another engine than the module; use one engine for both"));
+            return Err(Error::misuse(
+                "the linker and the module belong to different engines; use one engine for both",
+            ));
         }
         check_host_func(module, import, &self.data.ty, self.data.signature)
     }

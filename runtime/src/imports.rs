@@ -69,7 +69,7 @@ impl TypedExtern {
     /// If it is of another engine, or of another type.
     pub fn check(&self, module: &LinkedModule, import: &Import) -> Result<()> {
         if !Arc::ptr_eq(&self.runtime, module.runtime()) {
-            let problem = "it is of another engine than the module; use one for both";
+            let problem = "it belongs to a different engine from the module; use one engine for both";
             return Err(import_error(import, problem.into()));
         }
         check_type(module, import, &self.ty)
@@ -93,9 +93,9 @@ impl StoreInner {
 
     fn check_owner(&self, item: &Extern) -> Result<()> {
         match item {
-            Extern::SharedMemory(memory) if !memory.is_of(&self.runtime) => {
-                Err(Error::misuse("the shared memory is of another engine than the store; use one for both"))
-            }
+            Extern::SharedMemory(memory) if !memory.is_of(&self.runtime) => Err(Error::misuse(
+                "the shared memory and the store belong to different engines; use one engine for both",
+            )),
             item => item.store().map_or(Ok(()), |store| self.check(store, "import")),
         }
     }

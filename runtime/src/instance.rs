@@ -434,9 +434,7 @@ impl Instance {
 fn check_engine(inner: &StoreInner, module: &LinkedModule) -> Result<()> {
     match Arc::ptr_eq(&inner.runtime, module.runtime()) {
         true => module.check(),
-        false => {
-            Err(Error::misuse("the module was compiled by another engine than the store's; use one engine for both"))
-        }
+        false => Err(Error::misuse("the module and the store belong to different engines; use one engine for both")),
     }
 }
 
@@ -754,7 +752,9 @@ impl StoreInner {
         let module = self.instances[index as usize].module.clone();
         let info = module.info();
         if info.memories[info.imported_memories..].iter().any(|ty| ty.shared) {
-            return Err(Error::misuse("an instance that defines a shared memory cannot be reset: others may use it"));
+            return Err(Error::misuse(
+                "an instance that defines a shared memory cannot be reset: other threads or instances may use the memory",
+            ));
         }
         for (n, ty) in info.memories.iter().enumerate().skip(info.imported_memories) {
             let memory = self.instances[index as usize].memories[n];

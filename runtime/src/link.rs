@@ -102,7 +102,7 @@ pub enum LinkError {
     /// The room for the module's code does not suffice. Nothing has changed.
     #[error(
         "the module's machine code has reached its limit: {needed_bytes} bytes more do not fit into the {left_bytes} \
-         that are left of {limit_bytes}; functions that have code go on working"
+         that are left of {limit_bytes}; functions that are already compiled continue to work"
     )]
     Full {
         /// What was to be linked.
@@ -119,7 +119,7 @@ pub enum LinkError {
     #[error("cannot link machine code: {0}")]
     Linker(String),
     /// Something has failed half-way before.
-    #[error("the module is broken, and no function of it can be compiled any more: {0}; make the module anew")]
+    #[error("no further function of the module can be compiled: {0}; create the module again")]
     Broken(Box<str>),
 }
 

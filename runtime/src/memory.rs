@@ -317,7 +317,8 @@ pub fn check_type(ty: &MemoryType) -> Result<()> {
         return Ok(());
     }
     Err(Error::misuse(format!(
-        "{ty:?} is no type of a memory: pages are of 1 or 65536 bytes, limits in order, and no more than the index reaches"
+        "invalid memory type {ty:?}: the page size must be 1 or 65536, the minimum at most the maximum, and both within \
+         the range of the index type"
     )))
 }
 

@@ -239,7 +239,9 @@ impl LinkedModule {
         symbols: Box<dyn Symbolicate>,
     ) -> Result<Arc<Self>> {
         if source.plan() != runtime.settings.plan {
-            return Err(Error::misuse("the module is compiled for another memory plan than the engine's"));
+            return Err(Error::misuse(
+                "the module was compiled for a different memory plan from the engine's; compile it with this engine",
+            ));
         }
         let (info, wasm) = (source.info().clone(), source.wasm().clone());
         let held_off = crate::fork::hold_off();

@@ -59,7 +59,7 @@ impl SharedMemory {
     pub fn new(engine: &impl AsEngine, ty: MemoryType) -> Result<Self> {
         if !ty.shared || ty.limits.max.is_none_or(|max| max < ty.limits.min) {
             return Err(Error::misuse(format!(
-                "{ty} is no type of a shared memory: it must be shared, with a maximum"
+                "invalid shared memory type {ty}: it must be shared and have a maximum"
             )));
         }
         crate::memory::check_type(&ty)?;

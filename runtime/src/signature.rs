@@ -77,7 +77,7 @@ impl Registry {
         }
         let mut named = Vec::new();
         for id in ids_in(&form) {
-            let gone = || Error::misuse("the type names another one that no module of the engine has any more");
+            let gone = || Error::misuse("the type refers to a type that no module of the engine still uses");
             named.push(self.group_of(id).ok_or_else(gone)?.0);
         }
         let len = u32::try_from(form.len()).unwrap_or(IN_GROUP);

@@ -104,7 +104,7 @@ impl Space {
         const PIECE_BYTES: usize = 4 << 20;
         let len_bytes = self.accessible_bytes;
         if to.accessible_bytes < len_bytes {
-            return Err(Error::limit("a memory does not shrink"));
+            return Err(Error::limit("a memory cannot shrink"));
         }
         for start in (0..len_bytes).step_by(PIECE_BYTES) {
             let piece = PIECE_BYTES.min(len_bytes - start);

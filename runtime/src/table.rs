@@ -222,7 +222,7 @@ impl Table {
         let mut context = store.as_context_mut();
         let inner = context.inner();
         if ty.limits.max.is_some_and(|max| max < ty.limits.min) {
-            return Err(Error::misuse(format!("{ty} is no type of a table: its minimum is above its maximum")));
+            return Err(Error::misuse(format!("invalid table type {ty}: its minimum exceeds its maximum")));
         }
         let bits = inner.ref_to_bits(&init, ty.element)?;
         let table = inner.new_table(ty)?;

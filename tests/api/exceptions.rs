@@ -23,7 +23,7 @@ fn what_nobody_catches_is_an_error_with_tag_fields_and_frames() {
                 "{fields:?}"
             );
             let text = error.to_string();
-            let wanted = "an exception that nobody catches: tag `t`, payload (i32 7) (f64 2.5) (i64 -1)";
+            let wanted = "an uncaught exception: tag `t`, payload (i32 7) (f64 2.5) (i64 -1)";
             assert!(text.contains(wanted), "{text}");
             let frames = error.backtrace().expect("switched on").frames();
             let names: Vec<_> = frames.iter().map(|frame| frame.func_name()).collect();
@@ -348,5 +348,5 @@ fn the_legacy_instructions_have_a_switch() {
     let engine = Engine::new(&config).expect("an engine");
     let wasm = wat::parse_str("(module (tag) (func try catch_all end))").expect("text");
     let error = epsilon::Module::new(&engine, &wasm).unwrap_err();
-    assert!(error.to_string().contains("it needs `legacy-exceptions` switched on"), "{error}");
+    assert!(error.to_string().contains("enable `legacy-exceptions` to use it"), "{error}");
 }

@@ -13,7 +13,7 @@ fn unknown_imports_say_what_would_mend_it() {
         (r#""env" "Print" (func)"#, "unknown import of a func () -> (); there is `print`, spelled otherwise"),
         (
             r#""env" "read" (func (param i32) (result i64))"#,
-            "unknown import of a func (i32) -> (i64); `env` is known, but has no item of this name",
+            "unknown import of a func (i32) -> (i64); the module `env` is defined but does not contain an item of this name",
         ),
         (r#""wasi" "print" (memory 1)"#, "unknown import of a memory 1.. pages; there is `env`.`print`"),
         (
@@ -187,14 +187,14 @@ fn imports_of_other_engines_and_of_several_stores_are_found_before_instantiation
     linker.define(&stores[0], "host", "a", memories[0]).expect("new");
     linker.define(&stores[1], "host", "b", memories[1]).expect("new");
     let error = linker.instantiate_pre(&ours).expect_err("of two stores").to_string();
-    assert!(error.starts_with("import `host`.`b`: it is of another store than an import before it"), "{error}");
+    assert!(error.starts_with("import `host`.`b`: it belongs to a different store from an earlier import"), "{error}");
     linker.define(&stores[0], "host", "b", memories[0]).expect("shadows");
     linker.instantiate_pre(&ours).expect("of one store").instantiate(&mut stores[0]).expect("their store");
     let error = linker.instantiate_pre(&theirs).expect_err("of another engine").to_string();
-    assert!(error.contains("of another engine than the module"), "{error}");
+    assert!(error.contains("a different engine from the module"), "{error}");
     let functions = module(&other, r#"(module (import "host" "f" (func)))"#);
     let error = linker.instantiate_pre(&functions).expect_err("of another engine").to_string();
-    assert!(error.contains("of another engine than the module"), "{error}");
+    assert!(error.contains("a different engine from the module"), "{error}");
 }
 
 #[test]
@@ -203,10 +203,7 @@ fn modules_of_another_engine_are_refused() {
     let module = module(&one, "(module)");
     let mut store = Store::new(&other, ());
     let error = Instance::new(&mut store, &module, &[]).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the module was compiled by another engine than the store's; use one engine for both"
-    );
+    assert_eq!(error.to_string(), "the module and the store belong to different engines; use one engine for both");
     assert!(Linker::new(&other).instantiate(&mut store, &module).is_err());
     assert!(Engine::same(&one, module.engine()) && !Engine::same(&one, &other));
 }

@@ -89,7 +89,7 @@ fn configurations_that_contradict_themselves_are_errors() {
     let mut config = crate::support::config();
     config.memory_strategy(epsilon::MemoryStrategy::Checked).memory_at_anchor(true);
     let error = Engine::new(&config).unwrap_err();
-    assert!(error.to_string().contains("`memory_at_anchor` has no effect without guarded memories"), "{error}");
+    assert!(error.to_string().contains("`memory_at_anchor` needs guarded memories"), "{error}");
     let mut config = crate::support::config();
     config.wasm_simd(false);
     let engine = Engine::new(&config).expect("an engine");
@@ -178,6 +178,6 @@ fn a_feature_that_is_off_is_named_with_its_switch() {
         }
         switch(&mut config, false);
         let error = Module::new(&Engine::new(&config).expect("an engine"), text).unwrap_err();
-        assert!(error.to_string().contains(&format!("it needs `{name}` switched on")), "{error}");
+        assert!(error.to_string().contains(&format!("enable `{name}` to use it")), "{error}");
     }
 }

@@ -55,7 +55,7 @@ impl KeyOption {
             return Ok(cache.artifact_key());
         };
         let material = std::fs::read(path).with_context(|| format!("cannot read the key `{}`", path.display()))?;
-        ArtifactKey::new(&material).with_context(|| format!("`{}` is no key", path.display()))
+        ArtifactKey::new(&material).with_context(|| format!("`{}` is not a valid key file", path.display()))
     }
 }
 

@@ -61,8 +61,9 @@ impl BuildExeCommand {
     /// Compiles the module, and writes the executable.
     pub fn execute(self) -> Result<i32> {
         let stop = Stop::begin()?;
-        let line = guest_line(&self.options, ["guest".into()])
-            .map_err(|error| Advice::error(error.to_string(), "after `--` stand options of `epsilon run`"))?;
+        let line = guest_line(&self.options, ["guest".into()]).map_err(|error| {
+            Advice::error(error.to_string(), "the words after `--` must be options of `epsilon run`")
+        })?;
         let output = self.output.unwrap_or_else(|| default_output(&self.file));
         refuse_to_replace(&self.file, &output)?;
         let input = Input::read(&self.file)?;
@@ -73,7 +74,7 @@ impl BuildExeCommand {
         File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut key)).context("cannot make a key")?;
         stop.watch_compilation(&input.name, None)?;
         let artifact = input.precompile(&engine, &ArtifactKey::new(&key)?)?;
-        let own = std::env::current_exe().context("cannot find this command")?;
+        let own = std::env::current_exe().context("cannot find the path of this executable")?;
         let mut bytes = std::fs::read(&own).with_context(|| format!("cannot read `{}`", own.display()))?;
         let options: Vec<u8> =
             self.options.iter().flat_map(|option| option.as_bytes().iter().copied().chain([0])).collect();
@@ -97,7 +98,7 @@ fn default_output(input: &Path) -> PathBuf {
 pub fn refuse_to_replace(input: &Path, output: &Path) -> Result<()> {
     match (input.canonicalize(), output.canonicalize()) {
         (Ok(input), Ok(output)) if input == output => Err(Advice::error(
-            format!("`{}` is the module itself, and would be replaced", output.display()),
+            format!("`{}` is the module itself and would be overwritten", output.display()),
             "name another file with `-o FILE`",
         )),
         _ => Ok(()),

@@ -42,8 +42,8 @@ impl Input {
         if wasm.starts_with(b"\0asm") && wasm.get(6..8) == Some(&[1, 0]) {
             return Err(Advice::error(
                 format!("cannot load `{name}`: this is a component; Epsilon runs core modules"),
-                "build the program for WASI preview 1 (with Rust: `--target wasm32-wasip1`), or take the core module \
-                 out of the component",
+                "build the program for WASI preview 1 (with Rust: `--target wasm32-wasip1`), or extract the core module \
+                 from the component",
             ));
         }
         Ok(Self { name, wasm, is_text })
@@ -89,13 +89,12 @@ impl Input {
                 format!("{what}: {error}"),
                 "modules are files in the binary format (.wasm) or in the text format (.wat)",
             ),
-            Some(CompileError::Invalid { .. }) if self.is_text => Advice::error(
-                format!("{what}: {error}"),
-                "the offset is into the binary format that the text stands for",
-            ),
+            Some(CompileError::Invalid { .. }) if self.is_text => {
+                Advice::error(format!("{what}: {error}"), "the offset refers to the binary encoding of the text")
+            }
             Some(CompileError::Invalid { .. }) => Advice::error(
                 format!("{what}: {error}"),
-                "the file is damaged or incomplete, or what wrote it did it wrong; build it or fetch it again",
+                "the file is damaged or incomplete, or the tool that produced it has a bug; build or download it again",
             ),
             Some(CompileError::Unsupported { what: used, offset, switch: Some(switch) }) => {
                 Advice::error(format!("{what}: {used} (at offset {offset:#x})"), help_with_switch(switch))
@@ -131,17 +130,18 @@ fn cannot_read(name: &str, path: &Path, error: &io::Error) -> anyhow::Error {
     let looks_like_a_command = path.extension().is_none() && path.components().count() == 1;
     match error.kind() {
         io::ErrorKind::NotFound if crate::Cli::command().find_subcommand(name).is_some() => {
-            Advice::error(message, format!("commands come before options: `epsilon {name} [OPTIONS] …`"))
+            Advice::error(message, format!("the command must precede the options: `epsilon {name} [OPTIONS] …`"))
         }
         io::ErrorKind::NotFound if looks_like_a_command => {
-            Advice::error(message, "it is no command either; `epsilon --help` lists the commands")
+            Advice::error(message, "it is not a command either; `epsilon --help` lists the commands")
         }
         io::ErrorKind::NotFound => {
-            Advice::error(message, "check the spelling; names are relative to the current directory")
+            Advice::error(message, "check the spelling; paths are relative to the current directory")
         }
-        io::ErrorKind::IsADirectory => {
-            Advice::error(message, "name the module in it; `--dir` gives directories to a guest")
-        }
+        io::ErrorKind::IsADirectory => Advice::error(
+            message,
+            "this is a directory: name a module file in it; `--dir` gives a guest access to a directory",
+        ),
         _ => match report::help_with_system(error) {
             Some(help) => Advice::error(message, help),
             None => anyhow::anyhow!(message),

@@ -24,11 +24,11 @@ impl Call {
         let ty = match module.get_export(name) {
             Some(ExternType::Func(ty)) => ty,
             Some(other) => {
-                let message = format!("`{name}` of `{module_name}` is no function, but a {other}");
+                let message = format!("`{name}` of `{module_name}` is not a function but a {other}");
                 return Err(Advice::error(message, functions(module)));
             }
             None => {
-                let message = format!("`{module_name}` exports no function `{name}`");
+                let message = format!("`{module_name}` does not export a function `{name}`");
                 return Err(Advice::error(message, functions(module)));
             }
         };
@@ -38,7 +38,7 @@ impl Call {
         let mut arguments = Vec::new();
         for (n, (ty_wanted, word)) in ty.params.iter().zip(words).enumerate() {
             let Some(value) = word.to_str().and_then(|word| parse(word, *ty_wanted)) else {
-                let message = format!("argument {} of `{name}`: {word:?} is no {ty_wanted}", n + 1);
+                let message = format!("argument {} of `{name}`: {word:?} is not a valid {ty_wanted}", n + 1);
                 return Err(Advice::error(
                     message,
                     format!("{}; the function is {name} {ty}", how_to_write(*ty_wanted)),
@@ -85,7 +85,7 @@ pub fn functions(module: &Module) -> String {
         }
     }
     match lines.len() {
-        0 => "the module exports no functions that could be called with `--invoke`".into(),
+        0 => "the module exports no functions that `--invoke` can call".into(),
         _ => format!("these functions can be called with `--invoke NAME`:{}", lines.concat()),
     }
 }
@@ -93,7 +93,7 @@ pub fn functions(module: &Module) -> String {
 fn wrong_count(name: &str, ty: &FuncType, count: usize) -> anyhow::Error {
     let message = match ty.params.get(count) {
         Some(missing) => format!("argument {} of `{name}` is missing; it is of type {missing}", count + 1),
-        None => format!("argument {} of `{name}` is one too many", ty.params.len() + 1),
+        None => format!("too many arguments: `{name}` does not take an argument {}", ty.params.len() + 1),
     };
     Advice::error(message, format!("the function is {name} {ty}"))
 }

@@ -65,7 +65,7 @@ const WASM: &[Row] = &[
     row(
         "max-total-memory",
         "SIZE",
-        "What the guest may make the host hold, threads and compilation included",
+        "Host memory that the guest may cause to be allocated, including threads and compilation",
         |o, v| {
             o.config.max_memory(size_bytes(v)?);
             Ok(())
@@ -79,10 +79,15 @@ const WASM: &[Row] = &[
         o.config.max_wasm_stack(size_bytes(v)?);
         Ok(())
     }),
-    row("trap-on-grow-failure", "y|n", "End the guest when one of these limits refuses a growth", |o, v| {
-        o.trap_on_grow_failure = switch(v)?;
-        Ok(())
-    }),
+    row(
+        "trap-on-grow-failure",
+        "y|n",
+        "End the guest when one of these limits refuses to grow a memory or table",
+        |o, v| {
+            o.trap_on_grow_failure = switch(v)?;
+            Ok(())
+        },
+    ),
     row("unknown-imports-trap", "y|n", "Let unknown imports trap when they are called", |o, v| {
         o.unknown_imports_trap = switch(v)?;
         Ok(())
@@ -101,7 +106,7 @@ const WASM: &[Row] = &[
         "Values that a function's branches and calls may pass; 33554432 by default",
         |l| &mut l.max_passed_values,
     ),
-    compile_limit("max-loop-depth", "Loops that may be inside each other; 16384 by default", |l| &mut l.max_loop_depth),
+    compile_limit("max-loop-depth", "Maximum nesting depth of loops; 16384 by default", |l| &mut l.max_loop_depth),
     compile_limit("max-signature-values", "Parameters and results of all functions; 16777216 by default", |l| {
         &mut l.max_signature_values
     }),
@@ -109,17 +114,17 @@ const WASM: &[Row] = &[
     feature("relaxed-simd", "Relaxed vector operators; on by default", Config::wasm_relaxed_simd),
     feature(
         "relaxed-simd-deterministic",
-        "Relaxed vector operators give the same results on every machine",
+        "Give relaxed vector operators the same results on every machine",
         Config::relaxed_simd_deterministic,
     ),
     feature(
         "deterministic",
-        "Guests compute the same on every machine: one tier, canonical NaNs, relaxed vector operators that are alike",
+        "Compute the same results on every machine: one tier, canonical NaNs, deterministic relaxed vector operators",
         Config::deterministic,
     ),
     feature("bulk-memory", "Copying and filling of memory; on by default", Config::wasm_bulk_memory),
     feature("reference-types", "`externref`, and several tables; on by default", Config::wasm_reference_types),
-    feature("multi-value", "Several results of functions; on by default", Config::wasm_multi_value),
+    feature("multi-value", "Functions with several results; on by default", Config::wasm_multi_value),
     feature("multi-memory", "Several memories; on by default", Config::wasm_multi_memory),
     feature("memory64", "64-bit memories and tables; on by default", Config::wasm_memory64),
     feature("threads", "Shared memories and atomic accesses; on by default", Config::wasm_threads),
@@ -149,13 +154,13 @@ const OPTIMIZE: &[Row] = &[
     row(
         "tier",
         "quick|optimised|auto",
-        "Which compiler makes code: one pass, Cranelift, or that for what turns out to be hot; auto by default",
+        "The compiler: one pass, Cranelift, or one pass first and Cranelift for hot functions; auto by default",
         |o, v| {
             o.config.tier(match v {
                 "quick" => Tier::Quick,
                 "optimised" => Tier::Optimised,
                 "auto" => Tier::Auto,
-                _ => return Err(format!("`{v}` is neither quick nor optimised nor auto")),
+                _ => return Err(format!("`{v}` is not one of quick, optimised, auto")),
             });
             Ok(())
         },
@@ -170,18 +175,18 @@ const OPTIMIZE: &[Row] = &[
     }),
     compile_limit(
         "max-optimised-bytes",
-        "Code of a function beyond which it is not optimised; 2097152 by default",
+        "Functions with more code than this are not optimised; 2097152 by default",
         |l| &mut l.max_optimised_bytes,
     ),
     compile_limit(
         "max-optimised-values",
-        "Values that a function is compiled to beyond which it is not optimised; 524288 by default",
+        "Functions with more values than this are not optimised; 524288 by default",
         |l| &mut l.max_optimised_values,
     ),
-    feature("inlining", "Small functions are compiled where they are called; on by default", Config::compiler_inlining),
+    feature("inlining", "Inline small functions; on by default", Config::compiler_inlining),
     feature(
         "nan-canonicalization",
-        "Every NaN that arithmetic makes is the canonical one; off by default",
+        "Make every NaN that arithmetic produces canonical; off by default",
         Config::cranelift_nan_canonicalization,
     ),
     row("memory", "auto|guarded|checked", "How linear memories are protected; auto by default", |o, v| {
@@ -189,27 +194,27 @@ const OPTIMIZE: &[Row] = &[
             "auto" => MemoryStrategy::Auto,
             "guarded" => MemoryStrategy::Guarded,
             "checked" => MemoryStrategy::Checked,
-            _ => return Err(format!("`{v}` is none of auto, guarded, checked")),
+            _ => return Err(format!("`{v}` is not one of auto, guarded, checked")),
         });
         Ok(())
     }),
-    row(
-        "drop-repeated-checks",
-        "y|n",
-        "Whether bounds checks are dropped that an earlier one makes needless",
-        |o, v| {
-            o.config.drop_repeated_checks(switch(v)?);
-            Ok(())
-        },
-    ),
-    row("memory-at-anchor", "y|n", "Whether code knows where its memory is without looking", |o, v| {
-        o.config.memory_at_anchor(switch(v)?);
+    row("drop-repeated-checks", "y|n", "Remove bounds checks that an earlier check makes redundant", |o, v| {
+        o.config.drop_repeated_checks(switch(v)?);
         Ok(())
     }),
     row(
+        "memory-at-anchor",
+        "y|n",
+        "Place linear memory at a fixed distance from the instance, so that code need not load its address",
+        |o, v| {
+            o.config.memory_at_anchor(switch(v)?);
+            Ok(())
+        },
+    ),
+    row(
         "compilation",
         "lazy|eager",
-        "When functions are compiled: when first called, or all before the start",
+        "When functions are compiled: at their first call, or all before the program starts",
         |o, v| {
             o.config.compilation(match v {
                 "lazy" => Compilation::Lazy,
@@ -219,7 +224,7 @@ const OPTIMIZE: &[Row] = &[
             Ok(())
         },
     ),
-    row("cache", "y|n", "Whether compiled code is kept for the next run; y by default", |o, v| {
+    row("cache", "y|n", "Keep compiled code for the next run; y by default", |o, v| {
         o.config.cache(switch(v)?.then(CacheConfig::default));
         Ok(())
     }),
@@ -228,7 +233,7 @@ const OPTIMIZE: &[Row] = &[
 const WASI: &[Row] = &[row(
     "max-descriptors",
     "N",
-    "Files, sockets and streams that the guest may have open; by default what `ulimit -n` allows, but for a few",
+    "Files, sockets and streams that the guest may have open; by default slightly fewer than `ulimit -n`",
     |o, v| {
         o.max_descriptors = Some(v.parse().map_err(|_| format!("`{v}` is not a number of descriptors"))?);
         Ok(())
@@ -283,7 +288,7 @@ impl Setting {
         let (key, value) = text.split_once('=').unwrap_or((text, "y"));
         let Some(row) = rows.iter().find(|row| row.key == key) else {
             let keys: Vec<&str> = rows.iter().map(|row| row.key).collect();
-            return Err(format!("there is no key `{key}`; the keys are {}", keys.join(", ")));
+            return Err(format!("unknown key `{key}`; the keys are {}", keys.join(", ")));
         };
         row.set(&mut Options::default(), value).map_err(|problem| format!("`{key}={}`: {problem}", row.value))?;
         Ok(Self { row, value: value.to_owned() })
@@ -298,7 +303,7 @@ pub fn is_wasm_key(name: &str) -> bool {
 /// What to do about a limit on compilation that is exceeded: `setting` is a field of `CompileLimits`.
 pub fn help_with_limit(setting: &str) -> String {
     let key = setting.replace('_', "-");
-    format!("if the module is to be trusted, `-W {key}=N` raises the limit")
+    format!("if you trust the module, `-W {key}=N` raises the limit")
 }
 
 /// The keys with their help, for `--help`. Made only where it is asked for: every start would pay for it.
@@ -369,7 +374,7 @@ pub struct OptimizeOptions {
         long_help = list("How code is made", OPTIMIZE)
     )]
     optimize: Vec<Setting>,
-    /// Neither use nor keep compiled code of other runs; the same as `-O cache=n`
+    /// Do not read or write the code cache; the same as `-O cache=n`
     #[arg(long)]
     pub no_cache: bool,
 }

@@ -78,7 +78,7 @@ pub fn guest_end(name: &str, error: &Error) {
     let help = match (error.trap(), limit) {
         // A note is about the host's stack, and says what to do itself.
         (Some(trap @ Trap::StackOverflow), _) if with_note(error, trap) == trap.to_string() => {
-            Some("if the recursion is meant to be this deep, `-W max-wasm-stack=64M` gives room".to_owned())
+            Some("if recursion this deep is intended, `-W max-wasm-stack=64M` enlarges the stack".to_owned())
         }
         (_, Some(setting)) => Some(crate::options::help_with_limit(setting)),
         _ => None,
@@ -94,7 +94,7 @@ fn with_note(error: &Error, trap: Trap) -> String {
 
 /// Prints that the guest's time was up, and where it was.
 pub fn timeout(name: &str, limit: impl Display, error: Option<&Error>) {
-    let mut text = format!("`{name}` was stopped: its time was up after {limit}");
+    let mut text = format!("`{name}` was stopped: it reached its time limit of {limit}");
     if let Some(error) = error {
         push_backtrace(&mut text, error);
     }
@@ -105,7 +105,10 @@ pub fn timeout(name: &str, limit: impl Display, error: Option<&Error>) {
 pub fn compilation_stopped(name: &str, cause: &Cause) {
     match cause {
         Cause::Time(limit) => {
-            print(&format!("the compilation of `{name}` was stopped: its time was up after {}", limit.text), None);
+            print(
+                &format!("the compilation of `{name}` was stopped: it reached its time limit of {}", limit.text),
+                None,
+            );
         }
         Cause::Signal(_) => print(&format!("the compilation of `{name}` was stopped"), None),
     }

@@ -84,7 +84,7 @@ impl RunCommand {
     /// Runs the guest; returns the exit code.
     pub fn execute(self) -> Result<i32> {
         let stop = Stop::begin()?;
-        let file = self.words.first().context("no module is named")?;
+        let file = self.words.first().context("no module was given; name a module file")?;
         let input = Input::read(Path::new(file))?;
         self.execute_input(stop, input, |input, engine, key| input.compile(engine, key))
     }
@@ -116,7 +116,7 @@ impl RunCommand {
     ) -> Result<i32> {
         let options = self.engine_options()?;
         let engine = Engine::new(&options.config)?;
-        let (file, args) = self.words.split_first().context("no module is named")?;
+        let (file, args) = self.words.split_first().context("no module was given; name a module file")?;
         let path = Path::new(file);
         stop.watch_compilation(&input.name, options.timeout.clone())?;
         // What is wrong with the module may take longer to tell than there is time left.
@@ -125,7 +125,7 @@ impl RunCommand {
             Some(function) => Some(Call::new(&module, &input.name, function, args)?),
             None if can_start(&module) => None,
             None => {
-                let message = format!("`{}` is no program: it does not export `_start`", input.name);
+                let message = format!("`{}` is not a program: it does not export `_start`", input.name);
                 return Err(Advice::error(message, invoke::functions(&module)));
             }
         };
@@ -210,7 +210,7 @@ impl Session {
                 let (size, max) = (bytes(ty.limits.min), ty.limits.max.map(bytes));
                 // Made for the guest, so what the guest may take holds for it as well.
                 if !self.store.data_mut().limits.memory_growing(0, size, max)? {
-                    let message = format!("the {ty} that `{}` imports is larger than it may have", self.name);
+                    let message = format!("the {ty} that `{}` imports exceeds the memory limit", self.name);
                     return Err(Advice::error(message, "`-W max-memory-size=SIZE` raises the limit"));
                 }
                 let memory = SharedMemory::new(self.linker.engine(), *ty)?;
@@ -236,7 +236,7 @@ impl Session {
     fn call_if_there(&mut self, module: &Module, instance: Instance, name: &str) -> Result<()> {
         let Some(ExternType::Func(ty)) = module.get_export(name) else { return Ok(()) };
         if ty != FuncType::default() {
-            let message = format!("`{name}` has the type {ty}, where it must have {}", FuncType::default());
+            let message = format!("`{name}` has the type {ty}; it must have the type {}", FuncType::default());
             return Err(Advice::error(message, format!("`--invoke {name}` calls it with arguments")));
         }
         instance.get_typed_func::<(), ()>(&mut self.store, name)?.call(&mut self.store, ())?;
@@ -310,9 +310,11 @@ impl Session {
 /// What to do about an import that nothing here provides.
 fn help_for_import(module: &str, name: &str) -> String {
     let reason = match (module, name) {
-        ("wasi", "thread-spawn") => "only the program that runs may start threads, no module that is loaded before it",
+        ("wasi", "thread-spawn") => {
+            "only the main program may start threads; a module that is loaded before it may not"
+        }
         ("wasi_snapshot_preview1" | "wasi_unstable", _) => {
-            "this is no call of WASI preview 1, but of an extension of it"
+            "this function belongs to an extension of WASI preview 1, not to preview 1 itself"
         }
         _ if module.starts_with("wasix_") => "the module is built for WASIX; build it for WASI preview 1",
         _ if module.starts_with("wasi:") => "the module is made for a component; build it for WASI preview 1",

@@ -35,7 +35,7 @@ pub enum CompileError {
     #[error(transparent)]
     Limit(#[from] CompileLimit),
     /// There is no room for what compiling a function takes; [`Room`](crate::Room) refused it.
-    #[error("compiling function {} takes up to {bytes} bytes of memory, for which there is no room", .func.0)]
+    #[error("compiling function {} needs up to {bytes} bytes of memory, more than is available", .func.0)]
     NoRoom {
         /// The function.
         func: FuncIndex,
@@ -62,7 +62,7 @@ pub enum CompileError {
 }
 
 fn hint_text(switch: &Option<String>) -> String {
-    switch.as_ref().map(|s| format!("; it needs `{s}` switched on")).unwrap_or_default()
+    switch.as_ref().map(|s| format!("; enable `{s}` to use it")).unwrap_or_default()
 }
 
 /// The switch of a feature. Some features are parts of one that has the switch.

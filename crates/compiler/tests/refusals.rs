@@ -57,7 +57,7 @@ fn a_proposal_that_is_off_names_its_switch() {
     let error = compile(&compiler(), &wasm("(module (memory i64 1))")).unwrap_err();
     let CompileError::Unsupported { switch: Some(switch), .. } = &error else { panic!("{error:?}") };
     assert_eq!(switch, "memory64");
-    assert!(error.to_string().contains("it needs `memory64` switched on"), "{error}");
+    assert!(error.to_string().contains("enable `memory64` to use it"), "{error}");
 }
 
 #[test]

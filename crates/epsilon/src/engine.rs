@@ -200,7 +200,7 @@ fn memory_plan(config: &Config) -> Result<MemoryPlan> {
     if !guarded {
         if config.memory_at_anchor == Some(true) {
             return Err(Error::misuse(
-                "`memory_at_anchor` has no effect without guarded memories; leave one of them out",
+                "`memory_at_anchor` needs guarded memories; enable guarded memories or disable `memory_at_anchor`",
             ));
         }
         return Ok(MemoryPlan::CHECKED);

@@ -207,7 +207,8 @@ impl<T: 'static> Linker<T> {
             };
             item.check(linked, import)?;
             if !first.is_none_or(|first| first.goes_with(item)) {
-                let problem = "it is of another store than an import before it; a module has items of one store alone";
+                let problem = "it belongs to a different store from an earlier import; \
+                               all imports of a module must belong to one store";
                 return Err(import_error(&import.module, &import.name, problem));
             }
             if item.is_of_a_store() {
@@ -372,7 +373,10 @@ impl<T: 'static> Linker<T> {
             if let Some(close) = close {
                 return format!("unknown import of a {ty}; there is `{close}`, spelled otherwise");
             }
-            return format!("unknown import of a {ty}; `{}` is known, but has no item of this name", import.module());
+            return format!(
+                "unknown import of a {ty}; the module `{}` is defined but does not contain an item of this name",
+                import.module()
+            );
         }
         let elsewhere = self.definitions.iter().find(|(_, items)| items.contains_key(import.name()));
         match elsewhere {

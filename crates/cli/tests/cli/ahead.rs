@@ -74,8 +74,8 @@ fn a_module_is_not_replaced_by_what_is_made_of_it() {
         let words = what.split(' ').chain(["app"]).chain(options.split_whitespace());
         finish(command().current_dir(directory.path()).args(words))
     };
-    build("build-exe", "").exits(1).says(&["`", "would be replaced", "-o FILE"]);
-    build("compile", "-o ./app").exits(1).says(&["would be replaced", "-o FILE"]);
+    build("build-exe", "").exits(1).says(&["`", "would be overwritten", "-o FILE"]);
+    build("compile", "-o ./app").exits(1).says(&["would be overwritten", "-o FILE"]);
     epsilon(&format!("run {}", module.display())).exits(0).prints("hello, world\n");
     build("compile", "").exits(0);
     assert!(directory.path().join("app.epsilon").exists());

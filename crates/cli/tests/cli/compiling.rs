@@ -32,7 +32,7 @@ fn large_program(directory: &Path) -> PathBuf {
 fn time_ends_a_compilation() {
     let directory = tempfile::tempdir().expect("a directory");
     let program = large_program(directory.path());
-    let stopped = ["the compilation of", "large.wasm", "its time was up after 50ms"];
+    let stopped = ["the compilation of", "large.wasm", "it reached its time limit of 50ms"];
     let eager = format!("-O compilation=eager --no-cache -W timeout=50ms {}", program.display());
     epsilon(&eager).exits(124).prints("").says(&stopped);
     let output = directory.path().join("large.epsilon");

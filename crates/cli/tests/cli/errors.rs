@@ -5,7 +5,7 @@ use crate::command::{command, epsilon, epsilon_with_input, finish};
 #[test]
 fn a_missing_file() {
     epsilon("run dir/not-there.wasm").exits(1).says(&["cannot read `dir/not-there.wasm`: No such file", "help: "]);
-    epsilon("vaildate").exits(1).says(&["cannot read `vaildate`", "no command either", "--help"]);
+    epsilon("vaildate").exits(1).says(&["cannot read `vaildate`", "not a command either", "--help"]);
     epsilon("run .").exits(1).says(&["cannot read `.`: Is a directory", "--dir"]);
 }
 
@@ -80,7 +80,7 @@ fn an_import_of_another_type() {
 #[test]
 fn nothing_to_run() {
     epsilon("library.wat").exits(1).says(&[
-        "`library.wat` is no program: it does not export `_start`",
+        "`library.wat` is not a program: it does not export `_start`",
         "--invoke NAME",
         "add (i32, i32) -> (i32)",
         "nothing () -> ()",

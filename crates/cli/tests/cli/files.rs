@@ -50,7 +50,9 @@ fn the_other_end_of_a_pipe_is_waited_for() {
 fn waiting_for_the_other_end_can_be_ended() {
     let directory = with_pipe();
     for function in ["write", "read"] {
-        finish(&mut call(&directory, "-W timeout=500ms", function)).exits(124).says(&["its time was up after 500ms"]);
+        finish(&mut call(&directory, "-W timeout=500ms", function))
+            .exits(124)
+            .says(&["it reached its time limit of 500ms"]);
         let mut child = call(&directory, "", function).spawn().unwrap();
         std::thread::sleep(A_WHILE);
         let pid = rustix::process::Pid::from_child(&child);
@@ -84,7 +86,7 @@ fn a_guests_descriptors_follow_the_limit_of_the_process() {
     let most = count(400, &["-S", "max-descriptors=1000000"]);
     assert!((350..400).contains(&most), "the host's own limit holds: {most}");
     epsilon("-S max-descriptors=x hello.wat").exits(2).says(&["`max-descriptors=N`", "`x` is not a number"]);
-    epsilon("-S descriptors=1 hello.wat").exits(2).says(&["there is no key `descriptors`", "max-descriptors"]);
+    epsilon("-S descriptors=1 hello.wat").exits(2).says(&["unknown key `descriptors`", "max-descriptors"]);
     let help = epsilon("--help");
     assert!(help.exits(0).stdout.contains("max-descriptors=N"), "{}", help.stdout);
 }

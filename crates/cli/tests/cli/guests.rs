@@ -20,7 +20,7 @@ fn a_c_program_traps_with_files_and_lines() {
 #[test]
 fn a_cpp_program_that_nobody_catches_ends_with_tag_payload_and_frames() {
     epsilon(&format!("{} uncaught", prebuilt("cpp-throw.wasm"))).exits(134).prints("nobody catches this\n").says(&[
-        "ended with an exception that nobody catches: tag 0 of its store, payload (i32 ",
+        "ended with an uncaught exception: tag 0 of its store, payload (i32 ",
         "(anonymous namespace)::descend(int)",
         "- main in cpp-throw.wasm",
     ]);

@@ -36,7 +36,7 @@ fn a_nan_has_a_sign_and_a_payload() {
     check("same32 library.wat nan:0x400000", "nan\n");
     check("same32 library.wat NaN", "nan\n");
     for nan in ["nan:0x800000", "nan:0x0", "nan:", "nan:1", "nann"] {
-        epsilon(&format!("--invoke same32 library.wat {nan}")).exits(1).says(&["is no f32", "nan:0x200001"]);
+        epsilon(&format!("--invoke same32 library.wat {nan}")).exits(1).says(&["is not a valid f32", "nan:0x200001"]);
     }
 }
 
@@ -55,13 +55,13 @@ fn a_program_can_be_called_by_name() {
 fn an_argument_that_does_not_fit() {
     epsilon("--invoke add library.wat 2 three").exits(1).says(&[
         "argument 2 of `add`",
-        "\"three\" is no i32",
+        "\"three\" is not a valid i32",
         "add (i32, i32) -> (i32)",
     ]);
     epsilon("--invoke add library.wat 4294967296 0").exits(1).says(&["argument 1 of `add`", "in its range"]);
-    epsilon("--invoke f64 library.wat x").exits(1).says(&["argument 1 of `f64`", "is no f64", "1.5"]);
-    epsilon("--invoke v128 library.wat x").exits(1).says(&["is no v128", "0x0001020304"]);
-    epsilon("--invoke references library.wat 0 null").exits(1).says(&["is no externref", "null"]);
+    epsilon("--invoke f64 library.wat x").exits(1).says(&["argument 1 of `f64`", "is not a valid f64", "1.5"]);
+    epsilon("--invoke v128 library.wat x").exits(1).says(&["is not a valid v128", "0x0001020304"]);
+    epsilon("--invoke references library.wat 0 null").exits(1).says(&["is not a valid externref", "null"]);
     finish(command().args(["--invoke", "add", "library.wat", "", "1"])).exits(1).says(&["argument 1 of `add`: \"\""]);
 }
 
@@ -73,15 +73,15 @@ fn too_few_and_too_many_arguments() {
         "add (i32, i32) -> (i32)",
     ]);
     epsilon("--invoke v128 library.wat").exits(1).says(&["argument 1 of `v128` is missing", "of type v128"]);
-    epsilon("--invoke add library.wat 2 3 4").exits(1).says(&["argument 3 of `add` is one too many"]);
+    epsilon("--invoke add library.wat 2 3 4").exits(1).says(&["too many arguments: `add` does not take an argument 3"]);
 }
 
 #[test]
 fn a_function_that_is_not_there() {
     epsilon("--invoke addd library.wat 2 3")
         .exits(1)
-        .says(&["`library.wat` exports no function `addd`", "add (i32, i32) -> (i32)"]);
-    epsilon("--invoke memory library.wat").exits(1).says(&["`memory` of `library.wat` is no function", "memory 1"]);
+        .says(&["`library.wat` does not export a function `addd`", "add (i32, i32) -> (i32)"]);
+    epsilon("--invoke memory library.wat").exits(1).says(&["`memory` of `library.wat` is not a function", "memory 1"]);
 }
 
 #[test]

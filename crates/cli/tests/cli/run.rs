@@ -46,7 +46,7 @@ fn everything_after_the_file_is_the_guests() {
     epsilon("surroundings.wat one --help -W x -- --dir")
         .exits(0)
         .prints("surroundings.wat\0one\0--help\0-W\0x\0--\0--dir\0\n");
-    epsilon("--argv0 other run surroundings.wat").exits(1).says(&["commands come before options"]);
+    epsilon("--argv0 other run surroundings.wat").exits(1).says(&["the command must precede the options"]);
     epsilon("run --argv0 other surroundings.wat one").exits(0).prints("other\0one\0\n");
     epsilon("--argv0 other surroundings.wat one").exits(0).prints("other\0one\0\n");
 }
@@ -57,7 +57,9 @@ fn a_call_and_its_guest_have_arguments_of_their_own() {
     epsilon("--invoke _start --argv0 other --argv one --argv=--two surroundings.wat")
         .exits(0)
         .prints("other\0one\0--two\0\n");
-    epsilon("--invoke _start --argv one surroundings.wat 1").exits(1).says(&["argument 1 of `_start` is one too many"]);
+    epsilon("--invoke _start --argv one surroundings.wat 1")
+        .exits(1)
+        .says(&["too many arguments: `_start` does not take an argument 1"]);
     epsilon("--argv one surroundings.wat").exits(2).says(&["--invoke"]);
 }
 

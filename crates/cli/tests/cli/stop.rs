@@ -73,15 +73,18 @@ fn time_ends_a_loop() {
     let start = Instant::now();
     let outcome = epsilon("-W timeout=200ms loop.wat");
     assert!(start.elapsed() >= Duration::from_millis(200));
-    outcome.exits(124).prints("ready\n").says(&["`loop.wat` was stopped: its time was up after 200ms", "forever"]);
+    outcome
+        .exits(124)
+        .prints("ready\n")
+        .says(&["`loop.wat` was stopped: it reached its time limit of 200ms", "forever"]);
 }
 
 #[test]
 fn time_ends_a_guest_that_sleeps_and_a_start_function() {
-    epsilon("-W timeout=100ms sleep.wat").exits(124).prints("ready\n").says(&["its time was up after 100ms"]);
+    epsilon("-W timeout=100ms sleep.wat").exits(124).prints("ready\n").says(&["it reached its time limit of 100ms"]);
     let text = b"(module (func $main (loop (br 0))) (start $main))";
     let outcome = crate::command::epsilon_with_input("-W timeout=100ms -", text);
-    outcome.exits(124).says(&["its time was up"]);
+    outcome.exits(124).says(&["it reached its time limit"]);
 }
 
 #[test]

@@ -36,7 +36,9 @@ impl ArtifactKey {
     /// If there are fewer.
     pub fn new(material: &[u8]) -> Result<Self> {
         if material.len() < 16 {
-            return Err(Error::misuse("a key is at least 16 bytes long, such as 32 bytes of /dev/urandom"));
+            return Err(Error::misuse(
+                "a key must be at least 16 bytes long; use for example 32 bytes of /dev/urandom",
+            ));
         }
         Ok(Self(blake3::derive_key("epsilon 2026 artifact key", material)))
     }

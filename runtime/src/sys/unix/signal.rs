@@ -68,9 +68,12 @@ fn prepare_signals() -> Result<()> {
         .map_err(|error| Error::system("install the signal handlers that turn faults of guests into traps", error))?;
     let prepared = ALTERNATE.try_with(prepare_thread);
     // Fails only while the thread ends: then nothing is left that would free another stack.
-    let prepared = prepared
-        .map_err(|_| Error::misuse("the thread is ending, and can run no more guests: its signal stack is gone"))?;
-    prepared.map_err(|error| Error::system("give the thread a signal stack, which running guests takes", error))
+    let prepared = prepared.map_err(|_| {
+        Error::misuse(
+            "the thread is ending and cannot run a guest: its signal stack was freed; run the guest on another thread",
+        )
+    })?;
+    prepared.map_err(|error| Error::system("allocate the signal stack that a thread needs to run guests", error))
 }
 
 /// Installs the handlers, once.
