@@ -275,14 +275,14 @@ impl Session {
             |import: &ImportType<'_>| self.linker.get(&mut self.store, import.module(), import.name()).is_err();
         let unknown: Vec<_> = module.imports().filter(is_unknown).collect();
         let first = unknown.first()?;
-        let mut message = format!("`{name}` imports what is not there:");
+        let mut message = format!("`{name}` has unresolved imports:");
         for import in &unknown {
             let (module, name) = (Escaped::new(import.module()), Escaped::new(import.name()));
             message += &format!("\n    `{module}`.`{name}`: {}", import.ty());
         }
         let mut help = help_for_import(first.module(), first.name());
         if unknown.iter().all(|import| import.ty().func().is_some()) {
-            help += "; with `--unknown-imports-trap` they trap when they are called";
+            help += "; with `--unknown-imports-trap`, an unresolved import traps only when it is called";
         }
         Some(Advice::error(message, help))
     }

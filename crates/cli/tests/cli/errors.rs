@@ -46,7 +46,7 @@ fn a_proposal_that_is_off_or_missing() {
 #[test]
 fn an_unknown_import() {
     epsilon("--invoke unused imports.wat").exits(1).says(&[
-        "`imports.wat` imports what is not there",
+        "`imports.wat` has unresolved imports",
         "`math`.`twice`: func (i32) -> (i32)",
         "--preload math=FILE",
         "--unknown-imports-trap",
@@ -60,7 +60,7 @@ fn an_unknown_import() {
 #[test]
 fn imports_of_other_systems_are_known_by_name() {
     let cases = [
-        ("wasi_snapshot_preview1", "fd_teleport", "no call of WASI preview 1"),
+        ("wasi_snapshot_preview1", "fd_teleport", "an extension of WASI preview 1"),
         ("wasix_32v1", "proc_fork", "WASIX"),
         ("wasi:cli/stdout@0.2.0", "get-stdout", "component"),
         ("__wbindgen_placeholder__", "__wbindgen_throw", "JavaScript"),
@@ -101,12 +101,12 @@ fn a_wrong_command_line() {
     epsilon("run").exits(2).says(&["FILE"]);
     epsilon("--no-such-flag hello.wat").exits(2).says(&["--no-such-flag"]);
     epsilon("-W no-such-key=1 hello.wat").exits(2).says(&[
-        "no key `no-such-key`",
+        "unknown key `no-such-key`",
         "max-memory-size",
         "timeout",
         "simd",
     ]);
-    epsilon("-O no-such-key hello.wat").exits(2).says(&["no key `no-such-key`", "opt-level"]);
+    epsilon("-O no-such-key hello.wat").exits(2).says(&["unknown key `no-such-key`", "opt-level"]);
     epsilon("-W timeout=10 hello.wat").exits(2).says(&["`10` is not a time", "10s"]);
     epsilon("-W max-memory-size=big hello.wat").exits(2).says(&["`big` is not a size", "64M"]);
     epsilon("-O memory=magic hello.wat").exits(2).says(&["auto, guarded, checked"]);

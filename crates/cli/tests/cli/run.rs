@@ -171,7 +171,7 @@ fn other_modules_are_loaded_first() {
         .exits(1)
         .says(&["cannot read `not-there.wat`", "No such file"]);
     epsilon("--preload math --invoke four_times imports.wat 5").exits(2).says(&["NAME=FILE"]);
-    epsilon("--preload other=imports.wat hello.wat").exits(1).says(&["`imports.wat` imports what is not there"]);
+    epsilon("--preload other=imports.wat hello.wat").exits(1).says(&["`imports.wat` has unresolved imports"]);
 }
 
 #[test]
