@@ -284,7 +284,7 @@ fn types_count_and_go_with_their_last_user() {
     drop((taker, linker));
     assert_eq!(engine.memory_in_use(), 0);
     let error = Linker::<()>::new(&engine).func_new("", "f", ty, |_, _, _| Ok(())).map(drop).expect_err("it is gone");
-    assert!(error.to_string().contains("no module of the engine has any more"), "{error}");
+    assert!(error.to_string().contains("no module of the engine still uses"), "{error}");
 }
 
 #[test]
