@@ -23,6 +23,7 @@ mod merging;
 mod parallel;
 mod parse;
 mod passes;
+mod pieces;
 mod quick;
 mod refuse;
 mod settings;

@@ -11,7 +11,7 @@ use epsilon_abi::{CallLayout, DefinedFuncIndex, FuncIndex, FuncType, Libcall, Sl
 
 /// What a call goes to.
 #[derive(Clone, Copy)]
-pub(super) enum Callee {
+pub(in crate::quick) enum Callee {
     /// A function of this module.
     Direct(DefinedFuncIndex),
     /// The address at an offset from the anchor.
@@ -23,7 +23,7 @@ pub(super) enum Callee {
 }
 
 /// An argument of a libcall that is not an operand.
-pub(super) type Constants<'a> = &'a [u64];
+pub(in crate::quick) type Constants<'a> = &'a [u64];
 
 /// Calls of wasm functions.
 impl Translator<'_> {

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 /// A list of types.
 #[derive(Clone, Copy)]
-pub(super) enum Types {
+pub(in crate::quick) enum Types {
     None,
     One(Ty),
     /// The parameters of a function type.
@@ -45,7 +45,7 @@ impl Types {
 
 /// What a block takes and gives.
 #[derive(Clone, Copy)]
-pub(super) struct Signature {
+pub(in crate::quick) struct Signature {
     pub params: Types,
     pub results: Types,
 }
@@ -67,7 +67,7 @@ impl Signature {
 }
 
 /// An open block of the specification.
-pub(super) struct Frame {
+pub(in crate::quick) struct Frame {
     pub kind: FrameKind,
     /// Height of the operand stack below the block's parameters.
     pub base: usize,
@@ -81,7 +81,7 @@ pub(super) struct Frame {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum FrameKind {
+pub(in crate::quick) enum FrameKind {
     /// The function's body: branching to it returns.
     Body,
     /// A block, or an `if` behind its `else`.

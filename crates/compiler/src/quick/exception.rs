@@ -17,14 +17,14 @@ use std::mem::size_of;
 
 /// A handler of an open `try_table`, to be laid at its end.
 #[derive(Clone, Copy)]
-pub(super) struct Catch {
+pub(in crate::quick) struct Catch {
     clause: Clause,
     handler: Label,
 }
 
 /// The clauses of a `try_table` or `try`, tag and handler of each: the first one that fits catches. Those of a `try` come
 /// after what it covers, so that nobody asks for them before the whole body is laid.
-pub(super) struct Scope {
+pub(in crate::quick) struct Scope {
     clauses: Vec<(Option<TagIndex>, Label)>,
     /// The clauses for what these let through.
     outer: Option<ScopeId>,
@@ -32,10 +32,10 @@ pub(super) struct Scope {
 
 /// Which of the translator's scopes it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct ScopeId(u32);
+pub(in crate::quick) struct ScopeId(u32);
 
 /// A call, and the clauses that may catch what leaves it.
-pub(super) struct CatchSite {
+pub(in crate::quick) struct CatchSite {
     return_offset: u32,
     scope: ScopeId,
 }

@@ -17,7 +17,7 @@ use epsilon_abi::seeded;
 
 /// A local.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Local {
+pub(in crate::quick) struct Local {
     pub ty: Ty,
     /// Its own register.
     pub pin: Option<Reg>,

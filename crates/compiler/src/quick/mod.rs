@@ -19,10 +19,13 @@
 //! | `control` | blocks and branches |
 //! | `call` | calls and tail calls, by the same convention as Cranelift's code |
 //! | `exception` | `try_table` and throwing |
+//! | `bulk` | copying and filling memories |
+//! | `table` | tables, references, globals, and what is called through them |
+//! | `tier` | the list of those of these files that are compiled once with each machine, which they call `machine` |
 //! | `x64/`, `aarch64/` | all that knows a machine: the shapes of operators, frames, and the assembler |
 //!
-//! The two machines are twins: their folders have the same files, and what they export has the same names. The files
-//! beside them are compiled once with each, which they call `machine`; so nothing is chosen while a body is translated.
+//! The two machines are twins: their folders have the same files, and what they export has the same names. Nothing is
+//! chosen between them while a body is translated.
 //! Code is entered, left, traps, and is found in backtraces just as Cranelift's is.
 
 mod reader;
@@ -30,53 +33,23 @@ mod reader;
 /// The tier for aarch64.
 #[allow(clippy::duplicate_mod)] // Compiled once with each machine.
 mod aarch64 {
-    #[path = "../call.rs"]
-    mod call;
-    #[path = "../control.rs"]
-    mod control;
-    #[path = "../exception.rs"]
-    mod exception;
-    #[path = "../local.rs"]
-    mod local;
     #[path = "mod.rs"]
     mod machine;
-    #[path = "../operand.rs"]
-    mod operand;
-    #[path = "../operators.rs"]
-    mod operators;
-    #[path = "../scan.rs"]
-    mod scan;
-    #[path = "../translator.rs"]
-    mod translator;
+    #[path = "../tier.rs"]
+    mod tier;
 
-    use super::{Env, Left, Ty, reader};
-    pub(super) use translator::{Scratch, compile};
+    pub(super) use tier::*;
 }
 
 /// The tier for x86_64.
 #[allow(clippy::duplicate_mod)] // Compiled once with each machine.
 mod x64 {
-    #[path = "../call.rs"]
-    mod call;
-    #[path = "../control.rs"]
-    mod control;
-    #[path = "../exception.rs"]
-    mod exception;
-    #[path = "../local.rs"]
-    mod local;
     #[path = "mod.rs"]
     mod machine;
-    #[path = "../operand.rs"]
-    mod operand;
-    #[path = "../operators.rs"]
-    mod operators;
-    #[path = "../scan.rs"]
-    mod scan;
-    #[path = "../translator.rs"]
-    mod translator;
+    #[path = "../tier.rs"]
+    mod tier;
 
-    use super::{Env, Left, Ty, reader};
-    pub(super) use translator::{Scratch, compile};
+    pub(super) use tier::*;
 }
 
 use crate::limits::CompileLimits;

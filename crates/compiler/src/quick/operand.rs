@@ -9,7 +9,7 @@ use super::translator::Translator;
 
 /// Where the value of an operand is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Place {
+pub(in crate::quick) enum Place {
     /// Its bits. Vectors are never constants.
     Const(u64),
     /// The value that a local has now: it is not read before it is needed.
@@ -23,7 +23,7 @@ pub(super) enum Place {
 
 /// An operand.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Operand {
+pub(in crate::quick) struct Operand {
     pub place: Place,
     pub ty: Ty,
     /// Its slot, from the frame pointer.
@@ -32,7 +32,7 @@ pub(super) struct Operand {
 
 /// A register that an operand is read from.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Held {
+pub(in crate::quick) struct Held {
     pub reg: Reg,
     /// Whether it was the operand's own, and is free for the result.
     pub owned: bool,
@@ -43,7 +43,7 @@ pub(super) struct Held {
 const WINDOW: usize = 32;
 
 /// Which registers hold what.
-pub(super) struct Registers {
+pub(in crate::quick) struct Registers {
     /// Those that operands may be in.
     pub temporaries: RegSet,
     /// Those that no operand is in.

@@ -80,7 +80,7 @@ impl Translator<'_> {
 
 /// Reads over an operator whose first byte has been read, and tells whether it calls.
 #[inline]
-pub(super) fn skip(code: u8, reader: &mut Reader<'_>) -> bool {
+pub(in crate::quick) fn skip(code: u8, reader: &mut Reader<'_>) -> bool {
     match code {
         PREFIX_MISC => skip_misc(reader.u32(), reader),
         PREFIX_VECTOR => vectors::skip_vector(reader.u32(), reader),
@@ -92,7 +92,7 @@ pub(super) fn skip(code: u8, reader: &mut Reader<'_>) -> bool {
 /// Whether an operator looks itself after an operand that is a condition of the flags; before all others it is moved
 /// to a register.
 #[inline]
-pub(super) const fn keeps_flags(code: u8) -> bool {
+pub(in crate::quick) const fn keeps_flags(code: u8) -> bool {
     // if, br_if, select, local.get, constants, i32.eqz
     matches!(code, 0x04 | 0x0d | 0x1b | 0x1c | 0x20 | 0x41..=0x44 | 0x45)
 }

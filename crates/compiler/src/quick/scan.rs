@@ -7,7 +7,7 @@ use crate::limits::CompileLimits;
 
 /// What a body does.
 #[derive(Default)]
-pub(super) struct Scan {
+pub(in crate::quick) struct Scan {
     /// Weight of each local.
     pub uses: Vec<u32>,
     /// Weight of all calls.
@@ -21,7 +21,7 @@ pub(super) struct Scan {
 
 /// What limits are on, estimated.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Size {
+pub(in crate::quick) struct Size {
     operators: u32,
     blocks: u32,
     loops_inside_each_other: u32,

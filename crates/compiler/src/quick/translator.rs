@@ -27,7 +27,7 @@ pub(in crate::quick) struct Scratch {
 
 /// Code that is laid behind the body, because it is rarely needed.
 #[derive(Clone, Copy)]
-pub(super) struct Cold {
+pub(in crate::quick) struct Cold {
     pub label: Label,
     /// The operator that it belongs to.
     pub position: u32,
@@ -35,14 +35,14 @@ pub(super) struct Cold {
 }
 
 #[derive(Clone, Copy)]
-pub(super) enum ColdKind {
+pub(in crate::quick) enum ColdKind {
     Trap(TrapCode),
     /// What a machine has.
     Machine(machine::Cold),
 }
 
 /// Translates one function.
-pub(super) struct Translator<'a> {
+pub(in crate::quick) struct Translator<'a> {
     pub env: Env<'a>,
     pub asm: Assembler,
     pub reader: Reader<'a>,

@@ -5,6 +5,7 @@
 
 use super::vm::constant_word;
 use super::{FuncTranslator, PTR};
+use crate::pieces::{MAX_INLINE_BYTES, Piece, pieces};
 use crate::trap::clif_trap;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, AbiParam, InstBuilder, MemFlagsData, SigRef, Signature, Value, types};
@@ -12,9 +13,6 @@ use cranelift_codegen::isa::CallConv;
 use epsilon_abi::vm::VmContext;
 use epsilon_abi::{BulkRoutine, MemoryIndex, TrapCode, seeded};
 use std::mem::{offset_of, size_of};
-
-/// Up to this many bytes are moved by instructions where they stand.
-const MAX_INLINE_BYTES: u64 = 64;
 
 impl FuncTranslator<'_> {
     /// Whether code moves bytes of this memory without the runtime's help.
@@ -38,14 +36,14 @@ impl FuncTranslator<'_> {
             Some(len) if len <= MAX_INLINE_BYTES => {
                 let flags = self.bulk_flags();
                 if seeded::bug("copy-overlap") {
-                    for (ty, at) in pieces(len) {
-                        let value = self.ins().load(ty, flags, src, at);
-                        self.ins().store(flags, value, dst, at);
+                    for piece in pieces(len) {
+                        let value = self.ins().load(piece_type(piece), flags, src, piece.at);
+                        self.ins().store(flags, value, dst, piece.at);
                     }
                     return;
                 }
-                let values: Vec<_> =
-                    pieces(len).map(|(ty, at)| (self.builder.ins().load(ty, flags, src, at), at)).collect();
+                let load = |piece| (self.ins().load(piece_type(piece), flags, src, piece.at), piece.at);
+                let values: Vec<_> = pieces(len).map(load).collect();
                 for (value, at) in values {
                     self.ins().store(flags, value, dst, at);
                 }
@@ -77,13 +75,13 @@ impl FuncTranslator<'_> {
         let ones = self.const_u64(0x0101_0101_0101_0101);
         let word = self.ins().imul(wide, ones);
         let vector = (len >= 16).then(|| self.ins().splat(types::I8X16, byte));
-        for (ty, at) in pieces(len) {
-            let piece = match (ty, vector) {
-                (types::I8X16, Some(vector)) => vector,
-                (types::I64, _) => word,
-                _ => self.ins().ireduce(ty, word),
+        for piece in pieces(len) {
+            let bytes = match (piece.bytes, vector) {
+                (16, Some(vector)) => vector,
+                (8, _) => word,
+                _ => self.ins().ireduce(piece_type(piece), word),
             };
-            self.ins().store(flags, piece, dst, at);
+            self.ins().store(flags, bytes, dst, piece.at);
         }
     }
 
@@ -142,27 +140,13 @@ impl FuncTranslator<'_> {
     }
 }
 
-/// The widest pieces that `len` bytes are made of, and where each begins. The last one may overlap the one before.
-fn pieces(len: u64) -> impl Iterator<Item = (ir::Type, i32)> {
-    let widest = [(types::I8X16, 16), (types::I64, 8), (types::I32, 4), (types::I16, 2), (types::I8, 1)];
-    let (ty, bytes) = widest.into_iter().find(|(_, bytes)| *bytes <= len).unwrap_or((types::I8, 1));
-    let last = (!len.is_multiple_of(bytes)).then(|| (len - bytes) as i32);
-    (0..len / bytes).map(move |n| (n * bytes) as i32).chain(last).map(move |at| (ty, at))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pieces_cover_all_bytes_and_no_others() {
-        assert_eq!(pieces(0).count(), 0);
-        for len in 1..=MAX_INLINE_BYTES {
-            let mut covered = vec![false; len as usize];
-            for (ty, at) in pieces(len) {
-                covered[at as usize..at as usize + ty.bytes() as usize].fill(true);
-            }
-            assert!(covered.iter().all(|covered| *covered), "{len} bytes");
-        }
+/// The type that a piece is moved as.
+const fn piece_type(piece: Piece) -> ir::Type {
+    match piece.bytes {
+        16 => types::I8X16,
+        8 => types::I64,
+        4 => types::I32,
+        2 => types::I16,
+        _ => types::I8,
     }
 }

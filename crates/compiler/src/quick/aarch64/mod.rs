@@ -7,7 +7,7 @@
 //! | `frame` | prologue, epilogue, areas that are pushed for a call, jump tables, traps |
 //! | `integer`, `float`, `convert` | the shapes of arithmetic |
 //! | `memory`, `bulk`, `atomic` | accesses to linear memories |
-//! | `table` | tables, references, globals, and what is called through them |
+//! | `table` | elements of tables, and the code that references lead to |
 //! | `vectors`, `lanes` | vectors: their rows, and their shapes |
 //!
 //! | registers | for |
@@ -42,7 +42,7 @@ pub(super) use asm::{Assembler, Cond, Label, Reg, RegSet};
 pub(super) use convert::Cold;
 pub(super) use float::{FloatCompare, FloatOp, Rounding};
 pub(super) use integer::{Alu, Shift};
-pub(super) use memory::{Load, Store};
+pub(super) use memory::{Len, Load, Store};
 
 use super::translator::Translator;
 use super::{Env, Ty};
@@ -149,14 +149,14 @@ pub(super) const ALIGN_BYTES: u32 = 16;
 
 /// A move between registers of one kind.
 #[derive(Clone, Copy)]
-pub(super) struct Move {
+pub(in crate::quick) struct Move {
     pub to: Reg,
     pub from: Reg,
     pub ty: Ty,
 }
 
 /// What is known of a function beside its operands and locals.
-pub(super) struct State {
+pub(in crate::quick) struct State {
     features: Features,
     memory: memory::Place,
     frame: frame::Frame,

@@ -250,7 +250,7 @@ impl Translator<'_> {
 
     /// Checks a range of a 32-bit memory that begins at an index in `start`, and makes that its address; null on a
     /// wrongly predicted path. `spare` is overwritten, and so is the scratch register.
-    pub(super) fn range_address(&mut self, memory: u32, start: Reg, len: Len, spare: Reg) {
+    pub fn range_address(&mut self, memory: u32, start: Reg, len: Len, spare: Reg) {
         self.load_memory_def(memory, SCRATCH);
         // Neither sum overflows 64 bits.
         match len {
@@ -268,7 +268,7 @@ impl Translator<'_> {
 
 /// The length of a range.
 #[derive(Clone, Copy)]
-pub(super) enum Len {
+pub(in crate::quick) enum Len {
     Reg(Reg),
     Const(i32),
 }
