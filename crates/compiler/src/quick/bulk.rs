@@ -3,7 +3,8 @@
 
 use super::Ty;
 use super::call::Callee;
-use super::machine::{CALLEE, INT_ARGS, Len, Reg, SCRATCH};
+use super::machine::{CALLEE, INT_ARGS, Reg, SCRATCH};
+use super::memory::Len;
 use super::operand::Place;
 use super::translator::Translator;
 use crate::pieces::{MAX_INLINE_BYTES, MAX_PIECES, pieces};

@@ -19,6 +19,8 @@
 //! | `control` | blocks and branches |
 //! | `call` | calls and tail calls, by the same convention as Cranelift's code |
 //! | `exception` | `try_table` and throwing |
+//! | `frame` | where locals lie, how parameters come and results go |
+//! | `memory` | what is loaded and stored, and where memories lie |
 //! | `bulk` | copying and filling memories |
 //! | `table` | tables, references, globals, and what is called through them |
 //! | `tier` | the list of those of these files that are compiled once with each machine, which they call `machine` |

@@ -9,7 +9,8 @@
 //! have their rows in [`vectors`](super::machine::vectors), since nearly each of them is an instruction of the machine.
 
 use super::Ty::{F32, F64, I32, I64};
-use super::machine::{Alu, Cond, FloatCompare, FloatOp, Load, Rounding, Shift, Store, vectors};
+use super::machine::{Alu, Cond, FloatCompare, FloatOp, Rounding, Shift, vectors};
+use super::memory::{Load, Store};
 use super::reader::Reader;
 use super::translator::Translator;
 use epsilon_abi::Libcall;

@@ -4,12 +4,12 @@
 //! where the processor has them (`has_lse`), and a loop of exclusive loads and stores elsewhere.
 
 use super::super::Ty;
+use super::super::memory::{Load, Store};
 use super::super::operand::{Held, Operand, Place};
 use super::super::reader::MemArg;
 use super::super::translator::Translator;
 use super::asm::{Cond, Op, Reg, ZERO};
 use super::integer::Alu;
-use super::memory::{Load, Store};
 use super::ops::*;
 use super::{FAR, SCRATCH};
 use epsilon_abi::{Libcall, TrapCode};

@@ -14,23 +14,24 @@
 //!            for a call: area for further results, then stack arguments
 //! ```
 
+use super::super::Ty;
 use super::super::call::Callee;
+use super::super::frame::STACK_ARGS;
 use super::super::translator::Translator;
-use super::super::{Ty, operand::Place};
 use super::asm::{Cond, FP, INSTRUCTION_BYTES, LINK, Label, Mem, Op, Reg, SP, ZERO, x};
 use super::ops::*;
-use super::{ANCHOR, CALLEE, FAR, FLOAT_SCRATCH, INT_ARGS, INT_RESULTS, KEPT, Move, SCRATCH, area_register, float_arg};
+use super::{ANCHOR, CALLEE, FAR, FLOAT_SCRATCH, KEPT, SCRATCH, area_register};
 use epsilon_abi::vm::VmContext;
-use epsilon_abi::{DefinedFuncIndex, RelocKind, Relocation, Slot, TrapCode, seeded};
+use epsilon_abi::{DefinedFuncIndex, RelocKind, Relocation, TrapCode, seeded};
 use std::mem::{offset_of, size_of};
 
 /// Where the parts of a frame are.
 #[derive(Default)]
-pub(super) struct Frame {
+pub(in crate::quick) struct Frame {
     /// Registers that are preserved. The first lies highest.
     saved: Vec<Reg>,
     /// The slot with the address of the area for further results.
-    area: i32,
+    pub area: i32,
     /// How far [`BASE`] lies below the frame pointer, if it is used.
     pub base: Option<i32>,
     /// Where the instruction is that makes room.
@@ -48,9 +49,6 @@ const MOST_WITHOUT_BASE: i32 = 160;
 const BASE_BELOW_LOCALS: i32 = 1 << 10;
 /// The farthest that it may be below the frame pointer, so that one instruction computes it.
 const MOST_BELOW: i32 = 4080;
-
-/// Offset of the first stack argument from the frame pointer.
-const STACK_ARGS: i32 = 16;
 
 /// Frames that reach farther down than this touch the stack on the way: the guard behind it has 64 KiB, of which what a
 /// callee or a signal pushes takes some.
@@ -105,50 +103,6 @@ impl Translator<'_> {
         self.machine.frame.saved = saved;
     }
 
-    /// Gives slots to locals that need one. Parameters that come on the stack have one.
-    fn place_locals(&mut self, locals: std::ops::Range<usize>, top: &mut i32) {
-        for index in locals {
-            let param = self.layout.params.get(index);
-            let local = &mut self.locals[index];
-            if let Some(Slot::Stack(at)) = param {
-                local.slot = STACK_ARGS + *at as i32;
-            } else if local.has_slot {
-                *top -= local.ty.slot_bytes();
-                local.slot = *top;
-            }
-        }
-    }
-
-    fn receive_params(&mut self) {
-        self.moves.clear();
-        for index in 0..self.layout.params.len() {
-            let local = self.locals[index];
-            let from = match self.layout.params[index] {
-                Slot::Int(n) => INT_ARGS[usize::from(n)],
-                Slot::Float(n) => float_arg(n),
-                Slot::Stack(_) => continue,
-            };
-            if local.has_slot {
-                self.store_slot(local.ty, from, local.slot);
-            }
-            match local.pin {
-                // Only a move gives an `i32` its upper half.
-                Some(pin) if pin == from && local.ty == Ty::I32 && !seeded::bug("quick-upper-half") => {
-                    self.zero_extend(pin)
-                }
-                Some(pin) => self.moves.push(Move { to: pin, from, ty: local.ty }),
-                None => {}
-            }
-        }
-        self.move_all();
-        for index in 0..self.layout.params.len() {
-            let local = self.locals[index];
-            if let (Slot::Stack(_), Some(pin)) = (self.layout.params[index], local.pin) {
-                self.load_slot(local.ty, pin, local.slot);
-            }
-        }
-    }
-
     /// Sets pins and slots of all locals but parameters to zero. The slots lie from `bottom` up to `top`.
     fn zero_locals(&mut self, params: usize, top: i32, bottom: i32) {
         for at in 0..self.pinned.len() {
@@ -198,32 +152,6 @@ impl Translator<'_> {
     fn leave(&mut self) {
         self.asm.add_imm(true, false, SP, FP, 0);
         self.asm.pair(LDP_BEHIND, FP, LINK, SP, 16);
-    }
-
-    fn return_many(&mut self) {
-        // No result travels in this one.
-        let area = CALLEE;
-        if self.layout.ret_area_bytes > 0 {
-            self.load_slot(Ty::I64, area, self.machine.frame.area);
-        }
-        // Those in memory first: they need a register on the way.
-        for at in 0..self.stack.len() {
-            if let Slot::Stack(offset) = self.layout.results[at] {
-                let operand = self.stack[at];
-                debug_assert_eq!(operand.place, Place::Slot);
-                let reg = super::scratch(operand.ty.is_float());
-                self.load_slot(operand.ty, reg, operand.slot);
-                self.store_at(operand.ty, reg, area, offset as i32);
-            }
-        }
-        for at in 0..self.stack.len() {
-            let operand = self.stack[at];
-            match self.layout.results[at] {
-                Slot::Int(n) => self.load_slot(operand.ty, INT_RESULTS[usize::from(n)], operand.slot),
-                Slot::Float(n) => self.load_slot(operand.ty, float_arg(n), operand.slot),
-                Slot::Stack(_) => {}
-            }
-        }
     }
 
     /// Keeps the registers that the caller wants preserved.
@@ -335,21 +263,8 @@ impl Translator<'_> {
         }
     }
 
-    pub fn store_arg(&mut self, ty: Ty, reg: Reg, at: u32) {
-        self.store_at(ty, reg, SP, at as i32);
-    }
-
     pub fn address_of_area(&mut self, to: Reg, above: u32) {
         self.asm.add_any(to, SP, i64::from(above));
-    }
-
-    pub fn load_area(&mut self, ty: Ty, to: Reg, at: u32) {
-        self.load_at(ty, to, SP, at as i32);
-    }
-
-    /// The address of the area that this function was given.
-    pub fn load_incoming_area(&mut self, to: Reg) {
-        self.load_slot(Ty::I64, to, self.machine.frame.area);
     }
 
     pub fn call_instruction(&mut self, callee: Callee) {
@@ -439,19 +354,5 @@ impl Translator<'_> {
         self.asm.rr(BR, Reg(0), SCRATCH);
         self.asm.bind(table);
         self.machine.table_begins = self.asm.at();
-    }
-
-    pub fn jump_table_entry(&mut self, label: Label) {
-        self.asm.use_label(label);
-        let entry = (self.asm.at(), self.machine.table_begins, label);
-        self.machine.table_entries.push(entry);
-        self.asm.put(0);
-    }
-
-    fn fill_jump_tables(&mut self) {
-        for (at, table, label) in std::mem::take(&mut self.machine.table_entries) {
-            let to = self.asm.position(label);
-            self.asm.patch(at, to.wrapping_sub(table));
-        }
     }
 }

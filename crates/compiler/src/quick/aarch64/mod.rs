@@ -41,13 +41,15 @@ mod tests;
 pub(super) use asm::{Assembler, Cond, Label, Reg, RegSet};
 pub(super) use convert::Cold;
 pub(super) use float::{FloatCompare, FloatOp, Rounding};
+pub(super) use frame::Frame;
 pub(super) use integer::{Alu, Shift};
-pub(super) use memory::{Len, Load, Store};
+pub(super) use memory::Address;
 
+use super::memory::Place;
 use super::translator::Translator;
 use super::{Env, Ty};
 use crate::quick::Features;
-use asm::{Access, FP, Mem, ZERO, v, x};
+use asm::{Access, FP, Mem, SP, ZERO, v, x};
 use epsilon_abi::{Arch, CallLayout, seeded};
 use ops::*;
 
@@ -66,6 +68,9 @@ const FLOAT_SCRATCH_BEFORE: Reg = v(30);
 /// The result of a function, and what a label behind a block is given.
 pub(super) const RESULT: Reg = x(2);
 pub(super) const FLOAT_RESULT: Reg = v(0);
+/// The address of the area for results in memory, until those in registers are there.
+pub(super) const RESULT_AREA: Reg = CALLEE;
+pub(super) const STACK_POINTER: Reg = SP;
 /// The number of an exception and the address of its fields, as a handler is given them.
 pub(super) const PAYLOADS: [Reg; 2] = [x(0), x(1)];
 
@@ -158,22 +163,22 @@ pub(in crate::quick) struct Move {
 /// What is known of a function beside its operands and locals.
 pub(in crate::quick) struct State {
     features: Features,
-    memory: memory::Place,
-    frame: frame::Frame,
+    pub memory: Place,
+    pub frame: Frame,
     /// Constants of 16 bytes that are laid behind the code.
     constants: Vec<(Label, [u8; 16])>,
     /// Where the last jump table begins.
-    table_begins: u32,
+    pub table_begins: u32,
     /// Entries of jump tables to be filled in: where, where the table begins, and the label.
-    table_entries: Vec<(u32, u32, Label)>,
+    pub table_entries: Vec<(u32, u32, Label)>,
 }
 
 impl State {
     pub fn new(env: &Env<'_>) -> Self {
         Self {
             features: env.features,
-            memory: memory::Place::of_first(env),
-            frame: frame::Frame::default(),
+            memory: Place::of_first(env),
+            frame: Frame::default(),
             constants: Vec::new(),
             table_begins: 0,
             table_entries: Vec::new(),

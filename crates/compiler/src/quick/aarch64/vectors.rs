@@ -1,12 +1,13 @@
 //! The operators of vectors: one row each, as in [`operators`](super::super::operators).
 
 use super::super::Ty::V128;
+use super::super::memory::{Load, Store};
 use super::super::operators::operators;
 use super::super::reader::Reader;
 use super::super::translator::Translator;
 use super::lanes::Lanes;
 use super::ops::*;
-use super::{Load, Rounding, Shift, Store};
+use super::{Rounding, Shift};
 
 operators! {
     vector_operator, skip_vector, VECTOR;

@@ -236,6 +236,11 @@ impl Assembler {
         self.code.extend_from_slice(bytes);
     }
 
+    /// 32 bits of data.
+    pub fn put(&mut self, word: u32) {
+        self.raw(&word.to_le_bytes());
+    }
+
     /// Overwrites 32 bits.
     pub fn patch(&mut self, at: u32, value: u32) {
         self.code[at as usize..at as usize + 4].copy_from_slice(&value.to_le_bytes());

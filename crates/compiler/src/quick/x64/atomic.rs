@@ -2,6 +2,7 @@
 //!
 //! Plain loads, exchanges and locked instructions are sequentially consistent on this machine.
 
+use super::super::memory::{Load, Store};
 use super::super::operand::{Operand, Place};
 use super::super::reader::MemArg;
 use super::super::translator::Translator;
@@ -9,7 +10,7 @@ use super::super::{Ty, operand::Held};
 use super::SCRATCH;
 use super::asm::{Cond, Op, RAX, Reg, Rm};
 use super::integer::Alu;
-use super::memory::{Address, Load, Store};
+use super::memory::Address;
 use super::ops::*;
 use epsilon_abi::{Libcall, TrapCode};
 

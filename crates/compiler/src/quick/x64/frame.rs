@@ -13,31 +13,27 @@
 //!            for a call: area for further results, then stack arguments
 //! ```
 
+use super::super::Ty;
 use super::super::call::Callee;
+use super::super::frame::STACK_ARGS;
 use super::super::translator::Translator;
-use super::super::{Ty, operand::Place};
 use super::asm::{Cond, Label, R11, RAX, RBP, RSP, Reg, Rm};
 use super::ops::*;
-use super::{
-    ALIGN_BYTES, ANCHOR, CALLEE, FLOAT_SCRATCH, INT_ARGS, INT_RESULTS, KEPT, Move, SCRATCH, area_register, float_arg,
-};
+use super::{ALIGN_BYTES, ANCHOR, CALLEE, FLOAT_SCRATCH, KEPT, SCRATCH, area_register};
 use epsilon_abi::vm::VmContext;
-use epsilon_abi::{RelocKind, Relocation, Slot, TrapCode, seeded};
+use epsilon_abi::{RelocKind, Relocation, TrapCode, seeded};
 use std::mem::{offset_of, size_of};
 
 /// Where the parts of a frame are.
 #[derive(Default)]
-pub(super) struct Frame {
+pub(in crate::quick) struct Frame {
     /// Registers that are preserved. The first lies highest.
     saved: Vec<Reg>,
     /// The slot with the address of the area for further results.
-    area: i32,
+    pub area: i32,
     /// Where the jump to the probes goes back to.
     reserved: Option<Label>,
 }
-
-/// Offset of the first stack argument from the frame pointer.
-const STACK_ARGS: i32 = 16;
 
 /// Frames that reach farther down than this touch the stack on the way: the guard behind it has 64 KiB, of which what a
 /// callee or a signal pushes takes some.
@@ -83,50 +79,6 @@ impl Translator<'_> {
         (self.operands_begin, self.lowest) = (top, top);
         self.receive_params();
         self.zero_locals(params, zeroed_from, top);
-    }
-
-    /// Gives slots to locals that need one. Parameters that come on the stack have one.
-    fn place_locals(&mut self, locals: std::ops::Range<usize>, top: &mut i32) {
-        for index in locals {
-            let param = self.layout.params.get(index);
-            let local = &mut self.locals[index];
-            if let Some(Slot::Stack(at)) = param {
-                local.slot = STACK_ARGS + *at as i32;
-            } else if local.has_slot {
-                *top -= local.ty.slot_bytes();
-                local.slot = *top;
-            }
-        }
-    }
-
-    fn receive_params(&mut self) {
-        self.moves.clear();
-        for index in 0..self.layout.params.len() {
-            let local = self.locals[index];
-            let from = match self.layout.params[index] {
-                Slot::Int(n) => INT_ARGS[usize::from(n)],
-                Slot::Float(n) => float_arg(n),
-                Slot::Stack(_) => continue,
-            };
-            if local.has_slot {
-                self.store_slot(local.ty, from, local.slot);
-            }
-            match local.pin {
-                // Only a move gives an `i32` its upper half.
-                Some(pin) if pin == from && local.ty == Ty::I32 && !seeded::bug("quick-upper-half") => {
-                    self.zero_extend(pin)
-                }
-                Some(pin) => self.moves.push(Move { to: pin, from, ty: local.ty }),
-                None => {}
-            }
-        }
-        self.move_all();
-        for index in 0..self.layout.params.len() {
-            let local = self.locals[index];
-            if let (Slot::Stack(_), Some(pin)) = (self.layout.params[index], local.pin) {
-                self.load_slot(local.ty, pin, local.slot);
-            }
-        }
     }
 
     /// Sets pins and slots of all locals but parameters to zero. The slots lie from `bottom` up to `top`.
@@ -176,30 +128,6 @@ impl Translator<'_> {
             bytes => {
                 let bytes = u16::try_from(bytes).expect("validation allows a thousand parameters");
                 self.asm.raw(&[0xc2, bytes as u8, (bytes >> 8) as u8]);
-            }
-        }
-    }
-
-    fn return_many(&mut self) {
-        if self.layout.ret_area_bytes > 0 {
-            self.load_slot(Ty::I64, RAX, self.machine.frame.area);
-        }
-        // Those in memory first: they need a register on the way.
-        for at in 0..self.stack.len() {
-            if let Slot::Stack(offset) = self.layout.results[at] {
-                let operand = self.stack[at];
-                debug_assert_eq!(operand.place, Place::Slot);
-                let reg = super::scratch(operand.ty.is_float());
-                self.load_slot(operand.ty, reg, operand.slot);
-                self.store_at(operand.ty, reg, RAX, offset as i32);
-            }
-        }
-        for at in 0..self.stack.len() {
-            let operand = self.stack[at];
-            match self.layout.results[at] {
-                Slot::Int(n) => self.load_slot(operand.ty, INT_RESULTS[usize::from(n)], operand.slot),
-                Slot::Float(n) => self.load_slot(operand.ty, float_arg(n), operand.slot),
-                Slot::Stack(_) => {}
             }
         }
     }
@@ -269,21 +197,8 @@ impl Translator<'_> {
         }
     }
 
-    pub fn store_arg(&mut self, ty: Ty, reg: Reg, at: u32) {
-        self.store_at(ty, reg, RSP, at as i32);
-    }
-
     pub fn address_of_area(&mut self, to: Reg, above: u32) {
         self.asm.rm(LEA, true, to, Rm::Base(RSP, above as i32));
-    }
-
-    pub fn load_area(&mut self, ty: Ty, to: Reg, at: u32) {
-        self.load_at(ty, to, RSP, at as i32);
-    }
-
-    /// The address of the area that this function was given.
-    pub fn load_incoming_area(&mut self, to: Reg) {
-        self.load_slot(Ty::I64, to, self.machine.frame.area);
     }
 
     pub fn call_instruction(&mut self, callee: Callee) {
@@ -391,19 +306,5 @@ impl Translator<'_> {
         }
         self.asm.bind(table);
         self.machine.table_begins = self.asm.at();
-    }
-
-    pub fn jump_table_entry(&mut self, label: Label) {
-        self.asm.use_label(label);
-        let entry = (self.asm.at(), self.machine.table_begins, label);
-        self.machine.table_entries.push(entry);
-        self.asm.raw(&[0; 4]);
-    }
-
-    fn fill_jump_tables(&mut self) {
-        for (at, table, label) in std::mem::take(&mut self.machine.table_entries) {
-            let to = self.asm.position(label);
-            self.asm.patch(at, to.wrapping_sub(table));
-        }
     }
 }

@@ -42,13 +42,15 @@ mod tests;
 pub(super) use asm::{Assembler, Cond, Label, Reg, RegSet};
 pub(super) use convert::Cold;
 pub(super) use float::{FloatCompare, FloatOp, Rounding};
+pub(super) use frame::Frame;
 pub(super) use integer::{Alu, Shift};
-pub(super) use memory::{Len, Load, Store};
+pub(super) use memory::Address;
 
+use super::memory::Place;
 use super::translator::Translator;
 use super::{Env, Ty};
 use crate::quick::Features;
-use asm::{Op, R8, R9, R10, R11, R12, R13, R14, R15, RAX, RBP, RBX, RCX, RDI, RDX, RSI, Rm, XMM0, XMM15};
+use asm::{Op, R8, R9, R10, R11, R12, R13, R14, R15, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP, Rm, XMM0, XMM15};
 use epsilon_abi::{Arch, CallLayout, seeded};
 use ops::*;
 
@@ -63,6 +65,9 @@ const FLOAT_SCRATCH: Reg = XMM15;
 /// The result of a function, and what a label behind a block is given.
 pub(super) const RESULT: Reg = RAX;
 pub(super) const FLOAT_RESULT: Reg = XMM0;
+/// The address of the area for results in memory, until those in registers are there.
+pub(super) const RESULT_AREA: Reg = RAX;
+pub(super) const STACK_POINTER: Reg = RSP;
 /// The number of an exception and the address of its fields, as a handler is given them.
 pub(super) const PAYLOADS: [Reg; 2] = [RAX, RDX];
 
@@ -132,22 +137,22 @@ pub(in crate::quick) struct Move {
 /// What is known of a function beside its operands and locals.
 pub(in crate::quick) struct State {
     features: Features,
-    memory: memory::Place,
-    frame: frame::Frame,
+    pub memory: Place,
+    pub frame: Frame,
     /// Constants of 16 bytes that are laid behind the code.
     constants: Vec<(Label, [u8; 16])>,
     /// Where the last jump table begins.
-    table_begins: u32,
+    pub table_begins: u32,
     /// Entries of jump tables to be filled in: where, where the table begins, and the label.
-    table_entries: Vec<(u32, u32, Label)>,
+    pub table_entries: Vec<(u32, u32, Label)>,
 }
 
 impl State {
     pub fn new(env: &Env<'_>) -> Self {
         Self {
             features: env.features,
-            memory: memory::Place::of_first(env),
-            frame: frame::Frame::default(),
+            memory: Place::of_first(env),
+            frame: Frame::default(),
             constants: Vec::new(),
             table_begins: 0,
             table_entries: Vec::new(),
