@@ -119,7 +119,7 @@ pub enum LinkError {
     #[error("cannot link machine code: {0}")]
     Linker(String),
     /// Something has failed half-way before.
-    #[error("no further function of the module can be compiled: {0}; create the module again")]
+    #[error("the module is broken, and no further function of it can be compiled: {0}; create the module again")]
     Broken(Box<str>),
 }
 

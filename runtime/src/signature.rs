@@ -333,7 +333,7 @@ mod tests {
         drop((again, host));
         assert_eq!(budget.used_bytes(), 0);
         let error = signatures.id(&FuncType::new([reference(first)], [])).map(drop).expect_err("nobody has it");
-        assert!(error.to_string().contains("no module of the engine has any more"), "{error}");
+        assert!(error.to_string().contains("no module of the engine still uses"), "{error}");
         let later = signatures.of_module(&[func(&[ValType::I32], None, 0..1)]).expect("room");
         assert_ne!(later[0], first, "an id that names nothing names nothing else at once");
         drop(later);

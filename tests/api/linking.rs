@@ -74,7 +74,7 @@ fn is_full(error: &Error) -> bool {
 }
 
 fn is_broken(error: &Error) -> bool {
-    error.to_string().contains("the module is broken") && error.to_string().contains("make the module anew")
+    error.to_string().contains("the module is broken") && error.to_string().contains("create the module again")
 }
 
 #[test]
