@@ -56,7 +56,8 @@ fn what_was_made_for_something_else_is_refused_by_name() {
     assert!(load(&guarded, &unkeyed, &key()).expect_err("no key").contains("without a key"));
     let mut newer = artifact.clone();
     newer[8] += 1;
-    assert!(load(&guarded, &newer, &key()).expect_err("another version").contains("format 4"));
+    let format = format!("has format {};", newer[8]);
+    assert!(load(&guarded, &newer, &key()).expect_err("another version").contains(&format));
     assert!(load(&guarded, b"\0asm", &key()).expect_err("no artifact").contains("not an artifact"));
     assert!(ArtifactKey::new(b"short").is_err());
 }

@@ -12,14 +12,14 @@
 //! | *s* | `settings` | lines `name: value`: all that affects code |
 //! | *m* | `module` | where the bodies of functions lay; the module's binary without `debug`, with empty bodies |
 //! | *d* | `debug` | a binary with the module's debug information, if it has any; read when a backtrace asks for it |
-//! | … | `code` | an entry as the cache has them, with every function (see `cache/entry`) |
+//! | … | `code` | an entry as the cache has them, with every function (see `cache/entry`); its key is the last hash of the header |
 //!
 //! Where bodies lay: offset of the code section's contents, number of bodies, and for each how far it begins behind the
 //! end of the one before, and its length; numbers as in [`numbers`].
 
 use super::refuse;
 use crate::bytes::Bytes;
-use crate::cache::entry::Secret;
+use crate::cache::entry::{Key, Secret};
 use crate::codec::Reader;
 use crate::hash;
 use crate::{Error, Result};
@@ -27,26 +27,24 @@ use epsilon_abi::numbers;
 use epsilon_compiler::CodePlaces;
 
 pub const MAGIC: &[u8; 8] = b"EPSLAOT\0";
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 const HEADER_BYTES: usize = 168;
 const HASH_BYTES: usize = 32;
 /// Settings are some lines of text.
 const MAX_SETTINGS_BYTES: u32 = 1 << 20;
 
-/// The sections behind the header.
+/// The sections that the header has hashes of.
 pub struct Sections<'a> {
     pub settings: &'a str,
     pub module: &'a [u8],
     pub debug: &'a [u8],
-    pub code: &'a [u8],
 }
 
 impl Sections<'_> {
-    /// The file.
-    pub fn to_bytes(&self, secret: &Secret, keyed: bool) -> Vec<u8> {
+    /// The file, with the code that is made for a key.
+    pub fn to_bytes(&self, secret: &Secret, keyed: bool, code: impl FnOnce(&Key) -> Vec<u8>) -> Vec<u8> {
         let sections = [self.settings.as_bytes(), self.module, self.debug];
-        let all = HEADER_BYTES + self.code.len() + sections.iter().map(|section| section.len()).sum::<usize>();
-        let mut file = Vec::with_capacity(all);
+        let mut file = Vec::with_capacity(HEADER_BYTES);
         file.extend_from_slice(MAGIC);
         for number in [VERSION, u32::from(keyed), self.settings.len() as u32, 0] {
             file.extend_from_slice(&number.to_le_bytes());
@@ -59,7 +57,9 @@ impl Sections<'_> {
         }
         let hash = hash::keyed(secret, &file);
         file.extend_from_slice(hash.as_bytes());
-        for section in sections.into_iter().chain([self.code]) {
+        let code = code(hash.as_bytes());
+        file.reserve_exact(code.len() + sections.iter().map(|section| section.len()).sum::<usize>());
+        for section in sections.into_iter().chain([&code[..]]) {
             file.extend_from_slice(section);
         }
         file
@@ -146,6 +146,11 @@ impl Header {
     /// Size of the debug information in bytes.
     pub fn debug_bytes(&self) -> usize {
         self.debug_len
+    }
+
+    /// The key of the code, which binds it to the other sections: what the header says of them, hashed.
+    pub fn code_key(&self) -> &Key {
+        &self.hash
     }
 
     /// The code.

@@ -12,7 +12,6 @@ use crate::bytes::Bytes;
 use crate::cache::entry::{self, Contents, Entry, Secret};
 use crate::cache::write_atomically;
 use crate::codec::{self, Reader};
-use crate::hash;
 use crate::source::{ModuleSource, Stored, within_budget};
 use crate::watch::{Counting, Watch};
 use crate::{Engine, Error, Module, Result};
@@ -176,16 +175,8 @@ impl Engine {
 /// An artifact's file.
 fn assemble(settings: &str, module: &[u8], debug: &[u8], functions: &Contents, key: Option<&ArtifactKey>) -> Vec<u8> {
     let secret = key.map_or(NO_KEY, |key| key.0);
-    let code = entry::to_bytes(functions, None, functions.fresh.len(), &code_key(settings, module), &secret);
-    Sections { settings, module, debug, code: &code }.to_bytes(&secret, key.is_some())
-}
-
-/// What the code of an artifact is for: as for entries of the cache, under the settings that it was made with.
-fn code_key(settings: &str, module: &[u8]) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(hash::module(module).as_bytes());
-    hasher.update(settings.as_bytes());
-    *hasher.finalize().as_bytes()
+    let code = |code_key: &_| entry::to_bytes(functions, None, functions.fresh.len(), code_key, &secret);
+    Sections { settings, module, debug }.to_bytes(&secret, key.is_some(), code)
 }
 
 /// An artifact that was loaded.
@@ -320,8 +311,7 @@ fn load(engine: &Engine, bytes: Bytes, secret: &Secret, keyed: bool) -> Result<M
     let kept_bytes = module.len().saturating_add(header.debug_bytes());
     let parse = |wasm: &[u8]| compiler.parse_without_code(wasm, places);
     let (parsed, held) = crate::module::parse_with(engine, &module[wasm.clone()], kept_bytes, parse)?;
-    let key = code_key(&settings, &module);
-    let code = Entry::read(header.code(), &key, secret).map_err(|_| damaged("code"))?;
+    let code = Entry::read(header.code(), header.code_key(), secret).map_err(|_| damaged("code"))?;
     if code.len() != parsed.info.defined_functions() {
         return Err(damaged("code"));
     }
