@@ -36,7 +36,7 @@ pub use error::CompileError;
 pub use estimate::{Room, Unlimited};
 pub use isa::Isa;
 pub use limits::{CompileLimit, CompileLimits};
-pub use parse::{CodePlaces, ModuleParts, ParsedModule, custom_sections};
+pub use parse::{CodePlaces, ModuleParts, ParsedModule, custom_sections, is_debug_section};
 pub use quick::Left;
 pub use settings::{OptLevel, Settings, Target, Tier};
 pub use wasmparser::WasmFeatures;

@@ -11,7 +11,7 @@ use crate::hash;
 #[cfg(feature = "cache")]
 use crate::source::Stored;
 use crate::source::{self, CustomSections, HELD, ModuleSource, SharedSource};
-use crate::symbols::{self, Symbols};
+use crate::symbols::Symbols;
 use crate::watch::{Progress, Watch};
 use crate::{Error, Result};
 use epsilon_abi::DefinedFuncIndex;
@@ -259,7 +259,7 @@ impl Module {
 
     /// The custom sections of this name, in order.
     pub fn custom_sections(&self, name: &str) -> impl Iterator<Item = CustomSection<'_>> {
-        let apart = self.source.debug_sections().filter(|_| symbols::is_debug(name));
+        let apart = self.source.debug_sections().filter(|_| epsilon_compiler::is_debug_section(name));
         let CustomSections { wasm, named } = apart.unwrap_or_else(|| CustomSections::of(&self.linked));
         let sections = named.iter().filter(move |(found, _)| *found == name);
         sections.map(move |(name, range)| CustomSection { name, data: &wasm[range.clone()] })

@@ -220,8 +220,7 @@ impl ModuleSource {
     pub fn debug_sections(&self) -> Option<CustomSections<'_>> {
         #[cfg(feature = "cache")]
         if let Stored::Artifact(artifact) = &self.stored {
-            let sections = artifact.debug.as_ref()?.sections();
-            return Some(CustomSections { wasm: &sections.wasm, named: &sections.named });
+            return Some(artifact.debug.as_ref()?.sections());
         }
         None
     }

@@ -49,7 +49,7 @@ impl ModuleParts {
             let Some((id, range)) = payload.as_section() else { continue };
             match &payload {
                 Payload::CodeSectionStart { count, .. } => write(&mut module, id, &empty_bodies(*count)),
-                Payload::CustomSection(custom) if is_debug(custom.name()) => {
+                Payload::CustomSection(custom) if is_debug_section(custom.name()) => {
                     debug.extend_from_slice(if debug.is_empty() { preamble } else { &[] });
                     write(&mut debug, id, &wasm[byte_range(range)]);
                 }
@@ -73,7 +73,8 @@ fn write(part: &mut Vec<u8>, id: u8, contents: &[u8]) {
     part.extend_from_slice(contents);
 }
 
-fn is_debug(name: &str) -> bool {
+/// Whether a custom section is one of debug information.
+pub fn is_debug_section(name: &str) -> bool {
     name.starts_with(".debug_")
 }
 

@@ -2,6 +2,7 @@
 
 use super::file::Header;
 use crate::cache::entry::Secret;
+use crate::source::CustomSections;
 use epsilon_abi::ByteRange;
 use std::sync::OnceLock;
 
@@ -9,14 +10,8 @@ use std::sync::OnceLock;
 pub struct DebugPart {
     header: Header,
     secret: Secret,
-    read: OnceLock<Sections>,
-}
-
-/// Custom sections: a binary, and for each of them its name and where in that its contents lie.
-#[derive(Default)]
-pub struct Sections {
-    pub wasm: Vec<u8>,
-    pub named: Vec<(String, ByteRange)>,
+    /// What [`CustomSections`] are of.
+    read: OnceLock<(Vec<u8>, Vec<(String, ByteRange)>)>,
 }
 
 impl DebugPart {
@@ -26,10 +21,12 @@ impl DebugPart {
     }
 
     /// The sections. None if they are damaged: backtraces then do without.
-    pub fn sections(&self) -> &Sections {
-        self.read.get_or_init(|| match self.header.debug(Some(&self.secret)) {
-            Ok(wasm) => Sections { named: epsilon_compiler::custom_sections(&wasm), wasm },
-            Err(_) => Sections::default(),
-        })
+    pub fn sections(&self) -> CustomSections<'_> {
+        let (wasm, named) = self.read.get_or_init(|| {
+            let wasm = self.header.debug(Some(&self.secret)).unwrap_or_default();
+            let named = epsilon_compiler::custom_sections(&wasm);
+            (wasm, named)
+        });
+        CustomSections { wasm, named }
     }
 }

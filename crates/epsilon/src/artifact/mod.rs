@@ -197,7 +197,7 @@ impl Artifact {
         let read =
             |function| self.code.bytes_of(function).map(|bytes| (function, bytes)).ok_or_else(|| damaged("code"));
         let contents = Contents { fresh: functions.map(read).collect::<Result<_>>()?, ..Contents::default() };
-        let debug = self.debug.as_ref().map_or(&[][..], |debug| &debug.sections().wasm);
+        let debug = self.debug.as_ref().map_or(&[][..], |debug| debug.sections().wasm);
         Ok(assemble(&self.settings, &self.module, debug, &contents, key))
     }
 }

@@ -96,7 +96,7 @@ impl DebugInfo {
     /// Of a module that has any among its custom sections.
     pub fn of(custom: &[(String, ByteRange)]) -> Option<Self> {
         let mut sections = HashMap::new();
-        for (name, range) in custom.iter().filter(|(name, _)| super::is_debug(name)) {
+        for (name, range) in custom.iter().filter(|(name, _)| epsilon_compiler::is_debug_section(name)) {
             if let Some(id) = SECTIONS.into_iter().find(|id| id.name() == name) {
                 sections.entry(id).or_insert_with(|| range.clone());
             }

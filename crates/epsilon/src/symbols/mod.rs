@@ -37,11 +37,6 @@ impl Symbols {
     }
 }
 
-/// Whether a custom section is one of debug information.
-pub(crate) fn is_debug(name: &str) -> bool {
-    name.starts_with(".debug_")
-}
-
 impl Symbolicate for Symbols {
     #[cfg(feature = "addr2line")]
     fn symbols(&self, module: &LinkedModule, wasm_offset: u32) -> Vec<Symbol> {
