@@ -405,14 +405,9 @@ impl StoreInner {
         if self.tables[index].private_anchor.is_none() {
             return Ok(());
         }
-        for write in [false, true] {
-            for at in 0..self.tables[index].len() {
-                let Some(VmFuncRow { entry, .. }) = self.tables[index].rows_ref().map(|rows| rows[at]) else { break };
-                let row = self.row_of_entry(entry, None)?;
-                if write {
-                    self.tables[index].rows().expect("a function table")[at] = row;
-                }
-            }
+        if let Some(rows) = self.tables[index].rows_ref() {
+            let all = 0..rows.len();
+            self.copy_rows_for((index, all.clone()), (index, all), None)?;
         }
         self.tables[index].private_anchor = None;
         Ok(())
@@ -426,7 +421,8 @@ impl StoreInner {
         let anchor = self.tables[dst].private_anchor;
         let same_view = self.tables[src].private_anchor == anchor || seeded::bug("row-of-another-view");
         if !same_view && self.tables[src].rows_ref().is_some() {
-            return self.copy_rows_to_another_view(dst, src, target, source);
+            // One of them is read by a single instance: so they are two tables, and the ranges do not overlap.
+            return self.copy_rows_for((dst, target), (src, source), anchor);
         }
         if dst == src {
             match &mut self.tables[dst].elements {
@@ -444,15 +440,14 @@ impl StoreInner {
         Ok(())
     }
 
-    /// Copies between tables one of which a single instance reads: so they are two, and the ranges do not overlap.
-    fn copy_rows_to_another_view(
+    /// Copies rows of function tables as they are under an anchor, or under any. The ranges are one, or do not overlap.
+    /// Nothing is written before all functions have the references that this needs.
+    fn copy_rows_for(
         &mut self,
-        dst: usize,
-        src: usize,
-        target: Range<usize>,
-        source: Range<usize>,
+        (dst, target): (usize, Range<usize>),
+        (src, source): (usize, Range<usize>),
+        anchor: Option<usize>,
     ) -> Result<()> {
-        let anchor = self.tables[dst].private_anchor;
         for write in [false, true] {
             for (to, from) in target.clone().zip(source.clone()) {
                 let entry = self.tables[src].rows_ref().expect("a function table")[from].entry;

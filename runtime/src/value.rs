@@ -282,29 +282,9 @@ unwraps! { Ref:
     unwrap_exn -> Option<&ExnRef> = as_exn, "a reference to an exception";
 }
 
-macro_rules! ref_from {
-    ($($from:ty => $variant:ident, $convert:expr;)*) => {$(
-        impl From<$from> for Ref {
-            fn from(value: $from) -> Self {
-                #[allow(clippy::redundant_closure_call)]
-                Self::$variant(($convert)(value))
-            }
-        }
-    )*};
-}
-
-ref_from! {
-    Func => Func, Some;
-    Option<Func> => Func, |func| func;
-    ExternRef => Extern, Some;
-    Option<ExternRef> => Extern, |reference| reference;
-    ExnRef => Exn, Some;
-    Option<ExnRef> => Exn, |reference| reference;
-}
-
 macro_rules! from_rust {
-    ($($rust:ty => $variant:ident, $convert:expr;)*) => {$(
-        impl From<$rust> for Val {
+    ($on:ty: $($rust:ty => $variant:ident, $convert:expr;)*) => {$(
+        impl From<$rust> for $on {
             fn from(value: $rust) -> Self {
                 #[allow(clippy::redundant_closure_call)]
                 Self::$variant(($convert)(value))
@@ -313,7 +293,16 @@ macro_rules! from_rust {
     )*};
 }
 
-from_rust! {
+from_rust! { Ref:
+    Func => Func, Some;
+    Option<Func> => Func, |func| func;
+    ExternRef => Extern, Some;
+    Option<ExternRef> => Extern, |reference| reference;
+    ExnRef => Exn, Some;
+    Option<ExnRef> => Exn, |reference| reference;
+}
+
+from_rust! { Val:
     i32 => I32, |n| n;
     u32 => I32, |n: u32| n as i32;
     i64 => I64, |n| n;

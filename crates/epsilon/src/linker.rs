@@ -131,20 +131,17 @@ impl<T: 'static> Linker<T> {
     /// # Errors
     /// If an import without definition is no function.
     pub fn define_unknown_imports_as_traps(&mut self, module: &Module) -> Result<()> {
-        for import in module.imports() {
-            if self.find(import.module(), import.name()).is_some() {
-                continue;
-            }
+        self.for_undefined(module, |linker, import| {
             let ExternType::Func(ty) = import.ty() else {
                 let problem = format!("not defined, and only functions can trap; this is a {}", import.ty());
                 return Err(import_error(import.module(), import.name(), problem));
             };
             let (from, name) = (import.module().to_owned(), import.name().to_owned());
-            self.func_new(import.module(), import.name(), ty.clone(), move |_, _, _| {
+            linker.func_new(import.module(), import.name(), ty.clone(), move |_, _, _| {
                 Err(Error::host(Box::new(UnknownImport { module: from.clone(), name: name.clone() })))
             })?;
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Defines every export of an instance under `module`.
@@ -310,10 +307,7 @@ impl<T: 'static> Linker<T> {
         mut store: impl AsContextMut<Data = T>,
         module: &Module,
     ) -> Result<()> {
-        for import in module.imports() {
-            if self.find(import.module(), import.name()).is_some() {
-                continue;
-            }
+        self.for_undefined(module, |linker, import| {
             let none = |ty: &dyn std::fmt::Display| {
                 import_error(import.module(), import.name(), format!("not defined, and {ty} has no default value"))
             };
@@ -321,14 +315,14 @@ impl<T: 'static> Linker<T> {
             let item: Extern = match import.ty() {
                 ExternType::Func(ty) => {
                     let values: Vec<Val> = ty.results.iter().map(|ty| default(*ty)).collect::<Result<_>>()?;
-                    self.func_new(import.module(), import.name(), ty.clone(), move |_, _, results| {
+                    linker.func_new(import.module(), import.name(), ty.clone(), move |_, _, results| {
                         results.copy_from_slice(&values);
                         Ok(())
                     })?;
-                    continue;
+                    return Ok(());
                 }
                 ExternType::Global(ty) => Global::new(&mut store, *ty, default(ty.value)?)?.into(),
-                ExternType::Memory(ty) if ty.shared => SharedMemory::new(&self.engine, *ty)?.into(),
+                ExternType::Memory(ty) if ty.shared => SharedMemory::new(&linker.engine, *ty)?.into(),
                 ExternType::Memory(ty) => Memory::new(&mut store, *ty)?.into(),
                 ExternType::Table(ty) => {
                     let value = default(ValType::Ref(ty.element))?.ref_().expect("a reference");
@@ -336,7 +330,21 @@ impl<T: 'static> Linker<T> {
                 }
                 ExternType::Tag(_) => return Err(none(import.ty())),
             };
-            self.define(&store, import.module(), import.name(), item)?;
+            linker.define(&store, import.module(), import.name(), item)?;
+            Ok(())
+        })
+    }
+
+    /// Defines each import of a module that has no definition.
+    fn for_undefined(
+        &mut self,
+        module: &Module,
+        mut define: impl FnMut(&mut Self, &ImportType<'_>) -> Result<()>,
+    ) -> Result<()> {
+        for import in module.imports() {
+            if self.find(import.module(), import.name()).is_none() {
+                define(self, &import)?;
+            }
         }
         Ok(())
     }
