@@ -28,6 +28,18 @@ impl StoreInner {
                 ConstOp::I64Add => binary64(&mut stack, u64::wrapping_add),
                 ConstOp::I64Sub => binary64(&mut stack, u64::wrapping_sub),
                 ConstOp::I64Mul => binary64(&mut stack, u64::wrapping_mul),
+                ConstOp::RefI31 => {
+                    let value = pop(&mut stack) as u32;
+                    u128::from(value << 1 | epsilon_abi::heap::I31_BIT)
+                }
+                ConstOp::AnyConvertExtern | ConstOp::ExternConvertAny => pop(&mut stack),
+                ConstOp::StructNew(_)
+                | ConstOp::StructNewDefault(_)
+                | ConstOp::ArrayNew(_)
+                | ConstOp::ArrayNewDefault(_)
+                | ConstOp::ArrayNewFixed(..) => {
+                    return Err(crate::error::Error::limit("the store has no garbage-collected heap"));
+                }
             };
             stack.push(bits);
         }

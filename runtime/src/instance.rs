@@ -561,6 +561,7 @@ impl StoreInner {
                 libcalls: self.runtime.libcalls(),
                 instance: (&raw const **data).cast_mut().cast(),
                 materialise: arch::materialise_address(),
+                heap: std::ptr::null_mut(),
                 magic: VM_MAGIC,
             });
             for (n, code) in codes.into_iter().enumerate() {

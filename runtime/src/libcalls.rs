@@ -256,6 +256,63 @@ mod body {
         Ok(u64::from(site.store.runtime.signatures().is_subtype(ty, of)))
     }
 
+    pub fn gc_alloc(_: Site<'_>, _record: u32, _length: u32) -> Result<u64> {
+        no_heap()
+    }
+
+    pub fn gc_array_new_data(_: Site<'_>, _ty: u32, _segment: u32, _offset: u32, _length: u32) -> Result<u64> {
+        no_heap()
+    }
+
+    pub fn gc_array_new_elem(_: Site<'_>, _ty: u32, _segment: u32, _offset: u32, _length: u32) -> Result<u64> {
+        no_heap()
+    }
+
+    pub fn gc_array_init_data(
+        _: Site<'_>,
+        _segment: u32,
+        _array: u32,
+        _dst: u32,
+        _src: u32,
+        _length: u32,
+    ) -> Result<u64> {
+        no_heap()
+    }
+
+    pub fn gc_array_init_elem(
+        _: Site<'_>,
+        _segment: u32,
+        _array: u32,
+        _dst: u32,
+        _src: u32,
+        _length: u32,
+    ) -> Result<u64> {
+        no_heap()
+    }
+
+    pub fn gc_array_copy(
+        _: Site<'_>,
+        _dst_array: u32,
+        _dst: u32,
+        _src_array: u32,
+        _src: u32,
+        _length: u32,
+    ) -> Result<u64> {
+        no_heap()
+    }
+
+    pub fn gc_is_subtype(_: Site<'_>, _record: u32, _of: u32) -> Result<u64> {
+        no_heap()
+    }
+
+    pub fn func_of_number(_: Site<'_>, _number: u32) -> Result<u64> {
+        no_heap()
+    }
+
+    fn no_heap() -> Result<u64> {
+        Err(Error::limit("the store has no garbage-collected heap"))
+    }
+
     pub fn atomic_wait32(site: Site<'_>, memory: u32, address: u64, expected: u32, timeout_ns: u64) -> Result<u64> {
         wait(site, memory, address, Expected::I32(expected), timeout_ns)
     }

@@ -288,6 +288,7 @@ impl StoreInner {
                 libcalls: std::ptr::null(),
                 instance: std::ptr::null_mut(),
                 materialise: 0,
+                heap: std::ptr::null_mut(),
                 magic: VM_MAGIC,
             }),
             limiter_of,

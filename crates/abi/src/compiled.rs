@@ -1,7 +1,7 @@
 //! [`CompiledFunction`]: machine code with its tables, inert. Fresh code and cached code both take this form before
 //! they are linked. All offsets are from the start of the function's own code.
 
-use crate::{DefinedFuncIndex, Sites, TagIndex, TrapCode};
+use crate::{DefinedFuncIndex, Sites, StackMaps, TagIndex, TrapCode};
 
 /// Which of the two code generators has made a function's code. The greater one is the better code.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -30,6 +30,8 @@ pub struct CompiledFunction {
     /// Calls that catch exceptions: one for each clause, sorted by return address; clauses of one call stand in the
     /// order in which they are tried.
     pub handlers: Vec<HandlerSite>,
+    /// Where references to the garbage-collected heap lie while calls run.
+    pub stack_maps: StackMaps,
 }
 
 /// A place in the code to be filled with a pc-relative address.

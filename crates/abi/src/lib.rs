@@ -14,8 +14,10 @@
 //! | [`plan`] | [`MemoryPlan`]: what is reserved, what is guarded, which checks may be dropped |
 //! | [`trap`] | the one list of trap codes |
 //! | [`libcall`] | the one list of runtime calls |
+//! | [`heap`] | the garbage-collected heap: references, objects, type records |
 //! | [`compiled`] | [`CompiledFunction`]: inert machine code with its tables |
 //! | [`sites`] | what is known of a function's instructions, in few bytes |
+//! | [`maps`] | where references lie in a function's frame while it calls |
 //! | [`numbers`] | numbers in as few bytes as they need |
 //! | [`text`] | text from modules, made fit to be shown |
 //! | [`seeded`] | bugs for the checks to find, in test builds alone |
@@ -23,9 +25,11 @@
 
 pub mod call;
 pub mod compiled;
+pub mod heap;
 pub mod index;
 pub mod layout;
 pub mod libcall;
+pub mod maps;
 pub mod module;
 pub mod numbers;
 pub mod plan;
@@ -43,6 +47,7 @@ pub use compiled::{
 pub use index::*;
 pub use layout::VmLayout;
 pub use libcall::{BulkRoutine, Libcall};
+pub use maps::{StackMap, StackMaps};
 pub use module::*;
 pub use plan::{MemoryAccess, MemoryPlan, MemoryStyle};
 pub use sites::Sites;

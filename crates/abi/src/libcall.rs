@@ -114,4 +114,21 @@ libcalls! {
     AtomicWait64, atomic_wait64(memory: I32, address: I64, expected: I64, timeout_ns: I64) -> I64;
     /// `memory.atomic.notify`: how many were woken.
     AtomicNotify, atomic_notify(memory: I32, address: I64, count: I32) -> I64;
+    /// A new object of the garbage-collected heap, all zero behind its header: `record` is the offset of its type's record,
+    /// `length` that of an array in elements, or 0. May collect, and so move all others.
+    GcAlloc, gc_alloc(record: I32, length: I32) -> I64;
+    /// `array.new_data`, of a type of the module.
+    GcArrayNewData, gc_array_new_data(ty: I32, segment: I32, offset: I32, length: I32) -> I64;
+    /// `array.new_elem`, of a type of the module.
+    GcArrayNewElem, gc_array_new_elem(ty: I32, segment: I32, offset: I32, length: I32) -> I64;
+    /// `array.init_data`.
+    GcArrayInitData, gc_array_init_data(segment: I32, array: I32, dst: I32, src: I32, length: I32);
+    /// `array.init_elem`.
+    GcArrayInitElem, gc_array_init_elem(segment: I32, array: I32, dst: I32, src: I32, length: I32);
+    /// `array.copy` of references; nothing has been checked.
+    GcArrayCopy, gc_array_copy(dst_array: I32, dst: I32, src_array: I32, src: I32, length: I32);
+    /// Whether a structure or array type is another one or a subtype of it, by the offsets of their records: 1 or 0.
+    GcIsSubtype, gc_is_subtype(record: I32, of: I32) -> I64;
+    /// The address of the `VmFuncRef` of the store's function with this number; 0 for 0.
+    FuncOfNumber, func_of_number(number: I32) -> I64;
 }

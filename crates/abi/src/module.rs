@@ -60,6 +60,9 @@ pub struct ModuleInfo {
     pub function_names: Vec<(FuncIndex, ByteRange)>,
     /// For each function: whether it is exported, or referenced by an element segment, a global or `ref.func`.
     pub escaping_functions: Vec<bool>,
+    /// Whether the module can make or meet objects of the garbage-collected heap: it has a structure or array type, or a type,
+    /// table or global of it holds references to what may be one. Code of other modules never looks into the heap.
+    pub uses_heap: bool,
 }
 
 impl ModuleInfo {
@@ -80,6 +83,46 @@ impl ModuleInfo {
             CompositeType::Func(f) => f,
             other => panic!("type {} is {other:?}, not a function type", ty.0),
         }
+    }
+
+    /// The fields of a structure type.
+    ///
+    /// # Panics
+    /// If the index is not of this module or names no structure type; validation has excluded both.
+    pub fn type_struct(&self, ty: TypeIndex) -> &[FieldType] {
+        match &self.types[ty.index()].composite {
+            CompositeType::Struct(fields) => fields,
+            other => panic!("type {} is {other:?}, not a structure type", ty.0),
+        }
+    }
+
+    /// The elements of an array type.
+    ///
+    /// # Panics
+    /// If the index is not of this module or names no array type; validation has excluded both.
+    pub fn type_array(&self, ty: TypeIndex) -> FieldType {
+        match &self.types[ty.index()].composite {
+            CompositeType::Array(element) => *element,
+            other => panic!("type {} is {other:?}, not an array type", ty.0),
+        }
+    }
+
+    /// Works out [`Self::uses_heap`].
+    pub fn may_use_heap(&self) -> bool {
+        let holds = |ty: &TypeDef| match &ty.composite {
+            CompositeType::Func(ty) => ty.params.iter().chain(&ty.results).any(|ty| ty.is_traced()),
+            CompositeType::Struct(_) | CompositeType::Array(_) => true,
+        };
+        self.types.iter().any(holds)
+            || self.tables.iter().any(|table| table.element.is_traced())
+            || self.globals.iter().any(|global| global.value.is_traced())
+            || self.elements.iter().any(|segment| segment.ty.is_traced())
+    }
+
+    /// How many supertypes a type has, one above the other.
+    pub fn type_depth(&self, ty: TypeIndex) -> usize {
+        // A supertype comes before its subtypes, so this ends.
+        std::iter::successors(self.types[ty.index()].supertype, |ty| self.types[ty.index()].supertype).count()
     }
 
     /// The position of a function among the defined ones; `None` if it is imported.
@@ -312,6 +355,22 @@ pub enum ConstOp {
     RefNull(RefType),
     /// `ref.func`.
     RefFunc(FuncIndex),
+    /// `struct.new`: takes the fields, the last one topmost.
+    StructNew(TypeIndex),
+    /// `struct.new_default`.
+    StructNewDefault(TypeIndex),
+    /// `array.new`: takes the value of all elements, and the length.
+    ArrayNew(TypeIndex),
+    /// `array.new_default`: takes the length.
+    ArrayNewDefault(TypeIndex),
+    /// `array.new_fixed`: takes so many elements.
+    ArrayNewFixed(TypeIndex, u32),
+    /// `ref.i31`.
+    RefI31,
+    /// `any.convert_extern`.
+    AnyConvertExtern,
+    /// `extern.convert_any`.
+    ExternConvertAny,
     /// `i32.add`.
     I32Add,
     /// `i32.sub`.

@@ -69,6 +69,20 @@ traps! {
     OutOfFuel = 15, "all fuel consumed";
     /// A call to an import that was left undefined and set to trap.
     UnknownImport = 16, "call to an unknown import";
+    /// The garbage-collected heap is full, and nothing in it can be freed.
+    OutOfHeap = 17, "the garbage-collected heap is full";
+    /// An array of more bytes than any object has.
+    AllocationTooLarge = 18, "allocation size too large";
+    /// `ref.cast` to a type that the reference is not of.
+    CastFailure = 19, "cast failure";
+    /// An array access or bulk operation outside the array.
+    ArrayOutOfBounds = 20, "out of bounds array access";
+    /// An access to a structure through a null reference.
+    NullStruct = 21, "null structure reference";
+    /// An access to an array through a null reference.
+    NullArray = 22, "null array reference";
+    /// `i31.get` of a null reference.
+    NullI31 = 23, "null i31 reference";
 }
 
 impl fmt::Display for TrapCode {

@@ -28,6 +28,11 @@ impl ValType {
     /// `(ref null exn)`.
     pub const EXNREF: Self = Self::Ref(RefType::EXNREF);
 
+    /// Whether values of this type may be references to objects that the collector moves.
+    pub const fn is_traced(self) -> bool {
+        matches!(self, Self::Ref(ty) if ty.is_traced())
+    }
+
     /// Whether values of this type travel in floating-point (vector) registers.
     pub const fn is_float_class(self) -> bool {
         matches!(self, Self::F32 | Self::F64 | Self::V128)
@@ -62,6 +67,12 @@ impl RefType {
     /// Whether the reference is to an exception.
     pub const fn is_exception(self) -> bool {
         matches!(self.heap, HeapType::Exn | HeapType::NoExn)
+    }
+
+    /// Whether the reference may be to an object of the garbage-collected heap, which the collector moves: it has to know
+    /// where such references are. An `externref` may be one that `extern.convert_any` has given.
+    pub const fn is_traced(self) -> bool {
+        matches!(self.repr(), RefRepr::Index) && !self.is_exception()
     }
 
     /// The machine shape of the reference.

@@ -11,6 +11,8 @@
 //!
 //! All words lie below the anchor, so that a memory can begin there.
 
+pub use crate::heap::VmHeap;
+
 /// The head of an instance's words, which ends where the pinned register (`r15` on x86_64, `x21` on aarch64) points
 /// while code of the instance runs: that is the instance's *anchor*.
 #[repr(C, align(16))]
@@ -24,6 +26,8 @@ pub struct VmContext {
     pub instance: *mut u8,
     /// Where the jump-table slot of a function without code goes.
     pub materialise: usize,
+    /// The heap of the store; null in instances of modules that do not use it ([`crate::ModuleInfo::uses_heap`]).
+    pub heap: *mut VmHeap,
     /// [`VM_MAGIC`], so that a wrong anchor is seen in a debugger and by assertions.
     pub magic: u64,
 }

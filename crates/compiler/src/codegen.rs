@@ -14,7 +14,7 @@ use cranelift_codegen::{
 };
 use epsilon_abi::{
     CodeTier, CompiledFunction, DefinedFuncIndex, FuncIndex, HandlerSite, InlinedSite, Position, RelocKind, Relocation,
-    Sites, SourceSite, TagIndex, TrapSite,
+    Sites, SourceSite, StackMaps, TagIndex, TrapSite,
 };
 
 /// How hard the code generator is to try.
@@ -121,6 +121,7 @@ fn collect(
         relocations: relocations?,
         sites: Sites::new(&traps, &sources, &inlined),
         handlers: handlers(func, code)?,
+        stack_maps: StackMaps::default(),
     })
 }
 

@@ -12,7 +12,8 @@
 //! Numbers are as in [`numbers`].
 
 use epsilon_abi::{
-    CodeTier, CompiledFunction, DefinedFuncIndex, HandlerSite, RelocKind, Relocation, Sites, TagIndex, numbers,
+    CodeTier, CompiledFunction, DefinedFuncIndex, HandlerSite, RelocKind, Relocation, Sites, StackMaps, TagIndex,
+    numbers,
 };
 
 /// No code needs more.
@@ -20,11 +21,11 @@ const MAX_ALIGN_LOG2: u8 = 12;
 
 /// The bytes of a function.
 pub fn encode(function: &CompiledFunction) -> Vec<u8> {
-    let sites = function.sites.as_bytes();
+    let (sites, maps) = (function.sites.as_bytes(), function.stack_maps.as_bytes());
     let tables = 8 * function.relocations.len() + 16 * function.handlers.len();
-    let mut bytes = Vec::with_capacity(16 + function.code.len() + tables + sites.len());
+    let mut bytes = Vec::with_capacity(16 + function.code.len() + tables + sites.len() + maps.len());
     bytes.push(function.tier as u8 | (function.align_bytes.trailing_zeros() as u8) << 1);
-    for count in [function.code.len(), function.relocations.len(), function.handlers.len(), sites.len()] {
+    for count in [function.code.len(), function.relocations.len(), function.handlers.len(), sites.len(), maps.len()] {
         numbers::write(&mut bytes, count as u64);
     }
     bytes.extend_from_slice(&function.code);
@@ -45,6 +46,7 @@ pub fn encode(function: &CompiledFunction) -> Vec<u8> {
         last = handler.return_offset;
     }
     bytes.extend_from_slice(sites);
+    bytes.extend_from_slice(maps);
     bytes
 }
 
@@ -53,7 +55,8 @@ pub fn decode(bytes: &[u8], function_count: usize) -> Option<CompiledFunction> {
     let (tier, align_bytes) = kind_of(bytes)?;
     let mut rest = &bytes[1..];
     let mut count = || usize::try_from(numbers::read(&mut rest)?).ok();
-    let (code_len, relocation_count, handler_count, sites_len) = (count()?, count()?, count()?, count()?);
+    let (code_len, relocation_count, handler_count) = (count()?, count()?, count()?);
+    let (sites_len, maps_len) = (count()?, count()?);
     let (code, mut rest) = rest.split_at_checked(code_len)?;
     let mut last = 0;
     let relocation = || {
@@ -79,9 +82,10 @@ pub fn decode(bytes: &[u8], function_count: usize) -> Option<CompiledFunction> {
         inside.then_some(HandlerSite { return_offset, frame_bytes, tag, handler_offset })
     };
     let handlers = exactly(handler_count, handler)?;
-    let (code, sites) = (code.to_vec(), Sites::from_bytes(rest));
-    let function = CompiledFunction { tier, code, align_bytes, relocations, sites, handlers };
-    (rest.len() == sites_len).then_some(function)
+    let (sites, maps) = rest.split_at_checked(sites_len)?;
+    let (code, sites, stack_maps) = (code.to_vec(), Sites::from_bytes(sites), StackMaps::from_bytes(maps));
+    let function = CompiledFunction { tier, code, align_bytes, relocations, sites, handlers, stack_maps };
+    (maps.len() == maps_len).then_some(function)
 }
 
 /// So many of what `next` gives; each takes some of the bytes, so that damage cannot ask for more than there are.
@@ -151,7 +155,7 @@ impl<'a> Reader<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use epsilon_abi::{InlinedSite, Position, SourceSite, TrapCode, TrapSite};
+    use epsilon_abi::{InlinedSite, Position, SourceSite, StackMap, TrapCode, TrapSite};
 
     fn sample() -> CompiledFunction {
         CompiledFunction {
@@ -171,6 +175,7 @@ mod tests {
                 HandlerSite { return_offset: 5, frame_bytes: 32, tag: Some(TagIndex(0)), handler_offset: 7 },
                 HandlerSite { return_offset: 5, frame_bytes: 32, tag: None, handler_offset: 6 },
             ],
+            stack_maps: StackMaps::new(&[StackMap { return_offset: 5, slots: vec![-8, 16] }]),
         }
     }
 

@@ -2,7 +2,9 @@
 
 use super::{Parse, types};
 use crate::error::CompileError;
-use epsilon_abi::{ConstExpr, ConstOp, ElementItems, EntityIndex, FuncIndex, GlobalIndex, ModuleInfo, RefType};
+use epsilon_abi::{
+    ConstExpr, ConstOp, ElementItems, EntityIndex, FuncIndex, GlobalIndex, ModuleInfo, RefType, TypeIndex,
+};
 use wasmparser::Operator;
 
 /// A constant expression. It is valid, so what is not known here belongs to a proposal that is not translated.
@@ -34,8 +36,18 @@ fn const_op(operator: &Operator<'_>, info: &ModuleInfo, offset: u64) -> Result<C
         Operator::I64Add => ConstOp::I64Add,
         Operator::I64Sub => ConstOp::I64Sub,
         Operator::I64Mul => ConstOp::I64Mul,
+        Operator::StructNew { struct_type_index } => ConstOp::StructNew(TypeIndex(struct_type_index)),
+        Operator::StructNewDefault { struct_type_index } => ConstOp::StructNewDefault(TypeIndex(struct_type_index)),
+        Operator::ArrayNew { array_type_index } => ConstOp::ArrayNew(TypeIndex(array_type_index)),
+        Operator::ArrayNewDefault { array_type_index } => ConstOp::ArrayNewDefault(TypeIndex(array_type_index)),
+        Operator::ArrayNewFixed { array_type_index, array_size } => {
+            ConstOp::ArrayNewFixed(TypeIndex(array_type_index), array_size)
+        }
+        Operator::RefI31 => ConstOp::RefI31,
+        Operator::AnyConvertExtern => ConstOp::AnyConvertExtern,
+        Operator::ExternConvertAny => ConstOp::ExternConvertAny,
         ref other => {
-            let what = format!("constant expression with the operator {other:?} of the `gc` proposal");
+            let what = format!("constant expression with the operator {other:?}");
             return Err(CompileError::unsupported(what, offset));
         }
     })

@@ -10,7 +10,7 @@ use super::scan::Scan;
 use super::{Env, Left, operators};
 use epsilon_abi::{
     CallLayout, CodeTier, CompiledFunction, DefinedFuncIndex, HandlerSite, Position, Relocation, Sites, SourceSite,
-    TrapCode, TrapSite, TypeIndex, seeded,
+    StackMaps, TrapCode, TrapSite, TypeIndex, seeded,
 };
 
 /// What translating one function leaves for the next one to use again.
@@ -171,6 +171,7 @@ impl<'a> Translator<'a> {
             relocations: std::mem::take(&mut self.relocations),
             sites: Sites::new(&traps, &std::mem::take(&mut self.sources), &[]),
             handlers,
+            stack_maps: StackMaps::default(),
         }
     }
 

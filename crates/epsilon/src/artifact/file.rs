@@ -27,7 +27,7 @@ use epsilon_abi::numbers;
 use epsilon_compiler::CodePlaces;
 
 pub const MAGIC: &[u8; 8] = b"EPSLAOT\0";
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 const HEADER_BYTES: usize = 168;
 const HASH_BYTES: usize = 32;
 /// Settings are some lines of text.

@@ -32,7 +32,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 const MAGIC: &[u8; 8] = b"EPSLCODE";
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 const HEADER_BYTES: usize = 64;
 const HASH_BYTES: usize = 32;
 const FUNCTION_HASH_BYTES: usize = 16;
