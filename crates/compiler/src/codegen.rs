@@ -12,9 +12,10 @@ use cranelift_codegen::ir::{self, ExternalName};
 use cranelift_codegen::{
     CompiledCode, Context, FinalizedMachExceptionHandler, FinalizedMachReloc, FinalizedRelocTarget,
 };
+use epsilon_abi::maps::SLOT_BYTES;
 use epsilon_abi::{
     CodeTier, CompiledFunction, DefinedFuncIndex, FuncIndex, HandlerSite, InlinedSite, Position, RelocKind, Relocation,
-    Sites, SourceSite, StackMaps, TagIndex, TrapSite,
+    Sites, SourceSite, StackMap, StackMaps, TagIndex, TrapSite,
 };
 
 /// How hard the code generator is to try.
@@ -121,8 +122,26 @@ fn collect(
         relocations: relocations?,
         sites: Sites::new(&traps, &sources, &inlined),
         handlers: handlers(func, code)?,
-        stack_maps: StackMaps::default(),
+        stack_maps: stack_maps(code),
     })
+}
+
+/// Where references lie while calls run.
+fn stack_maps(code: &CompiledCode) -> StackMaps {
+    let maps = code.buffer.user_stack_maps().iter().map(|(return_offset, frame_bytes, map)| {
+        let slot = |(ty, from_stack_pointer): (ir::Type, u32)| {
+            debug_assert_eq!(ty, ir::types::I32, "references that the collector follows have 32 bits");
+            from_stack_pointer.cast_signed() - frame_bytes.cast_signed()
+        };
+        let mut slots: Vec<i32> = map.entries().map(slot).collect();
+        slots.sort_unstable();
+        debug_assert!(slots.is_sorted_by(|a, b| a + SLOT_BYTES <= *b), "slots of live references are disjoint");
+        debug_assert!(slots.last().is_none_or(|slot| *slot + SLOT_BYTES <= 0), "slots lie in the frame");
+        StackMap { return_offset: *return_offset, slots }
+    });
+    let mut maps: Vec<StackMap> = maps.collect();
+    maps.sort_by_key(|map| map.return_offset);
+    StackMaps::new(&maps)
 }
 
 /// The calls that catch exceptions. Cranelift keeps the clauses of a call in the order in which they were given.

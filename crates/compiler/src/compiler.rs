@@ -16,7 +16,7 @@ use crate::watch::{Unwatched, Watch, go_on};
 use cranelift_codegen::Context;
 use cranelift_frontend::FunctionBuilderContext;
 use epsilon_abi::{CodeTier, CompiledFunction, DefinedFuncIndex, Position, seeded};
-use wasmparser::FuncValidatorAllocations;
+use wasmparser::{FuncValidatorAllocations, FunctionBody};
 
 /// Below this many bytes of bodies, validation is not worth a second thread.
 const PARALLEL_VALIDATION_BYTES: usize = 128 << 10;
@@ -408,7 +408,7 @@ fn validate_body(
     let func = module.info.func_index(index);
     let mut validator = module.validator(func, std::mem::take(&mut scratch.validator));
     let body = module.body(wasm, module.info.bodies[index.index()].clone());
-    crate::refuse::validate(body, &mut validator)?;
+    validator.validate(&FunctionBody::new(body))?;
     scratch.validator = validator.into_allocations();
     Ok(())
 }

@@ -25,7 +25,6 @@ mod parse;
 mod passes;
 mod pieces;
 mod quick;
-mod refuse;
 mod settings;
 mod translate;
 mod trap;

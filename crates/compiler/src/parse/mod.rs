@@ -28,7 +28,7 @@ pub(crate) use bodies::BodyKind;
 pub(crate) use estimate::parsing_bytes;
 pub(crate) use hints::BranchHints;
 pub use parts::{CodePlaces, ModuleParts, custom_sections, is_debug_section};
-pub(crate) use types::{ref_repr, val_type};
+pub(crate) use types::{heap_type, ref_repr, val_type};
 
 /// A module of which everything is validated but the function bodies.
 #[derive(Debug)]

@@ -83,7 +83,7 @@ pub(super) fn ref_type(ty: wasmparser::RefType, info: &ModuleInfo, offset: u64) 
     Ok(RefType { nullable: ty.is_nullable(), heap: heap_type(ty.heap_type(), info, offset)? })
 }
 
-pub(super) fn heap_type(ty: wasmparser::HeapType, info: &ModuleInfo, offset: u64) -> Result<HeapType, CompileError> {
+pub(crate) fn heap_type(ty: wasmparser::HeapType, info: &ModuleInfo, offset: u64) -> Result<HeapType, CompileError> {
     let index = match ty {
         wasmparser::HeapType::Abstract { shared: false, ty } => return abstract_heap_type(ty, offset),
         wasmparser::HeapType::Concrete(UnpackedIndex::Module(index)) => TypeIndex(index),

@@ -10,6 +10,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`mod@self`] | what the tier is given, which machine it is for, and when it leaves a function to Cranelift |
+//! | `references` | which functions it leaves for the references that they hold |
 //! | `reader` | immediates of a body |
 //! | `operators` | the instruction set: one row per operator, naming a shape |
 //! | `scan` | a first look at a body |
@@ -31,6 +32,7 @@
 //! Code is entered, left, traps, and is found in backtraces just as Cranelift's is.
 
 mod reader;
+mod references;
 
 /// The tier for aarch64.
 #[allow(clippy::duplicate_mod)] // Compiled once with each machine.
@@ -114,6 +116,8 @@ pub enum Left {
     DeterministicVectors,
     /// A relaxed dot product on a machine that has one instruction for it.
     DotProduct,
+    /// References that the collector follows, which this tier keeps no maps of yet.
+    HeapReferences,
 }
 
 /// Translates the body of a function, which has been validated.
@@ -128,6 +132,9 @@ pub(crate) fn compile(
     index: DefinedFuncIndex,
     scratch: &mut QuickScratch,
 ) -> Result<CompiledFunction, Left> {
+    if references::are_held(env, index) {
+        return Err(Left::HeapReferences);
+    }
     match env.features.arch {
         Arch::X86_64 => x64::compile(env, index, &mut scratch.x64),
         Arch::Aarch64 => aarch64::compile(env, index, &mut scratch.aarch64),

@@ -427,7 +427,7 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    /// The proposals whose operators are refused when a module is validated.
+    /// The proposals whose operators are refused when a module is validated, and the one whose functions are left to Cranelift.
     const REFUSED: [&str; 7] = [
         "gc",
         "custom_descriptors",

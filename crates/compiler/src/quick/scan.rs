@@ -14,6 +14,8 @@ pub(in crate::quick) struct Scan {
     pub calls: u32,
     /// Whether there is a `try_table` or a `try`.
     pub catches: bool,
+    /// Whether an operator of the garbage-collected heap was met: nothing behind it has been looked at.
+    pub uses_heap: bool,
     pub size: Size,
     /// Weights and depths of loops outside of the open blocks.
     outer: Vec<(u32, u32)>,
@@ -47,7 +49,7 @@ impl Scan {
         self.uses.clear();
         self.uses.resize(locals, 0);
         self.outer.clear();
-        (self.calls, self.catches, self.size) = (0, false, Size::default());
+        (self.calls, self.catches, self.uses_heap, self.size) = (0, false, false, Size::default());
         let (mut weight, mut loops) = (1u32, 0);
         while !reader.is_at_end() {
             let code = reader.byte();
@@ -101,6 +103,11 @@ impl Scan {
                 0x18 => {
                     reader.u32();
                     (weight, loops) = self.outer.pop().unwrap_or((1, 0));
+                }
+                // Operators of the heap, and ref.eq.
+                0xfb | 0xd3 => {
+                    self.uses_heap = true;
+                    return;
                 }
                 // end
                 0x0b => (weight, loops) = self.outer.pop().unwrap_or((1, 0)),

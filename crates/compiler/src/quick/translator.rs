@@ -178,6 +178,9 @@ impl<'a> Translator<'a> {
     fn function(&mut self) -> Result<Vec<HandlerSite>, Left> {
         self.declare_locals();
         self.scan.run(self.reader, self.locals.len());
+        if self.scan.uses_heap {
+            return Err(Left::HeapReferences);
+        }
         if self.scan.size.exceeds(self.env.limits) {
             return Err(Left::Limits);
         }

@@ -1,7 +1,7 @@
 //! The driver: locals, then operator by operator, each one validated before it is translated.
 
 use super::variable::LocalsIn;
-use super::{Env, FuncTranslator, Translated, clif_signature, clif_type, control, defined_name};
+use super::{Env, FuncTranslator, Translated, clif_signature, clif_type, control, defined_name, heap};
 use crate::error::CompileError;
 use crate::parse::val_type;
 use cranelift_codegen::ir::{self, InstBuilder, Value, types};
@@ -72,7 +72,11 @@ pub(crate) fn translate(
     if size == Size::Fits {
         let inlined = std::mem::take(&mut translator.inlining.sites);
         *notes = Notes { inlined, has_checks: translator.has_checks };
+        let in_frame = translator.locals.traced_in_frame();
         translator.builder.finalize(config);
+        if let Some((slot, traced)) = in_frame {
+            heap::list_locals(func, slot, &traced);
+        }
     }
     Ok(size)
 }
@@ -81,7 +85,7 @@ impl FuncTranslator<'_> {
     fn declare_params(&mut self, params: &[ValType]) {
         for (at, ty) in params.iter().enumerate() {
             let value = self.builder.block_params(self.entry)[at];
-            self.declare_local(clif_type(*ty), value);
+            self.declare_local(*ty, value);
         }
     }
 
@@ -91,20 +95,20 @@ impl FuncTranslator<'_> {
         reader: &mut BinaryReader<'_>,
         validator: &mut FuncValidator<ValidatorResources>,
     ) -> Translated {
-        let mut runs: Vec<(u32, ir::Type)> = Vec::new();
+        let mut runs: Vec<(u32, ValType)> = Vec::new();
         for _ in 0..reader.read_var_u32()? {
             let offset = reader.original_position();
             let (count, ty) = (reader.read_var_u32()?, reader.read()?);
             // This also bounds the number of locals.
             validator.define_locals(offset, count, ty)?;
-            runs.push((count, clif_type(val_type(ty, self.env.info, offset)?)));
+            runs.push((count, val_type(ty, self.env.info, offset)?));
         }
         let params = self.locals.len() as u32;
         let count = params + runs.iter().map(|(count, _)| *count).sum::<u32>();
         // Declaring fifty thousand locals takes three bytes of a module.
         let used = if count > MANY_LOCALS { used_locals(reader.clone()) } else { None };
         self.sparse_locals = used.as_ref().map(|_| (0..params).map(|n| (n, n)).collect());
-        let mut zeros: HashMap<ir::Type, Value> = HashMap::new();
+        let mut zeros: HashMap<(ir::Type, bool), Value> = HashMap::new();
         let mut end = params;
         for (count, ty) in runs {
             let start = end;
@@ -121,10 +125,12 @@ impl FuncTranslator<'_> {
         Ok(())
     }
 
-    fn declare_zero(&mut self, ty: ir::Type, zeros: &mut HashMap<ir::Type, Value>) {
-        let zero = match zeros.get(&ty) {
+    fn declare_zero(&mut self, ty: ValType, zeros: &mut HashMap<(ir::Type, bool), Value>) {
+        // References have a null of their own: that is kept in the frame over calls, which a number is not.
+        let key = (clif_type(ty), ty.is_traced());
+        let zero = match zeros.get(&key) {
             Some(zero) => *zero,
-            None => *zeros.entry(ty).or_insert(self.zero(ty)),
+            None => *zeros.entry(key).or_insert(self.zero(clif_type(ty))),
         };
         self.declare_local(ty, zero);
     }
@@ -149,6 +155,10 @@ impl FuncTranslator<'_> {
         while !reader.eof() {
             self.offset = reader.original_position();
             self.set_position();
+            if self.env.info.uses_heap {
+                let top = validator.get_operand_type(0).flatten();
+                self.top_reference = top.and_then(|ty| ty.as_reference_type());
+            }
             let mut both = Checked { validator: validator.visitor(self.offset), translator: self };
             reader.visit_operator(&mut both)??;
             self.charge_room()?;

@@ -119,7 +119,7 @@ impl FuncTranslator<'_> {
         self.ins().select_spectre_guard(outside, null, address)
     }
 
-    fn call_bulk(&mut self, routine: BulkRoutine, args: &[Value; 3]) {
+    pub(super) fn call_bulk(&mut self, routine: BulkRoutine, args: &[Value; 3]) {
         let signature = self.bulk_signature();
         let addresses = self.near_pointer(VmContext::from_anchor(offset_of!(VmContext, libcalls)));
         let slot = (routine.slot() * size_of::<usize>()) as i32;

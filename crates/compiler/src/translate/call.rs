@@ -152,7 +152,10 @@ impl FuncTranslator<'_> {
             Callee::Address(signature, code) => self.builder.ins().call_indirect(signature, code, args),
         };
         self.stack.truncate(at);
-        self.stack.extend_from_slice(self.builder.inst_results(call));
+        for (n, ty) in ty.results.iter().enumerate() {
+            let result = self.builder.inst_results(call)[n];
+            self.push_as(result, *ty);
+        }
         self.after_call();
         Ok(())
     }

@@ -119,7 +119,8 @@ impl<'a> FuncTranslator<'a> {
     pub(super) fn block_with_params(&mut self, types: &[ValType]) -> Block {
         let block = self.builder.create_block();
         for ty in types {
-            self.builder.append_block_param(block, clif_type(*ty));
+            let param = self.builder.append_block_param(block, clif_type(*ty));
+            self.declare(param, *ty);
         }
         block
     }
@@ -324,6 +325,13 @@ impl<'a> FuncTranslator<'a> {
         if self.frames.len() - 1 - depth as usize == self.body_frame {
             return self.return_();
         }
+        let frame = self.branch_target(depth);
+        let (label, arity) = (frame.label(), frame.label_arity());
+        self.jump_with_top(label, arity)
+    }
+
+    /// Jumps to a label with the topmost operands, which stay on the stack.
+    pub(super) fn jump_to_label(&mut self, depth: u32) -> Translated {
         let frame = self.branch_target(depth);
         let (label, arity) = (frame.label(), frame.label_arity());
         self.jump_with_top(label, arity)

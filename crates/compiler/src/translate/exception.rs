@@ -129,7 +129,7 @@ impl FuncTranslator<'_> {
             let ty = self.env.info.type_func(self.env.info.tags[tag.index()]);
             for (n, ty) in ty.params.iter().enumerate() {
                 let value = self.ins().load(clif_type(*ty), MemFlagsData::trusted(), fields, (n * FIELD_BYTES) as i32);
-                self.push(value);
+                self.push_as(value, *ty);
             }
         }
         exception

@@ -4,10 +4,10 @@
 //! The policy looks at the two functions and nothing else, so that the code of a function does not depend on what was
 //! compiled before it.
 
+use super::FuncTranslator;
 use super::body::Size;
 use super::control::FrameKind;
 use super::variable::{Locals, LocalsIn};
-use super::{FuncTranslator, clif_type};
 use crate::error::CompileError;
 use crate::parse::BodyKind;
 use cranelift_codegen::ir;
@@ -129,7 +129,7 @@ impl FuncTranslator<'_> {
             args.swap(0, 1);
         }
         for (ty, value) in ty.params.iter().zip(args) {
-            self.declare_local(clif_type(*ty), value);
+            self.declare_local(*ty, value);
         }
         let mut validator = module.validator(func, Default::default());
         let mut reader = module.body(self.env.wasm, module.info.bodies[callee.index()].clone());

@@ -17,6 +17,9 @@
 //! | `atomic` | atomic accesses, waiting and waking |
 //! | `memory` | loads, stores, bounds |
 //! | `bulk` | copying and filling of memory |
+//! | `heap` | objects of the garbage-collected heap: addresses, headers, allocation, what the collector must find |
+//! | `structure`, `array` | their fields and elements |
+//! | `cast` | what a reference is |
 //! | `table_ops` | tables |
 //! | `reference` | references |
 //! | `simd` | 128-bit vectors |
@@ -24,13 +27,16 @@
 //!
 //! It knows nothing of target machines, linking, or how the runtime does what a libcall asks for.
 
+mod array;
 mod atomic;
 mod body;
 mod budget;
 mod bulk;
 mod call;
+mod cast;
 mod control;
 mod exception;
+mod heap;
 mod inline;
 mod legacy;
 mod libcall;
@@ -39,6 +45,7 @@ mod numeric;
 mod operators;
 mod reference;
 mod simd;
+mod structure;
 mod table_ops;
 mod variable;
 mod vm;
@@ -135,6 +142,10 @@ pub(crate) struct FuncTranslator<'a> {
     branch_args: Vec<BlockArg>,
     budget: Budget,
     inlining: inline::Inlining,
+    /// What is known of the garbage-collected heap.
+    heap: heap::HeapState,
+    /// The type of the operand on top, if it is a reference and the module uses the heap.
+    top_reference: Option<wasmparser::RefType>,
     /// Whether any access to memory was checked.
     has_checks: bool,
 }
@@ -153,6 +164,7 @@ impl<'a> FuncTranslator<'a> {
         builder.seal_block(entry);
         builder.ensure_inserted_block();
         let locals = Locals::new(locals, &mut builder);
+        heap::name_slot_regions(&mut builder);
         Self {
             builder,
             env,
@@ -178,6 +190,8 @@ impl<'a> FuncTranslator<'a> {
             branch_args: Vec::new(),
             budget: Budget::default(),
             inlining: inline::Inlining::of(index),
+            heap: heap::HeapState::default(),
+            top_reference: None,
             has_checks: false,
         }
     }

@@ -10,7 +10,8 @@ use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::types::{F32, F64, I8, I16, I32, I64, I128};
 use cranelift_codegen::ir::{self, AtomicRmwOp, InstBuilder};
 use wasmparser::{
-    BlockType, BrTable, HeapType, Ieee32, Ieee64, MemArg, Ordering, TryTable, ValType, VisitOperator, VisitSimdOperator,
+    BlockType, BrTable, HeapType, Ieee32, Ieee64, MemArg, Ordering, RefType, TryTable, ValType, VisitOperator,
+    VisitSimdOperator,
 };
 
 /// Rows to methods.
@@ -102,7 +103,7 @@ macro_rules! refuse {
     (@legacy_exceptions $($row:tt)*) => {};
     (@threads $($row:tt)*) => {};
     (@wide_arithmetic $($row:tt)*) => {};
-    (@gc $($row:tt)*) => { refuse!(refused "gc" $($row)*); };
+    (@gc $($row:tt)*) => {};
     (@custom_descriptors $($row:tt)*) => { refuse!(refused "custom-descriptors" $($row)*); };
     (@memory_control $($row:tt)*) => { refuse!(refused "memory-control" $($row)*); };
     (@shared_everything_threads $($row:tt)*) => { refuse!(refused "shared-everything-threads" $($row)*); };
@@ -183,6 +184,42 @@ impl<'a> VisitOperator<'a> for FuncTranslator<'_> {
         visit_table_copy(dst: u32, src: u32) = table_copy;
         visit_table_init(segment: u32, table: u32) = table_init;
         visit_elem_drop(segment: u32) = elem_drop;
+    }
+
+    // Objects of the garbage-collected heap.
+    rows! {
+        visit_struct_new(ty: u32) = struct_new;
+        visit_struct_new_default(ty: u32) = struct_new_default;
+        visit_struct_get(ty: u32, field: u32) = struct_get;
+        visit_struct_get_s(ty: u32, field: u32) = struct_get_s;
+        visit_struct_get_u(ty: u32, field: u32) = struct_get_u;
+        visit_struct_set(ty: u32, field: u32) = struct_set;
+        visit_array_new(ty: u32) = array_new;
+        visit_array_new_default(ty: u32) = array_new_default;
+        visit_array_new_fixed(ty: u32, count: u32) = array_new_fixed;
+        visit_array_new_data(ty: u32, segment: u32) = array_new_data;
+        visit_array_new_elem(ty: u32, segment: u32) = array_new_elem;
+        visit_array_get(ty: u32) = array_get;
+        visit_array_get_s(ty: u32) = array_get_s;
+        visit_array_get_u(ty: u32) = array_get_u;
+        visit_array_set(ty: u32) = array_set;
+        visit_array_len = array_len;
+        visit_array_fill(ty: u32) = array_fill;
+        visit_array_copy(dst: u32, src: u32) = array_copy;
+        visit_array_init_data(ty: u32, segment: u32) = array_init_data;
+        visit_array_init_elem(ty: u32, segment: u32) = array_init_elem;
+        visit_ref_eq = ref_eq;
+        visit_ref_test_non_null(heap: HeapType) = ref_test_non_null;
+        visit_ref_test_nullable(heap: HeapType) = ref_test_nullable;
+        visit_ref_cast_non_null(heap: HeapType) = ref_cast_non_null;
+        visit_ref_cast_nullable(heap: HeapType) = ref_cast_nullable;
+        visit_br_on_cast(depth: u32, from: RefType, to: RefType) = br_on_cast;
+        visit_br_on_cast_fail(depth: u32, from: RefType, to: RefType) = br_on_cast_fail;
+        visit_any_convert_extern = nothing;
+        visit_extern_convert_any = nothing;
+        visit_ref_i31 = ref_i31;
+        visit_i31_get_s = i31_get_s;
+        visit_i31_get_u = i31_get_u;
     }
 
     // Memory.

@@ -57,6 +57,8 @@ impl FuncTranslator<'_> {
                 self.ins().load(types::I32, flags, address, 0)
             }
         };
+        let ty = self.env.info.tables[table as usize].element;
+        self.declare(reference, epsilon_abi::ValType::Ref(ty));
         self.push(reference);
         Ok(())
     }

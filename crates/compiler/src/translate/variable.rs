@@ -3,6 +3,7 @@
 use super::vm::{changing_word, constant_word};
 use super::{FuncTranslator, PTR, Translated, clif_type};
 use crate::error::CompileError;
+use crate::parse::val_type;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, StackSlot, StackSlotData, StackSlotKind, Type, Value, types};
 use cranelift_frontend::{FunctionBuilder, Variable};
 use epsilon_abi::layout::GlobalPlace;
@@ -30,12 +31,16 @@ pub(super) struct InFrame {
     /// The address of the slot, taken in the entry block.
     address: Value,
     places: Vec<Place>,
+    /// Where those lie that may be references to objects.
+    traced: Vec<u32>,
 }
 
 /// Where in the stack slot a local lies.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     ty: Type,
+    /// Whether it may be a reference to an object.
+    is_traced: bool,
     offset: i32,
 }
 
@@ -50,8 +55,16 @@ impl Locals {
                 let data = StackSlotData::new(StackSlotKind::ExplicitSlot, 0, align_log2);
                 let slot = builder.create_sized_stack_slot(data);
                 let address = builder.ins().stack_addr(PTR, slot, 0);
-                Self::Memory(InFrame { slot, address, places: Vec::new() })
+                Self::Memory(InFrame { slot, address, places: Vec::new(), traced: Vec::new() })
             }
+        }
+    }
+
+    /// The slot of locals in the frame, and where in it those lie that may be references to objects.
+    pub fn traced_in_frame(&self) -> Option<(StackSlot, Vec<u32>)> {
+        match self {
+            Self::Values(_) => None,
+            Self::Memory(frame) => Some((frame.slot, frame.traced.clone())),
         }
     }
 
@@ -75,10 +88,14 @@ const LARGEST_LOCAL_BYTES: u32 = 16;
 
 impl FuncTranslator<'_> {
     /// Adds a local with its first value.
-    pub(super) fn declare_local(&mut self, ty: Type, value: Value) {
+    pub(super) fn declare_local(&mut self, ty: epsilon_abi::ValType, value: Value) {
+        let (is_traced, ty) = (ty.is_traced(), clif_type(ty));
         match &mut self.locals {
             Locals::Values(variables) => {
                 let variable = self.builder.declare_var(ty);
+                if is_traced {
+                    self.builder.declare_var_needs_stack_map(variable);
+                }
                 self.builder.def_var(variable, value);
                 variables.push(variable);
             }
@@ -86,7 +103,10 @@ impl FuncTranslator<'_> {
                 let size = &mut self.builder.func.sized_stack_slots[frame.slot].size;
                 let offset = *size as i32;
                 *size += LARGEST_LOCAL_BYTES;
-                frame.places.push(Place { ty, offset });
+                frame.places.push(Place { ty, is_traced, offset });
+                if is_traced {
+                    frame.traced.push(offset as u32);
+                }
                 self.builder.ins().store(MemFlagsData::trusted(), value, frame.address, offset);
             }
         }
@@ -102,8 +122,12 @@ impl FuncTranslator<'_> {
         let value = match &self.locals {
             Locals::Values(variables) => self.builder.use_var(variables[place]),
             Locals::Memory(frame) => {
-                let Place { ty, offset } = frame.places[place];
-                self.builder.ins().load(ty, MemFlagsData::trusted(), frame.address, offset)
+                let Place { ty, is_traced, offset } = frame.places[place];
+                let value = self.builder.ins().load(ty, MemFlagsData::trusted(), frame.address, offset);
+                if is_traced {
+                    self.builder.declare_value_needs_stack_map(value);
+                }
+                value
             }
         };
         self.push(value);
@@ -137,7 +161,7 @@ impl FuncTranslator<'_> {
         let (flags, address, offset) =
             if ty.mutable { self.global_place(global) } else { self.constant_global_place(global) };
         let value = self.ins().load(clif_type(ty.value), flags, address, offset);
-        self.push(value);
+        self.push_as(value, ty.value);
         Ok(())
     }
 
@@ -176,13 +200,16 @@ impl FuncTranslator<'_> {
         Ok(())
     }
 
-    pub(super) fn select_typed(&mut self, _: ValType) -> Translated {
-        self.select()
+    pub(super) fn select_typed(&mut self, ty: ValType) -> Translated {
+        self.select()?;
+        let chosen = self.pop();
+        self.push_as(chosen, val_type(ty, self.env.info, self.offset)?);
+        Ok(())
     }
 
     pub(super) fn select_multi(&mut self, types: Vec<ValType>) -> Translated {
         match types[..] {
-            [_] => self.select(),
+            [ty] => self.select_typed(ty),
             _ => Err(CompileError::unsupported("`select` with other than one type", self.offset)),
         }
     }
