@@ -13,6 +13,8 @@ pub unsafe trait Zeroed: Copy {}
 
 // SAFETY: an integer may hold any bits (invariant 17).
 unsafe impl Zeroed for u32 {}
+// SAFETY: an integer may hold any bits (invariant 17).
+unsafe impl Zeroed for u64 {}
 // SAFETY: it consists of three integers without padding, which may hold any bits (invariant 17).
 unsafe impl Zeroed for VmFuncRow {}
 // SAFETY: an integer may hold any bits (invariant 17).

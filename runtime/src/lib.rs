@@ -13,6 +13,7 @@
 //! | `memory`, `space`, `image`, `table`, `global` | what guests store in |
 //! | `shared`, `waiting` | memories that threads share, and threads that wait on them |
 //! | `bytes`, `module`, `instance`, `imports`, `undo`, `store` | modules' binaries, linked modules, their instances, and who owns those |
+//! | `heap/` | what guests allocate and a collector frees |
 //! | `handle` | what the API outside holds of an engine and of a module |
 //! | `stack`, `host_stack`, `call`, `hostcall`, `libcalls` | into wasm, out of it, and the stacks for that |
 //! | `floats` | computing as guests do, whatever the host's floating-point environment is |
@@ -41,6 +42,7 @@ mod fork;
 mod func;
 mod global;
 mod handle;
+mod heap;
 mod host_stack;
 mod hostcall;
 mod image;
