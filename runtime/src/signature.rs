@@ -11,6 +11,8 @@
 use crate::budget::{Budget, Charge};
 use crate::error::{Error, Result};
 use crate::fork::RwLock;
+use crate::heap::{Draft, Records, RecordsView};
+use epsilon_abi::heap::RECORD_BYTES;
 use epsilon_abi::{CompositeType, FuncType, HeapType, RefType, TypeDef, TypeIndex, ValType, seeded};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -29,12 +31,16 @@ struct Registry {
     groups: BTreeMap<u32, Group>,
     /// Where to look for ids that nobody has.
     next: u32,
+    /// What casts and the collector know of structure and array types.
+    records: Records,
     charge: Charge,
 }
 
 #[derive(Debug)]
 struct Group {
     form: Arc<[TypeDef]>,
+    /// The places of the types' records; 0 for function types.
+    records: Box<[u32]>,
     /// How many [`TypeIds`] and groups name it.
     uses: usize,
 }
@@ -45,6 +51,8 @@ const IN_GROUP: u32 = 1 << 31;
 /// Ids of types, which name these types as long as this lives.
 pub struct TypeIds {
     ids: Box<[u32]>,
+    /// What code compares: of structure and array types the places of their records, of function types the ids.
+    words: Box<[u32]>,
     /// The first ids of the groups that are kept for it: each as often as it is counted.
     groups: Vec<u32>,
     signatures: Arc<Signatures>,
@@ -54,6 +62,14 @@ impl std::ops::Deref for TypeIds {
     type Target = [u32];
     fn deref(&self) -> &[u32] {
         &self.ids
+    }
+}
+
+impl TypeIds {
+    /// What code compares to tell types apart: of structure and array types the places of their records, of function types
+    /// the ids.
+    pub fn words(&self) -> &[u32] {
+        &self.words
     }
 }
 
@@ -83,13 +99,54 @@ impl Registry {
         let len = u32::try_from(form.len()).unwrap_or(IN_GROUP);
         let first = self.unused(len).ok_or_else(|| Error::limit("an engine has at most 2^31 types at a time"))?;
         self.charge.resize(self.charge.bytes().saturating_add(group_bytes(&form)))?;
+        let records = self.add_records(first, &form).inspect_err(|_| {
+            self.charge.shrink(self.charge.bytes().saturating_sub(group_bytes(&form)));
+        })?;
         self.next = first + len;
-        self.groups.insert(first, Group { form: form.clone(), uses: 1 });
+        self.groups.insert(first, Group { form: form.clone(), records, uses: 1 });
         self.firsts.insert(form, first);
         for first in named {
             self.groups.get_mut(&first).expect("just found").uses += 1;
         }
         Ok(first)
+    }
+
+    /// The records of the types of a group that is being made. All are given back if one of them finds no room.
+    fn add_records(&mut self, first: u32, form: &[TypeDef]) -> Result<Box<[u32]>> {
+        let mut places: Vec<u32> = Vec::with_capacity(form.len());
+        for (ty, id) in form.iter().zip(first..) {
+            let place = match Draft::new(&ty.composite) {
+                None => Ok(0),
+                Some(draft) => {
+                    let supertype = ty.supertype.map(|TypeIndex(index)| match index & IN_GROUP {
+                        0 => self.record(index),
+                        _ => places[(index & !IN_GROUP) as usize],
+                    });
+                    self.records.add(&draft, id, supertype)
+                }
+            };
+            match place {
+                Ok(place) => places.push(place),
+                Err(error) => {
+                    places.into_iter().filter(|place| *place != 0).for_each(|place| self.records.give_back(place));
+                    return Err(error);
+                }
+            }
+        }
+        Ok(places.into())
+    }
+
+    /// The place of a type's record; 0 if it has none.
+    fn record(&self, id: u32) -> u32 {
+        self.group_of(id).map_or(0, |(first, group)| group.records[(id - first) as usize])
+    }
+
+    /// What code compares to tell the type apart.
+    fn word(&self, id: u32) -> u32 {
+        match self.record(id) {
+            0 => id,
+            place => place,
+        }
     }
 
     /// Gives up one use of each of these groups, and drops those that are of no use any more.
@@ -102,7 +159,8 @@ impl Registry {
             }
             let form = group.form.clone();
             firsts.extend(ids_in(&form).into_iter().filter_map(|id| self.group_of(id)).map(|(first, _)| first));
-            self.groups.remove(&first);
+            let gone = self.groups.remove(&first).expect("just found");
+            gone.records.iter().filter(|place| **place != 0).for_each(|place| self.records.give_back(*place));
             self.firsts.remove(&form);
             self.charge.shrink(self.charge.bytes().saturating_sub(group_bytes(&form)));
         }
@@ -171,7 +229,9 @@ fn group_bytes(form: &[TypeDef]) -> usize {
         CompositeType::Struct(fields) => size_of_val(&**fields) + ALLOCATION_BYTES,
         CompositeType::Array(_) => 0,
     };
-    GROUP_BYTES + size_of_val(form) + form.iter().map(parts).sum::<usize>()
+    let record = |ty: &TypeDef| Draft::new(&ty.composite).map_or(0, |draft| (draft.places() * RECORD_BYTES) as usize);
+    let each = |ty: &TypeDef| parts(ty) + record(ty) + size_of::<u32>();
+    GROUP_BYTES + size_of_val(form) + form.iter().map(each).sum::<usize>()
 }
 
 /// What an allocation takes beside its contents.
@@ -184,7 +244,7 @@ impl Signatures {
     /// None yet. Types are charged to `budget`.
     pub fn new(budget: &Budget) -> Self {
         let charge = budget.empty_charge("types");
-        Self(RwLock::new(Registry { firsts: HashMap::new(), groups: BTreeMap::new(), next: 1, charge }))
+        Self(RwLock::new(Registry { firsts: HashMap::new(), groups: BTreeMap::new(), next: 1, records: Records::default(), charge }))
     }
 
     /// The id of a function type that a host function has: final, without supertype, in a group of its own. References
@@ -196,7 +256,7 @@ impl Signatures {
         let composite = CompositeType::Func(ty.clone());
         let group = TypeDef { is_final: true, supertype: None, rec_group: 0..1, composite };
         let first = self.0.write().group([group].into())?;
-        Ok(TypeIds { ids: [first].into(), groups: vec![first], signatures: self.clone() })
+        Ok(TypeIds { ids: [first].into(), words: [first].into(), groups: vec![first], signatures: self.clone() })
     }
 
     /// The ids of all types of a module.
@@ -205,7 +265,7 @@ impl Signatures {
     /// If there is no room for them.
     pub fn of_module(self: &Arc<Self>, types: &[TypeDef]) -> Result<TypeIds> {
         // What is there when there is an error is given back when this is dropped, which takes the lock.
-        let mut known = TypeIds { ids: [].into(), groups: Vec::new(), signatures: self.clone() };
+        let mut known = TypeIds { ids: [].into(), words: [].into(), groups: Vec::new(), signatures: self.clone() };
         let mut registry = self.0.write();
         let mut ids: Vec<u32> = Vec::with_capacity(types.len());
         while let Some(next) = types.get(ids.len()) {
@@ -219,9 +279,20 @@ impl Signatures {
             known.groups.push(first);
             ids.extend(first..first + group.len() as u32);
         }
+        known.words = ids.iter().map(|id| registry.word(*id)).collect();
         drop(registry);
         known.ids = ids.into();
         Ok(known)
+    }
+
+    /// The records of structure and array types; `None` if the engine never had such a type.
+    pub fn records(&self) -> Option<RecordsView> {
+        self.0.read().records.any()
+    }
+
+    /// What code compares to tell a type apart.
+    pub fn word(&self, id: u32) -> u32 {
+        self.0.read().word(id)
     }
 
     /// Whether a canonical type is another one or a subtype of it.

@@ -154,9 +154,9 @@ impl Records {
         RecordsView(self.mapping.as_ref().expect("there are types").base())
     }
 
-    /// The records, for reading; null if there was never any.
-    pub fn base(&self) -> *const u8 {
-        self.mapping.as_ref().map_or(std::ptr::null(), |mapping| mapping.base())
+    /// As [`Self::view`]; `None` if there was never any.
+    pub fn any(&self) -> Option<RecordsView> {
+        self.mapping.as_ref().map(|mapping| RecordsView(mapping.base()))
     }
 }
 
