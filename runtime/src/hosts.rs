@@ -1,0 +1,112 @@
+//! Things of the host that guests hold: values in numbered rows, which go when a collection finds nothing that refers to
+//! them. They do not move.
+
+use crate::alloc;
+use crate::budget::{Budget, Charge};
+use crate::error::{Error, Result};
+use crate::heap::HostMarks;
+use std::any::Any;
+
+/// What a row is charged with, beside its value.
+const ROW_BYTES: usize = 64;
+
+/// There is no collection for fewer rows.
+const FIRST_COLLECTION: usize = 4 << 10;
+
+/// Rows that references can name.
+const MAX_ROWS: usize = 1 << 30;
+
+/// A value of the host.
+pub type HostValue = Box<dyn Any + Send + Sync>;
+
+/// All values of a store that guests may hold.
+pub struct HostValues {
+    rows: Vec<Option<HostValue>>,
+    free: Vec<u32>,
+    /// How many rows may be in use before the next collection.
+    collect_at: usize,
+    used_bytes: usize,
+    charge: Charge,
+    /// How many there ever were.
+    pub made: u64,
+}
+
+fn row_bytes(value: &HostValue) -> usize {
+    ROW_BYTES + size_of_val(&**value)
+}
+
+impl HostValues {
+    /// None yet.
+    pub fn new(budget: &Budget) -> Self {
+        Self {
+            rows: Vec::new(),
+            free: Vec::new(),
+            collect_at: FIRST_COLLECTION,
+            used_bytes: 0,
+            charge: budget.empty_charge("references to the host"),
+            made: 0,
+        }
+    }
+
+    /// Whether to look for unused ones before another one is added.
+    pub fn is_collection_due(&self) -> bool {
+        self.rows.len() - self.free.len() >= self.collect_at
+    }
+
+    /// How many numbers there are.
+    pub fn count(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Charges for a value and gives it a number.
+    ///
+    /// # Errors
+    /// If a limit or the system refuses.
+    pub fn add(&mut self, value: HostValue) -> Result<u32> {
+        if self.free.is_empty() && self.rows.len() >= MAX_ROWS {
+            return Err(Error::limit(format!("a store holds at most {MAX_ROWS} external references")));
+        }
+        self.charge.cover(self.used_bytes + row_bytes(&value))?;
+        alloc::reserve(&mut self.rows, 1, "a list of external references")?;
+        self.used_bytes += row_bytes(&value);
+        self.made += 1;
+        Ok(match self.free.pop() {
+            Some(number) => {
+                self.rows[number as usize] = Some(value);
+                number
+            }
+            None => {
+                self.rows.push(Some(value));
+                self.rows.len() as u32 - 1
+            }
+        })
+    }
+
+    /// The value with a number.
+    pub fn get(&self, number: u32) -> Option<&(dyn Any + Send + Sync)> {
+        self.rows.get(number as usize)?.as_deref()
+    }
+
+    /// Takes out all that are not marked. The caller drops them: that runs code of the host.
+    pub fn sweep(&mut self, marks: &HostMarks) -> Vec<HostValue> {
+        let mut unused = Vec::new();
+        for (number, row) in self.rows.iter_mut().enumerate() {
+            let number = number as u32;
+            if row.is_none() || marks.is_marked(number) {
+                continue;
+            }
+            if alloc::reserve(&mut unused, 1, "unused references").is_err()
+                || alloc::reserve(&mut self.free, 1, "unused references").is_err()
+            {
+                break; // the next collection goes on
+            }
+            let value = row.take().expect("just asked");
+            self.used_bytes -= row_bytes(&value);
+            self.free.push(number);
+            unused.push(value);
+        }
+        self.charge.shrink(self.used_bytes);
+        self.collect_at = (2 * (self.rows.len() - self.free.len())).max(FIRST_COLLECTION);
+        unused
+    }
+}
