@@ -142,6 +142,9 @@ pub fn for_each_stack_word(store: &StoreInner, found: &mut dyn FnMut(u32)) -> bo
 fn finish_landed(store: &mut StoreInner, activation: &Activation) -> Result<()> {
     // First, while the frames are still there to be walked. Whatever goes wrong there, no activation is left behind.
     let outcome = catch_unwind(AssertUnwindSafe(|| trap::outcome(store))).flatten();
+    if let Some(heap) = &mut store.heap {
+        heap.clear_rest();
+    }
     end(store, activation);
     // Whatever host functions further out made of the interruption: here it ends.
     if !store.is_running() && std::mem::take(&mut store.interrupted) {

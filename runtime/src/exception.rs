@@ -10,6 +10,7 @@ use crate::alloc;
 use crate::budget::{Budget, Charge, Refused};
 use crate::error::{Error, Result};
 use crate::instance::InstanceData;
+use crate::roots::Owner;
 use crate::signature::TypeIds;
 use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
 use crate::value::Val;
@@ -80,6 +81,8 @@ pub struct Exception {
     /// What a module calls the tag, where that is known.
     tag_name: Option<Box<str>>,
     fields: Box<[Val]>,
+    /// What holds the fields' references.
+    _owners: Box<[Owner]>,
 }
 
 impl Exception {
@@ -88,9 +91,11 @@ impl Exception {
     /// # Errors
     /// If the fields are not what the tag's type says, or something is of another store.
     pub fn new(mut store: impl AsContextMut, tag: Tag, fields: &[Val]) -> Result<Self> {
-        let exception = Self { tag, tag_name: None, fields: fields.into() };
+        let mut context = store.as_context_mut();
+        let inner = context.inner();
+        let exception = inner.owned_exception(tag, fields)?;
         // Made once to see that it can be thrown; unused, it is soon gone.
-        store.as_context_mut().inner().add_exception(&exception)?;
+        inner.add_exception(&exception)?;
         Ok(exception)
     }
 
@@ -129,10 +134,11 @@ fn write_field(f: &mut std::fmt::Formatter<'_>, field: &Val) -> std::fmt::Result
         Val::F32(bits) => write!(f, " (f32 {})", f32::from_bits(*bits)),
         Val::F64(bits) => write!(f, " (f64 {})", f64::from_bits(*bits)),
         Val::V128(bits) => write!(f, " (v128 {bits:#034x})"),
-        Val::FuncRef(None) | Val::ExternRef(None) | Val::ExnRef(None) => f.write_str(" (null)"),
+        Val::FuncRef(None) | Val::ExternRef(None) | Val::ExnRef(None) | Val::AnyRef(None) => f.write_str(" (null)"),
         Val::FuncRef(Some(_)) => f.write_str(" (a function)"),
         Val::ExternRef(Some(_)) => f.write_str(" (something of the host)"),
         Val::ExnRef(Some(_)) => f.write_str(" (an exception)"),
+        Val::AnyRef(Some(_)) => f.write_str(" (an object)"),
     }
 }
 
@@ -211,6 +217,11 @@ impl Exceptions {
 
     fn cover(&mut self, more_words: usize) -> Result<(), Refused> {
         self.charge.cover(self.needed_bytes(more_words))
+    }
+
+    /// Whether there are any.
+    pub fn any(&self) -> bool {
+        self.words_in_use > 0
     }
 
     /// Whether there is an exception with this tag or one that was made later.
@@ -325,12 +336,26 @@ impl StoreInner {
         let words = self.exceptions.words(number).expect("an exception that is referred to").clone();
         let tag = half(&words[0], 4);
         let types = self.tags[tag as usize].ty.params.clone();
+        let scope = self.roots.enter();
         // SAFETY: validated code or `add_exception` has written the fields of this store's exception as the types of its tag
         // (invariant 17); what they refer to is there as long as the exception is (invariant 14).
         let field =
             |(word, ty): (&VmGlobal, &ValType)| unsafe { self.val_from_bits(u128::from_le_bytes(word.bytes), *ty) };
-        let fields: Box<[Val]> = words[1..].iter().zip(&types).map(field).collect();
-        Exception { tag: Tag { store: self.id, index: tag }, tag_name: None, fields }
+        let fields: Vec<Val> = words[1..].iter().zip(&types).map(field).collect();
+        let exception = self.owned_exception(Tag { store: self.id, index: tag }, &fields);
+        self.roots.leave(scope);
+        exception.expect("fields of this store")
+    }
+
+    /// An exception that holds its fields by itself.
+    fn owned_exception(&mut self, tag: Tag, fields: &[Val]) -> Result<Exception> {
+        let (mut owned, mut owners) = (Vec::with_capacity(fields.len()), Vec::new());
+        for field in fields {
+            let (field, owner) = self.own_val(field)?;
+            owned.push(field);
+            owners.extend(owner);
+        }
+        Ok(Exception { tag, tag_name: None, fields: owned.into(), _owners: owners.into() })
     }
 
     /// As [`Self::exception`], for an error that somebody may read.
@@ -393,6 +418,21 @@ impl StoreInner {
         self.exceptions.charge.shrink(needed);
     }
 
+    /// Calls `found` with each reference in a field of an exception that the collector follows.
+    pub(crate) fn for_each_exception_field(&mut self, found: &mut dyn FnMut(&mut u32)) {
+        if !self.tags.iter().any(|tag| tag.ty.params.iter().any(|ty| ty.is_traced())) {
+            return;
+        }
+        for words in self.exceptions.slots.iter_mut().flatten() {
+            let types = &self.tags[half(&words[0], 4) as usize].ty.params;
+            for (word, _) in words[1..].iter_mut().zip(types).filter(|(_, ty)| ty.is_traced()) {
+                let mut reference = half(word, 0);
+                found(&mut reference);
+                word.bytes[..4].copy_from_slice(&reference.to_le_bytes());
+            }
+        }
+    }
+
     /// Calls `found` with all that may be the number of an exception in use. False if not all could be found.
     fn for_each_exception_root(&self, found: &mut dyn FnMut(u32)) -> bool {
         for table in &self.tables {
@@ -409,6 +449,9 @@ impl StoreInner {
             if is_exception(ty) {
                 found(bits as u32);
             }
+        }
+        if let Some(heap) = &self.heap {
+            heap.for_each_exception(found);
         }
         crate::call::for_each_stack_word(self, found)
     }

@@ -232,13 +232,20 @@ unsafe fn host_side<T: 'static>(
         let instance = (*VmContext::of_anchor(anchor)).instance.cast::<crate::instance::InstanceData>();
         (owner, (!instance.is_null()).then(|| (*instance).index()))
     };
+    // SAFETY: the store lives, and the call into wasm that has left for here, which has it borrowed exclusively, waits
+    // (invariant 12).
+    let scope = unsafe { (*store).roots.enter() };
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: `owner` leads to the whole `StoreBox<T>`, which `StoreInner` comes first in, as the caller promises of `T`. The
         // call into wasm that has left for here has it borrowed exclusively, and waits (invariant 12).
         body(Caller { store: unsafe { &mut *store.cast::<StoreBox<T>>() }, instance }, store)
     }));
     let failed = match outcome {
-        Ok(Ok(())) => return status::RETURNED,
+        Ok(Ok(())) => {
+            // SAFETY: the closure has returned, and with it the borrow that it had (invariant 12).
+            unsafe { (*store).roots.leave(scope) };
+            return status::RETURNED;
+        }
         Ok(Err(error)) => Ok(error),
         Err(_) if seeded::bug("panic-lost") => return status::RETURNED,
         Err(payload) => Err(payload),
@@ -248,11 +255,15 @@ unsafe fn host_side<T: 'static>(
     let unwind = match failed {
         // SAFETY: the anchor is that of the exit, as the caller promises (invariant 4).
         Ok(error) => match unsafe { throw(store, anchor, error) } {
-            None => return status::CAUGHT,
+            None => {
+                store.roots.leave(scope);
+                return status::CAUGHT;
+            }
             Some(unwind) => unwind,
         },
         Err(payload) => Unwind::Panic(payload),
     };
+    store.roots.leave(scope);
     store.unwind = Some(unwind);
     status::LANDED
 }
@@ -297,7 +308,7 @@ macro_rules! closures {
                     // SAFETY: fixed code passes the datum of a thunk that lives, and that was made for this closure, which
                     // lives as long as the thunk (invariant 14).
                     let closure = unsafe { &*((*data).context as *const Closure) };
-                    let body = |caller: Caller<'_, T>, store| {
+                    let body = |mut caller: Caller<'_, T>, store| {
                         // SAFETY: fixed code passes the images of the registers in its own frame, which nothing else uses
                         // until this returns (invariant 15).
                         let regs = unsafe { &mut *regs };
@@ -309,7 +320,7 @@ macro_rules! closures {
                             // places that follow from it (invariant 17).
                             let bits = unsafe { read_place(regs, stack_args, places.next($name::TYPE), $name::TYPE) };
                             // SAFETY: so the bits were made as this type, in this store (invariant 17).
-                            let $name = unsafe { $name::from_bits(&caller.store.inner, bits) };
+                            let $name = unsafe { $name::from_bits(&mut caller.store.inner, bits) };
                         )*
                         let results = closure(caller, $($name),*).into_results()?;
                         // SAFETY: `store` leads to the whole block, and the borrow of `caller` has ended with the closure
@@ -389,7 +400,7 @@ where
     // SAFETY: fixed code passes the datum of a thunk that lives, and that was made for this closure, which lives as long as the
     // thunk (invariant 14).
     let closure = unsafe { &*((*data).context as *const DynamicClosure<F>) };
-    let body = |caller: Caller<'_, T>, store: *mut StoreInner| {
+    let body = |mut caller: Caller<'_, T>, store: *mut StoreInner| {
         // SAFETY: fixed code passes the images of the registers in its own frame, which nothing else uses until this returns
         // (invariant 15).
         let regs = unsafe { &mut *regs };

@@ -20,8 +20,8 @@ use crate::{TypedFunc, call};
 use epsilon_abi::layout::GlobalPlace;
 use epsilon_abi::vm::{VM_MAGIC, VmContext, VmGlobal, VmMemoryRef, VmTableRef};
 use epsilon_abi::{
-    DataIndex, ElemIndex, ElementItems, ElementMode, EntityIndex, FuncIndex, GlobalIndex, MemoryIndex, TableIndex,
-    seeded,
+    DataIndex, ElemIndex, ElementItems, ElementMode, EntityIndex, FuncIndex, GlobalIndex, MemoryIndex, ModuleInfo,
+    TableIndex, seeded,
 };
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::sync::Arc;
@@ -43,6 +43,10 @@ pub struct InstanceData {
     pub tags: Box<[u32]>,
     dropped_data: Box<[bool]>,
     dropped_elements: Box<[bool]>,
+    /// Globals that the instance defines and the collector looks at.
+    traced_globals: Box<[u32]>,
+    /// The elements of each segment whose references the collector follows, until it is dropped.
+    segments: Box<[Option<Box<[u32]>>]>,
     /// Whether the start function was called.
     pub started: bool,
 }
@@ -58,7 +62,20 @@ fn instance_bytes(module: &LinkedModule) -> usize {
     let info = module.info();
     let imports = 2 * (info.imported_functions * size_of::<u32>() + info.imported_globals * size_of::<GlobalKey>());
     let numbers = (info.memories.len() + info.tables.len() + info.tags.len()) * size_of::<u32>();
-    INSTANCE_BYTES + module.layout().size_bytes() + imports + numbers + info.data.len() + info.elements.len()
+    INSTANCE_BYTES + module.layout().size_bytes() + imports + numbers + info.data.len() + info.elements.len() + traced_bytes(info)
+}
+
+/// What the collector's lists of an instance take.
+fn traced_bytes(info: &ModuleInfo) -> usize {
+    let elements = info.elements.iter().map(|segment| if segment.ty.is_traced() { segment.items.len() } else { 0 });
+    let words = elements.sum::<usize>() + traced_globals(info).count();
+    words * size_of::<u32>() + info.elements.len() * size_of::<Option<Box<[u32]>>>()
+}
+
+/// Which of the globals that a module defines the collector looks at.
+fn traced_globals(info: &ModuleInfo) -> impl Iterator<Item = u32> {
+    let defined = (0..).zip(&info.globals[info.imported_globals..]);
+    defined.filter(|(_, global)| global.value.is_traced()).map(|(n, _)| n)
 }
 
 // SAFETY: the words go along with the instance, bound to no thread; machine code reaches them only while the store is borrowed
@@ -155,9 +172,37 @@ impl InstanceData {
         self.dropped_data[segment.index()] = !seeded::bug("data-drop-ignored");
     }
 
+    /// The bytes of a data segment; none if it is dropped.
+    pub fn data_bytes(&self, segment: DataIndex) -> &[u8] {
+        let range = self.module.info().data[segment.index()].bytes.clone();
+        if self.dropped_data[segment.index()] { &[] } else { &self.module.wasm()[range] }
+    }
+
+    /// How many elements a segment has; none if it is dropped.
+    pub fn elements_len(&self, segment: ElemIndex) -> usize {
+        let len = self.module.info().elements[segment.index()].items.len();
+        if self.dropped_elements[segment.index()] { 0 } else { len }
+    }
+
+    /// The elements of a segment, if they are references that the collector follows.
+    pub fn segment(&self, segment: ElemIndex) -> Option<&[u32]> {
+        self.segments[segment.index()].as_deref()
+    }
+
+    /// All elements of segments that the collector follows.
+    pub fn segment_references(&mut self) -> impl Iterator<Item = &mut u32> {
+        self.segments.iter_mut().flatten().flat_map(|references| references.iter_mut())
+    }
+
+    /// The words of globals that the instance defines and the collector looks at.
+    pub fn traced_globals(&self) -> impl Iterator<Item = *mut VmGlobal> {
+        self.traced_globals.iter().map(|defined| self.defined_global(*defined))
+    }
+
     /// `elem.drop`.
     pub fn drop_elements(&mut self, segment: ElemIndex) {
         self.dropped_elements[segment.index()] = !seeded::bug("elem-drop-ignored");
+        self.segments[segment.index()] = None;
     }
 }
 
@@ -521,6 +566,9 @@ impl StoreInner {
         };
         let dropped_data = alloc::zeroed(info.data.len(), LISTS)?.into();
         let dropped_elements = alloc::zeroed(info.elements.len(), LISTS)?.into();
+        if info.uses_heap {
+            self.heap_or_new()?;
+        }
         let (index, next) = (count as u32, self.next_entry());
         let first_entry = self.functions.add_instance(index, info.defined_functions(), next)?;
         self.add_instance(Box::new(InstanceData {
@@ -535,6 +583,8 @@ impl StoreInner {
             tags: tags.into(),
             dropped_data,
             dropped_elements,
+            traced_globals: traced_globals(&info).collect(),
+            segments: info.elements.iter().map(|_| None).collect(),
             started: false,
         }))?;
         self.fill_words(index)?;
@@ -552,6 +602,7 @@ impl StoreInner {
         }
         let data = &self.instances[index as usize];
         let (info, layout, words) = (data.module.info(), data.module.layout(), &data.words);
+        let heap = self.heap.as_ref().filter(|_| info.uses_heap).map(|heap| heap.vm());
         // SAFETY: all offsets are the instance's `VmLayout`'s, of words of these types, and what is written there are addresses of
         // what lives as long as the store (invariant 13). The store is borrowed exclusively (invariant 12), and nothing runs
         // under this anchor yet (invariant 11).
@@ -561,7 +612,7 @@ impl StoreInner {
                 libcalls: self.runtime.libcalls(),
                 instance: (&raw const **data).cast_mut().cast(),
                 materialise: arch::materialise_address(),
-                heap: std::ptr::null_mut(),
+                heap: heap.unwrap_or(std::ptr::null_mut()),
                 magic: VM_MAGIC,
             });
             for (n, code) in codes.into_iter().enumerate() {
@@ -585,7 +636,7 @@ impl StoreInner {
             }
             for n in 0..info.types.len() {
                 let ty = epsilon_abi::TypeIndex::new(n);
-                words.at::<u32>(layout.signature(ty)).write(data.module.type_id(ty));
+                words.at::<u32>(layout.signature(ty)).write(data.module.type_word(ty));
             }
         }
         let anchor = data.anchor();
@@ -615,10 +666,30 @@ impl StoreInner {
             let len = self.tables[table as usize].len() as u64;
             self.fill_table(table, 0, bits, len)?;
         }
+        self.evaluate_segments(index)?;
         self.initialize_tables(index)?;
         self.initialize_memories(index)?;
         if let Some(start) = info.start {
             self.run_start(index, start)?;
+        }
+        Ok(())
+    }
+
+    /// Evaluates the elements of segments that the collector follows, each once: they may be new objects.
+    fn evaluate_segments(&mut self, index: u32) -> Result<()> {
+        let info = self.instances[index as usize].module.info().clone();
+        for (n, segment) in info.elements.iter().enumerate() {
+            let ElementItems::Exprs(exprs) = &segment.items else { continue };
+            if !segment.ty.is_traced() {
+                continue;
+            }
+            let references = alloc::zeroed(exprs.len(), LISTS)?.into_boxed_slice();
+            self.instances[index as usize].segments[n] = Some(references);
+            for (at, expr) in exprs.iter().enumerate() {
+                let reference = self.evaluate(index, expr)? as u32;
+                let segment = self.instances[index as usize].segments[n].as_mut();
+                segment.expect("just made")[at] = reference;
+            }
         }
         Ok(())
     }
@@ -690,8 +761,7 @@ impl StoreInner {
         len: u64,
     ) -> Result<(), Trap> {
         let data = &self.instances[instance as usize];
-        let range = data.module.info().data[segment.index()].bytes.clone();
-        let bytes = if data.dropped_data[segment.index()] { &[] } else { &data.module.wasm()[range] };
+        let bytes = data.data_bytes(segment);
         let target = &mut self.memories[memory as usize];
         let source = memory_range(src, len, bytes.len())?;
         let range = memory_range(dst, len, target.len_bytes())?;
@@ -716,11 +786,7 @@ impl StoreInner {
     ) -> Result<()> {
         let data = &self.instances[instance as usize];
         let module = data.module.clone();
-        let items_len = match data.dropped_elements[segment.index()] {
-            true => 0,
-            false => module.info().elements[segment.index()].items.len(),
-        };
-        let source = checked_range(src, len, items_len)?;
+        let source = checked_range(src, len, data.elements_len(segment))?;
         let target = checked_range(dst, len, self.tables[table as usize].len())?;
         let anchor = self.tables[table as usize].private_anchor();
         // Nothing is written before all functions have the references that the table needs.
@@ -738,7 +804,10 @@ impl StoreInner {
                 }
                 ElementItems::Exprs(exprs) => {
                     for (from, to) in items {
-                        let bits = self.evaluate(instance, &exprs[from])? as u64;
+                        let bits = match self.instances[instance as usize].segment(segment) {
+                            Some(references) => references[from].into(),
+                            None => self.evaluate(instance, &exprs[from])? as u64,
+                        };
                         if write {
                             self.fill_table(table, to as u64, bits, 1)?;
                         }

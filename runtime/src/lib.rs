@@ -14,24 +14,27 @@
 //! | `shared`, `waiting` | memories that threads share, and threads that wait on them |
 //! | `bytes`, `module`, `instance`, `imports`, `undo`, `store` | modules' binaries, linked modules, their instances, and who owns those |
 //! | `heap/` | what guests allocate and a collector frees |
+//! | `collector`, `objects`, `roots`, `hosts` | what refers to objects, what is done with them, and what guests hold of the host |
 //! | `handle` | what the API outside holds of an engine and of a module |
 //! | `stack`, `host_stack`, `call`, `hostcall`, `libcalls` | into wasm, out of it, and the stacks for that |
 //! | `floats` | computing as guests do, whatever the host's floating-point environment is |
 //! | `exception`, `throw` | tags, exceptions, and the way to their handlers |
 //! | `trap`, `backtrace`, `interrupt` | ends of activations that are not returns |
-//! | `value`, `typed`, `func` | values and functions as embedders see them |
+//! | `value`, `anyref`, `typed`, `func` | values and functions as embedders see them |
 //! | `sys` | the operating system and the processor |
 //!
 //! Invariants are numbered as in ARCHITECTURE.md; `SAFETY` comments cite them.
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod alloc;
+mod anyref;
 mod backtrace;
 mod budget;
 mod bytes;
 mod call;
 mod claims;
 mod code;
+mod collector;
 mod constexpr;
 mod describe;
 mod error;
@@ -45,6 +48,7 @@ mod handle;
 mod heap;
 mod host_stack;
 mod hostcall;
+mod hosts;
 mod image;
 mod imports;
 mod instance;
@@ -55,8 +59,10 @@ mod link;
 mod materialise;
 mod memory;
 mod module;
+mod objects;
 mod placed;
 mod registry;
+mod roots;
 mod sampling;
 mod shared;
 mod signature;
@@ -74,6 +80,7 @@ mod undo;
 mod value;
 mod waiting;
 
+pub use anyref::{AnyRef, I31};
 pub use backtrace::{Frame, Symbol, Symbolicate, WasmBacktrace};
 pub use budget::{Budget, Charge, Refused, UNLIMITED};
 pub use bytes::ModuleBytes;

@@ -12,7 +12,7 @@ use crate::table::checked_range;
 use crate::trap::{Trap, Unwind};
 use crate::waiting::Expected;
 use epsilon_abi::vm::{VmContext, VmGlobal};
-use epsilon_abi::{DataIndex, DefinedFuncIndex, ElemIndex, FuncIndex, Libcall, seeded};
+use epsilon_abi::{DataIndex, DefinedFuncIndex, ElemIndex, FuncIndex, Libcall, TypeIndex, seeded};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -256,61 +256,62 @@ mod body {
         Ok(u64::from(site.store.runtime.signatures().is_subtype(ty, of)))
     }
 
-    pub fn gc_alloc(_: Site<'_>, _record: u32, _length: u32) -> Result<u64> {
-        no_heap()
+    pub fn gc_alloc(site: Site<'_>, record: u32, length: u32) -> Result<u64> {
+        Ok(site.store.new_object(record, length)?.into())
     }
 
-    pub fn gc_array_new_data(_: Site<'_>, _ty: u32, _segment: u32, _offset: u32, _length: u32) -> Result<u64> {
-        no_heap()
+    pub fn gc_array_new_data(site: Site<'_>, ty: u32, segment: u32, offset: u32, length: u32) -> Result<u64> {
+        let (ty, segment) = (TypeIndex(ty), DataIndex(segment));
+        Ok(site.store.array_new_data(site.instance, ty, segment, offset, length)?.into())
     }
 
-    pub fn gc_array_new_elem(_: Site<'_>, _ty: u32, _segment: u32, _offset: u32, _length: u32) -> Result<u64> {
-        no_heap()
+    pub fn gc_array_new_elem(site: Site<'_>, ty: u32, segment: u32, offset: u32, length: u32) -> Result<u64> {
+        let (ty, segment) = (TypeIndex(ty), ElemIndex(segment));
+        Ok(site.store.array_new_elem(site.instance, ty, segment, offset, length)?.into())
     }
 
     pub fn gc_array_init_data(
-        _: Site<'_>,
-        _segment: u32,
-        _array: u32,
-        _dst: u32,
-        _src: u32,
-        _length: u32,
+        site: Site<'_>,
+        segment: u32,
+        array: u32,
+        dst: u32,
+        src: u32,
+        length: u32,
     ) -> Result<u64> {
-        no_heap()
+        site.store.array_init_data(site.instance, DataIndex(segment), array, dst, src, length)?;
+        Ok(0)
     }
 
     pub fn gc_array_init_elem(
-        _: Site<'_>,
-        _segment: u32,
-        _array: u32,
-        _dst: u32,
-        _src: u32,
-        _length: u32,
+        site: Site<'_>,
+        segment: u32,
+        array: u32,
+        dst: u32,
+        src: u32,
+        length: u32,
     ) -> Result<u64> {
-        no_heap()
+        site.store.array_init_elem(site.instance, ElemIndex(segment), array, dst, src, length)?;
+        Ok(0)
     }
 
     pub fn gc_array_copy(
-        _: Site<'_>,
-        _dst_array: u32,
-        _dst: u32,
-        _src_array: u32,
-        _src: u32,
-        _length: u32,
+        site: Site<'_>,
+        dst_array: u32,
+        dst: u32,
+        src_array: u32,
+        src: u32,
+        length: u32,
     ) -> Result<u64> {
-        no_heap()
+        site.store.array_copy(dst_array, dst, src_array, src, length)?;
+        Ok(0)
     }
 
-    pub fn gc_is_subtype(_: Site<'_>, _record: u32, _of: u32) -> Result<u64> {
-        no_heap()
+    pub fn gc_is_subtype(site: Site<'_>, record: u32, of: u32) -> Result<u64> {
+        Ok(site.store.heap().records().is_subtype(record, of).into())
     }
 
-    pub fn func_of_number(_: Site<'_>, _number: u32) -> Result<u64> {
-        no_heap()
-    }
-
-    fn no_heap() -> Result<u64> {
-        Err(Error::limit("the store has no garbage-collected heap"))
+    pub fn func_of_number(site: Site<'_>, number: u32) -> Result<u64> {
+        site.store.func_of_number(number)
     }
 
     pub fn atomic_wait32(site: Site<'_>, memory: u32, address: u64, expected: u32, timeout_ns: u64) -> Result<u64> {

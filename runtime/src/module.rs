@@ -36,6 +36,8 @@ pub struct RuntimeSettings {
     pub samples: bool,
     /// Bytes of code that a module may have, exactly; for tests.
     pub code_room_bytes: Option<usize>,
+    /// Collects at each so many allocations of objects, and checks the whole heap; for tests. 0 if not.
+    pub gc_stress: u32,
     /// What goes wrong; for tests.
     pub fault: Option<Fault>,
 }
@@ -431,6 +433,16 @@ impl LinkedModule {
     /// The canonical id of a type.
     pub(crate) fn type_id(&self, ty: TypeIndex) -> u32 {
         self.type_ids[ty.index()]
+    }
+
+    /// Whether the module has structure or array types.
+    pub(crate) fn has_object_types(&self) -> bool {
+        self.info.types.iter().any(|ty| !matches!(ty.composite, CompositeType::Func(_)))
+    }
+
+    /// What code compares to tell a type apart.
+    pub(crate) fn type_word(&self, ty: TypeIndex) -> u32 {
+        self.type_ids.words()[ty.index()]
     }
 
     /// The canonical name of a type: what `map_types` takes to make a type of the module one of the engine.

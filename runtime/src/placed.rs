@@ -2,7 +2,7 @@
 //! calls. Must not know how they got there.
 
 use crate::fork::RwLock;
-use epsilon_abi::{CompiledFunction, DefinedFuncIndex, HandlerSite, Sites, TagIndex, TrapCode, seeded};
+use epsilon_abi::{CompiledFunction, DefinedFuncIndex, HandlerSite, Sites, StackMaps, TagIndex, TrapCode, seeded};
 
 /// A function where it lies, with its tables.
 #[derive(Debug)]
@@ -13,6 +13,7 @@ pub struct Placed {
     len_bytes: u32,
     sites: Sites,
     handlers: Box<[HandlerSite]>,
+    stack_maps: StackMaps,
 }
 
 impl Placed {
@@ -24,12 +25,15 @@ impl Placed {
             len_bytes: function.code.len() as u32,
             sites: function.sites.clone(),
             handlers: function.handlers.as_slice().into(),
+            stack_maps: function.stack_maps.clone(),
         }
     }
 
     /// Size of a function's tables.
     pub fn table_bytes(function: &CompiledFunction) -> usize {
-        function.sites.as_bytes().len() + size_of_val(&*function.handlers)
+        function.sites.as_bytes().len()
+            + size_of_val(&*function.handlers)
+            + function.stack_maps.as_bytes().len()
     }
 
     /// Which function it is.
@@ -108,6 +112,13 @@ impl PlacedFunctions {
             let clause = clauses.into_iter().skip(passed_over).find(|site| site.tag.is_none_or(&catches))?;
             Some((self.executable + (function.start + clause.handler_offset) as usize, *clause))
         })
+    }
+
+    /// Where references lie while the call runs that returns to `pc`, in bytes from the frame pointer there.
+    pub fn slots_at(&self, pc: usize) -> Vec<i32> {
+        // The call itself is what must lie in the function.
+        let at_call = |function: &Placed, offset| Some(function.stack_maps.slots_at(offset + 1));
+        pc.checked_sub(1).and_then(|call| self.with_function(call, at_call)).unwrap_or_default()
     }
 
     /// The offsets in the module's binary of the operator that the instruction at `pc` belongs to, and of the inlined

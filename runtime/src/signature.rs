@@ -285,9 +285,12 @@ impl Signatures {
         Ok(known)
     }
 
-    /// The records of structure and array types; `None` if the engine never had such a type.
-    pub fn records(&self) -> Option<RecordsView> {
-        self.0.read().records.any()
+    /// The records of structure and array types.
+    ///
+    /// # Errors
+    /// If the system has no address space for them.
+    pub fn records(&self) -> Result<RecordsView> {
+        self.0.write().records.view_or_new()
     }
 
     /// What code compares to tell a type apart.

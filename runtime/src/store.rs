@@ -7,14 +7,18 @@ use crate::alloc;
 use crate::budget::{Budget, Charge};
 use crate::call::Activation;
 use crate::error::{Error, Result};
+use crate::collector::{Collected, KnownMaps};
 use crate::exception::{Exceptions, TagData};
 use crate::func::{Functions, REFERENCE_BYTES};
 use crate::global::HostGlobal;
 use crate::handle::AsEngine;
+use crate::heap::Heap;
+use crate::hosts::HostValues;
 use crate::instance::InstanceData;
 use crate::limits::ResourceLimiter;
 use crate::link::LinkedCode;
-use crate::module::Runtime;
+use crate::module::{LinkedModule, Runtime};
+use crate::roots::HostRoots;
 use crate::sampling::{NO_SAMPLES_KEY, Samples};
 use crate::shared::StoreMemory;
 use crate::stack::WasmStack;
@@ -23,7 +27,6 @@ use crate::throw::{KnownFrames, Landing};
 use crate::trap::{FaultRecord, Trap, Unwind};
 use crate::waiting::WaitSlot;
 use epsilon_abi::vm::{VM_MAGIC, VmContext};
-use std::any::Any;
 use std::cell::Cell;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -120,7 +123,15 @@ pub struct StoreInner {
     pub(crate) exceptions: Exceptions,
     pub(crate) known_frames: KnownFrames,
     pub(crate) functions: Functions,
-    pub(crate) extern_refs: Vec<Arc<dyn Any + Send + Sync>>,
+    /// Objects that guests allocate, once there may be any.
+    pub(crate) heap: Option<Box<Heap>>,
+    /// Values of the host that guests may hold.
+    pub(crate) hosts: HostValues,
+    /// References that the host holds.
+    pub(crate) roots: HostRoots,
+    pub(crate) collected: Collected,
+    /// Modules whose instances are gone and whose types objects may have.
+    kept_modules: Vec<Arc<LinkedModule>>,
     /// What ended an activation, until `call` picks it up.
     pub(crate) unwind: Option<Unwind>,
     /// Whether an interruption has ended an activation, and is to be forgotten when the outermost one has ended.
@@ -152,7 +163,7 @@ pub struct Mark {
     /// The number that the next function got.
     pub first_entry: u32,
     references: usize,
-    extern_refs: usize,
+    host_values: u64,
     items_bytes: usize,
     handed_out: u64,
 }
@@ -162,7 +173,7 @@ impl Mark {
     pub fn holds_the_same_as(&self, other: &Self) -> bool {
         let counts = |mark: &Self| {
             let items = [mark.instances, mark.memories, mark.tables, mark.host_globals, mark.tags, mark.functions];
-            (items, mark.extern_refs, mark.handed_out)
+            (items, mark.host_values, mark.handed_out)
         };
         counts(self) == counts(other)
     }
@@ -276,7 +287,11 @@ impl StoreInner {
             exceptions: Exceptions::new(&budget),
             known_frames: KnownFrames::default(),
             functions: Functions::default(),
-            extern_refs: Vec::new(),
+            heap: None,
+            hosts: HostValues::new(&budget),
+            roots: HostRoots::default(),
+            collected: Collected::default(),
+            kept_modules: Vec::new(),
             budget,
             unwind: None,
             interrupted: false,
@@ -390,7 +405,7 @@ impl StoreInner {
             functions: self.functions.blocks(),
             first_entry: self.next_entry(),
             references: self.functions.references(),
-            extern_refs: self.extern_refs.len(),
+            host_values: self.hosts.made,
             items_bytes: self.items_bytes,
             handed_out: self.handed_out,
         }
@@ -399,13 +414,23 @@ impl StoreInner {
     /// Drops all that was added since a mark. Nothing may refer to it any more.
     pub(crate) fn drop_since(&mut self, mark: &Mark) {
         self.modules.retain(|(_, instance)| (*instance as usize) < mark.instances);
-        self.instances.truncate(mark.instances);
+        for instance in self.instances.drain(mark.instances..) {
+            // Objects may have its types; and what is unused of them is looked at until it is collected.
+            let module = &instance.module;
+            if self.heap.is_some() && module.has_object_types() {
+                let is_kept = self.kept_modules.iter().any(|kept| Arc::ptr_eq(kept, module));
+                if !is_kept {
+                    self.kept_modules.push(module.clone());
+                }
+            }
+        }
         self.memories.truncate(mark.memories);
         self.tables.truncate(mark.tables);
         self.tags.truncate(mark.tags);
         self.functions.drop_since(mark.functions, mark.first_entry);
         // It may know frames of code that is gone.
         self.known_frames = KnownFrames::default();
+        self.collected.known_maps = KnownMaps::default();
         let older = self.functions.references() - mark.references;
         self.items_bytes = mark.items_bytes + older * REFERENCE_BYTES;
         self.items.shrink(self.items_bytes);
@@ -434,6 +459,11 @@ impl StoreInner {
     /// Whether an address lies in the reservation of one of the store's memories.
     pub(crate) fn is_guest_memory(&self, address: usize) -> bool {
         self.memories.iter().any(|memory| memory.reserves(address))
+    }
+
+    /// Whether an address lies where null of the store's heap leads.
+    pub(crate) fn is_heap(&self, address: usize) -> bool {
+        self.heap.as_ref().is_some_and(|heap| heap.is_null_page(address))
     }
 
     /// Whether wasm of this store runs on another thread, which waits in a host function that has lent the store.

@@ -128,6 +128,14 @@ impl TableData {
         }
     }
 
+    /// References that the collector follows.
+    pub fn traced(&mut self) -> Option<&mut [u32]> {
+        match &mut self.elements {
+            Elements::References(references) if self.ty.element.is_traced() => Some(references),
+            _ => None,
+        }
+    }
+
     /// Back to so many null elements.
     /// A table that never grew stays where it is: its elements keep their allocation.
     pub fn reset(&mut self, len: usize) {

@@ -90,9 +90,15 @@ fn classify(store: &StoreInner, fault: &FaultRecord) -> Trap {
     }
     match store.trap_at(fault.pc) {
         Some(Trap::MemoryOutOfBounds) if is_access && !store.is_guest_memory(fault.address) => die(fault),
+        Some(code) if is_access && is_null(code) && !store.is_heap(fault.address) => die(fault),
         Some(code) => code,
         None => die(fault),
     }
+}
+
+/// Whether the trap is that of an access through null.
+fn is_null(code: Trap) -> bool {
+    matches!(code, Trap::NullStruct | Trap::NullArray | Trap::NullReference)
 }
 
 #[cold]

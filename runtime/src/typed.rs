@@ -20,7 +20,7 @@ pub trait WasmTy: Send + Sized {
     /// # Safety
     /// The bits must have been made as this type by this store.
     #[doc(hidden)]
-    unsafe fn from_bits(store: &StoreInner, bits: u128) -> Self;
+    unsafe fn from_bits(store: &mut StoreInner, bits: u128) -> Self;
 }
 
 macro_rules! number_types {
@@ -35,7 +35,7 @@ macro_rules! number_types {
             }
 
             #[inline(always)]
-            unsafe fn from_bits(_: &StoreInner, bits: u128) -> Self {
+            unsafe fn from_bits(_: &mut StoreInner, bits: u128) -> Self {
                 #[allow(clippy::redundant_closure_call)]
                 ($from)(bits)
             }
@@ -60,7 +60,7 @@ impl WasmTy for Option<Func> {
         store.ref_to_bits(&Ref::Func(self), RefType::FUNCREF).map(u128::from)
     }
 
-    unsafe fn from_bits(store: &StoreInner, bits: u128) -> Self {
+    unsafe fn from_bits(store: &mut StoreInner, bits: u128) -> Self {
         // SAFETY: the bits were made as a function reference, as the caller promises (invariant 17).
         unsafe { store.func_from_bits(bits as u64) }
     }
@@ -73,10 +73,10 @@ impl WasmTy for Option<ExternRef> {
         store.ref_to_bits(&Ref::Extern(self), RefType::EXTERNREF).map(u128::from)
     }
 
-    unsafe fn from_bits(store: &StoreInner, bits: u128) -> Self {
+    unsafe fn from_bits(store: &mut StoreInner, bits: u128) -> Self {
         match store.extern_from_bits(bits as u32) {
             Ref::Extern(reference) => reference,
-            Ref::Func(_) | Ref::Exn(_) => None,
+            Ref::Func(_) | Ref::Exn(_) | Ref::Any(_) => None,
         }
     }
 }
@@ -197,7 +197,7 @@ pub trait WasmResults: Sized {
     /// # Safety
     /// The images and the area must hold results of these types, made by this store.
     #[doc(hidden)]
-    unsafe fn load(store: &StoreInner, regs: &RegFile, area: *const u64) -> Self;
+    unsafe fn load(store: &mut StoreInner, regs: &RegFile, area: *const u64) -> Self;
     /// # Safety
     /// `area` must be long enough for the results that do not fit registers.
     #[doc(hidden)]
@@ -228,7 +228,7 @@ macro_rules! tuples {
             const TYPES: &'static [ValType] = &[$($name::TYPE),*];
 
             #[inline(always)]
-            unsafe fn load(store: &StoreInner, regs: &RegFile, area: *const u64) -> Self {
+            unsafe fn load(store: &mut StoreInner, regs: &RegFile, area: *const u64) -> Self {
                 let mut places = Places::results();
                 $(
                     // SAFETY: the area holds the results that have no register, as the caller promises (invariant 17).
@@ -294,7 +294,7 @@ impl<A: WasmTy> WasmResults for A {
     const TYPES: &'static [ValType] = &[A::TYPE];
 
     #[inline(always)]
-    unsafe fn load(store: &StoreInner, regs: &RegFile, area: *const u64) -> Self {
+    unsafe fn load(store: &mut StoreInner, regs: &RegFile, area: *const u64) -> Self {
         // SAFETY: as the caller promises (invariant 17): a tuple of one has its place where the value alone has it.
         unsafe { <(A,)>::load(store, regs, area).0 }
     }

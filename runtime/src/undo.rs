@@ -43,6 +43,10 @@ impl StoreInner {
         if has_references && info.elements.iter().any(into_imported_table) {
             return true;
         }
+        let traced_into_imported = |segment: &ElementSegment| segment.ty.is_traced() && into_imported_table(segment);
+        if info.elements.iter().any(traced_into_imported) {
+            return true; // objects may hold functions
+        }
         if !instance.started {
             return false;
         }

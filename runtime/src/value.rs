@@ -1,16 +1,15 @@
 //! Values as embedders see them, and their bits as machine code holds them.
 
-use crate::alloc;
+use crate::anyref::AnyRef;
+use crate::collector::forgotten;
 use crate::error::{Error, Result};
 use crate::exception::ExnRef;
 use crate::func::Func;
+use crate::heap::host_number;
+use crate::roots::{Owner, RootId};
 use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
 use epsilon_abi::{HeapType, RefRepr, RefType, ValType, seeded};
 use std::any::Any;
-use std::sync::Arc;
-
-/// What an external reference is charged with, beside its value.
-const EXTERN_REF_BYTES: usize = 64;
 
 /// A WebAssembly value.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +30,8 @@ pub enum Val {
     ExternRef(Option<ExternRef>),
     /// Reference to an exception; `None` is null.
     ExnRef(Option<ExnRef>),
+    /// Reference to an object, an `i31` or, converted, to something of the host; `None` is null.
+    AnyRef(Option<AnyRef>),
 }
 
 /// A reference.
@@ -42,14 +43,18 @@ pub enum Ref {
     Extern(Option<ExternRef>),
     /// Reference to an exception; `None` is null.
     Exn(Option<ExnRef>),
+    /// Reference to an object, an `i31` or, converted, to something of the host; `None` is null.
+    Any(Option<AnyRef>),
 }
 
-/// Something of the host that guests can hold but not look into. It lives as long as its store.
+/// Something of the host that guests can hold but not look into; or something of guests that they have converted.
+///
+/// It is held until the host function that got or made it returns. Outside of host functions it is held as long as its
+/// store. What guests hold lives as long as they do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExternRef {
     pub(crate) store: StoreId,
-    /// Position in the store plus one: 0 is null.
-    pub(crate) index: u32,
+    pub(crate) root: RootId,
 }
 
 impl ExternRef {
@@ -57,22 +62,23 @@ impl ExternRef {
     pub fn new(mut store: impl AsContextMut, value: impl Any + Send + Sync) -> Result<Self> {
         let mut context = store.as_context_mut();
         let inner = context.inner();
-        let index = u32::try_from(inner.extern_refs.len() + 1)
-            .map_err(|_| Error::limit("a store holds at most 2^32 - 2 external references"))?;
-        inner.charge_item(EXTERN_REF_BYTES + size_of_val(&value))?;
-        alloc::reserve(&mut inner.extern_refs, 1, "a list of external references")?;
-        inner.extern_refs.push(Arc::new(value));
-        Ok(Self { store: inner.id, index })
+        let reference = inner.add_host_value(Box::new(value))?;
+        Ok(Self { store: inner.id, root: inner.roots.push(reference) })
     }
 
     /// The value.
+    ///
+    /// # Errors
+    /// If the reference is of another store, is no longer held, or is to something of guests.
     pub fn data<'a, T: 'static>(
         &self,
         store: impl Into<crate::store::StoreContext<'a, T>>,
     ) -> Result<&'a (dyn Any + Send + Sync)> {
         let inner = store.into().inner();
         inner.check(self.store, "external reference")?;
-        Ok(&*inner.extern_refs[self.index as usize - 1])
+        let reference = inner.roots.get(self.root).ok_or_else(|| forgotten("external reference"))?;
+        let value = host_number(reference).and_then(|number| inner.hosts.get(number));
+        value.ok_or_else(|| Error::misuse("the external reference is to something of guests, which has no data"))
     }
 }
 
@@ -92,6 +98,7 @@ impl Val {
             Self::FuncRef(_) => ValType::FUNCREF,
             Self::ExternRef(_) => ValType::EXTERNREF,
             Self::ExnRef(_) => ValType::EXNREF,
+            Self::AnyRef(_) => ValType::Ref(RefType { nullable: true, heap: HeapType::Any }),
         }
     }
 
@@ -107,7 +114,8 @@ impl Val {
             ValType::Ref(r) => match r.repr() {
                 RefRepr::Func => Self::FuncRef(None),
                 RefRepr::Index if r.is_exception() => Self::ExnRef(None),
-                RefRepr::Index => Self::ExternRef(None),
+                RefRepr::Index if is_external(r.heap) => Self::ExternRef(None),
+                RefRepr::Index => Self::AnyRef(None),
             },
         })
     }
@@ -172,6 +180,7 @@ impl Val {
             Self::FuncRef(func) => Ref::Func(*func),
             Self::ExternRef(reference) => Ref::Extern(*reference),
             Self::ExnRef(reference) => Ref::Exn(*reference),
+            Self::AnyRef(reference) => Ref::Any(*reference),
             _ => return None,
         })
     }
@@ -189,6 +198,11 @@ impl Val {
     /// The reference to an exception, if it is one; `Some(None)` is null.
     pub fn exnref(&self) -> Option<Option<&ExnRef>> {
         if let Self::ExnRef(reference) = self { Some(reference.as_ref()) } else { None }
+    }
+
+    /// The reference of the family of `anyref`, if it is one; `Some(None)` is null.
+    pub fn anyref(&self) -> Option<Option<&AnyRef>> {
+        if let Self::AnyRef(reference) = self { Some(reference.as_ref()) } else { None }
     }
 }
 
@@ -224,6 +238,8 @@ unwraps! { Val:
     unwrap_externref -> Option<&ExternRef> = externref, "externref";
     /// The reference to an exception; `None` is null.
     unwrap_exnref -> Option<&ExnRef> = exnref, "exnref";
+    /// The reference of the family of `anyref`; `None` is null.
+    unwrap_anyref -> Option<&AnyRef> = anyref, "anyref";
 }
 
 impl Ref {
@@ -234,7 +250,7 @@ impl Ref {
 
     /// Whether it is null.
     pub fn is_null(&self) -> bool {
-        matches!(self, Self::Func(None) | Self::Extern(None) | Self::Exn(None))
+        matches!(self, Self::Func(None) | Self::Extern(None) | Self::Exn(None) | Self::Any(None))
     }
 
     /// Whether it is not null.
@@ -271,6 +287,16 @@ impl Ref {
     pub fn as_exn(&self) -> Option<Option<&ExnRef>> {
         if let Self::Exn(reference) = self { Some(reference.as_ref()) } else { None }
     }
+
+    /// Whether it is a reference of the family of `anyref`, null or not.
+    pub fn is_any(&self) -> bool {
+        self.as_any().is_some()
+    }
+
+    /// The reference of the family of `anyref`, if it is one; `Some(None)` is null.
+    pub fn as_any(&self) -> Option<Option<&AnyRef>> {
+        if let Self::Any(reference) = self { Some(reference.as_ref()) } else { None }
+    }
 }
 
 unwraps! { Ref:
@@ -280,6 +306,8 @@ unwraps! { Ref:
     unwrap_extern -> Option<&ExternRef> = as_extern, "an external reference";
     /// The reference to an exception; `None` is null.
     unwrap_exn -> Option<&ExnRef> = as_exn, "a reference to an exception";
+    /// The reference of the family of `anyref`; `None` is null.
+    unwrap_any -> Option<&AnyRef> = as_any, "a reference of the family of anyref";
 }
 
 macro_rules! from_rust {
@@ -300,6 +328,8 @@ from_rust! { Ref:
     Option<ExternRef> => Extern, |reference| reference;
     ExnRef => Exn, Some;
     Option<ExnRef> => Exn, |reference| reference;
+    AnyRef => Any, Some;
+    Option<AnyRef> => Any, |reference| reference;
 }
 
 from_rust! { Val:
@@ -316,6 +346,8 @@ from_rust! { Val:
     Option<ExternRef> => ExternRef, |r| r;
     ExnRef => ExnRef, Some;
     Option<ExnRef> => ExnRef, |r| r;
+    AnyRef => AnyRef, Some;
+    Option<AnyRef> => AnyRef, |r| r;
 }
 
 impl From<Ref> for Val {
@@ -324,8 +356,14 @@ impl From<Ref> for Val {
             Ref::Func(func) => Self::FuncRef(func),
             Ref::Extern(reference) => Self::ExternRef(reference),
             Ref::Exn(reference) => Self::ExnRef(reference),
+            Ref::Any(reference) => Self::AnyRef(reference),
         }
     }
+}
+
+/// Whether a heap type is of the family of `externref`.
+fn is_external(heap: HeapType) -> bool {
+    matches!(heap, HeapType::Extern | HeapType::NoExtern)
 }
 
 impl StoreInner {
@@ -346,6 +384,9 @@ impl StoreInner {
             (Val::ExnRef(reference), ValType::Ref(r)) if r.is_exception() => {
                 u128::from(self.ref_to_bits(&Ref::Exn(*reference), r)?)
             }
+            (Val::AnyRef(reference), ValType::Ref(r)) if r.is_traced() => {
+                u128::from(self.ref_to_bits(&Ref::Any(*reference), r)?)
+            }
             _ => return Err(Error::mismatch(what(), ty, value.plain_type())),
         })
     }
@@ -355,7 +396,8 @@ impl StoreInner {
         let mismatch = |found: &str| Error::mismatch("reference", ty, found);
         match (reference, ty.repr()) {
             (Ref::Func(None), RefRepr::Func) if ty.nullable => Ok(0),
-            (Ref::Extern(None), RefRepr::Index) if ty.nullable && !ty.is_exception() => Ok(0),
+            (Ref::Extern(None), RefRepr::Index) if ty.nullable && is_external(ty.heap) => Ok(0),
+            (Ref::Any(None), RefRepr::Index) if ty.nullable && ty.is_traced() && !is_external(ty.heap) => Ok(0),
             (Ref::Exn(None), RefRepr::Index) if ty.nullable && ty.is_exception() => Ok(0),
             (Ref::Exn(Some(reference)), RefRepr::Index) if matches!(ty.heap, HeapType::Exn) => {
                 self.check(reference.store, "exception")?;
@@ -377,8 +419,18 @@ impl StoreInner {
             }
             (Ref::Extern(Some(reference)), RefRepr::Index) if matches!(ty.heap, HeapType::Extern) => {
                 self.check(reference.store, "external reference")?;
-                Ok(u64::from(reference.index))
+                let held = self.roots.get(reference.root);
+                Ok(held.ok_or_else(|| forgotten("external reference"))?.into())
             }
+            (Ref::Any(Some(reference)), RefRepr::Index) if ty.is_traced() && !is_external(ty.heap) => {
+                let bits = reference.bits(self)?;
+                if !self.is_of_type(bits, ty.heap) {
+                    return Err(mismatch(self.kind_of(bits)));
+                }
+                Ok(bits.into())
+            }
+            (Ref::Any(None), _) => Err(mismatch("a null reference")),
+            (Ref::Any(_), _) => Err(mismatch("a reference of the family of anyref")),
             (Ref::Func(None), _) => Err(mismatch("a null function reference")),
             (Ref::Extern(None), _) => Err(mismatch("a null external reference")),
             (Ref::Func(_), _) => Err(mismatch("a function reference")),
@@ -415,12 +467,35 @@ impl StoreInner {
                 self.exceptions.keep(number);
                 Ref::Exn(Some(ExnRef { store: self.id, number }))
             }
-            (false, bits) => self.extern_from_bits(bits),
+            (false, bits) if is_external(ty.heap) => self.extern_from_bits(bits),
+            (false, 0) => Ref::Any(None),
+            (false, bits) => Ref::Any(Some(self.hold_any(bits))),
         }
     }
 
     /// The external reference that bits stand for.
-    pub(crate) fn extern_from_bits(&self, bits: u32) -> Ref {
-        Ref::Extern((bits != 0).then_some(ExternRef { store: self.id, index: bits }))
+    pub(crate) fn extern_from_bits(&mut self, bits: u32) -> Ref {
+        Ref::Extern((bits != 0).then(|| ExternRef { store: self.id, root: self.roots.push(bits) }))
+    }
+
+    /// The same value, held as long as its owner lives.
+    pub(crate) fn own_val(&mut self, value: &Val) -> Result<(Val, Option<Owner>)> {
+        let store = self.id;
+        Ok(match value {
+            Val::ExternRef(Some(_)) => {
+                let (root, owner) = self.own_reference(value, ValType::EXTERNREF)?;
+                (Val::ExternRef(Some(ExternRef { store, root })), Some(owner))
+            }
+            Val::AnyRef(Some(_)) => {
+                let (root, owner) = self.own_reference(value, value.plain_type())?;
+                (Val::AnyRef(Some(AnyRef { store, root })), Some(owner))
+            }
+            other => (*other, None),
+        })
+    }
+
+    fn own_reference(&mut self, value: &Val, ty: ValType) -> Result<(RootId, Owner)> {
+        let bits = self.val_to_bits(value, ty, || "reference".into())?;
+        Ok(self.roots.own(bits as u32))
     }
 }

@@ -94,6 +94,7 @@ fn module(slow: &Arc<Slow>) -> Arc<LinkedModule> {
         max_memory_bytes: UNLIMITED,
         samples: false,
         code_room_bytes: None,
+        gc_stress: 0,
         fault: None,
     };
     let info = ModuleInfo {

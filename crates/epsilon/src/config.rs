@@ -90,6 +90,7 @@ pub struct Config {
     pub(crate) target: Option<(String, Vec<String>)>,
     pub(crate) compile_limits: CompileLimits,
     pub(crate) code_room_bytes: Option<usize>,
+    pub(crate) gc_stress: u32,
     pub(crate) fault: Option<epsilon_runtime::Fault>,
     #[cfg(feature = "cache")]
     pub(crate) cache: Option<crate::CacheConfig>,
@@ -200,6 +201,7 @@ impl Config {
             target: None,
             compile_limits: CompileLimits::default(),
             code_room_bytes: None,
+            gc_stress: 0,
             fault: None,
             #[cfg(feature = "cache")]
             cache: Some(crate::CacheConfig::new()),

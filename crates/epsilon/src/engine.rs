@@ -84,6 +84,7 @@ impl Engine {
             backtraces: config.backtraces,
             max_memory_bytes: config.max_memory_bytes,
             code_room_bytes: config.code_room_bytes,
+            gc_stress: config.gc_stress,
             fault: config.fault,
         };
         let runtime = Arc::new(Runtime::new(settings));

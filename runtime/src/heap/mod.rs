@@ -131,9 +131,9 @@ impl Heap {
         (&raw const *self.vm).cast_mut()
     }
 
-    /// Whether an address lies where the heap's objects are, or null leads.
-    pub fn contains(&self, address: usize) -> bool {
-        self.objects.region.contains(address)
+    /// Whether an address is one that null leads to.
+    pub fn is_null_page(&self, address: usize) -> bool {
+        self.objects.region.is_null_page(address)
     }
 
     /// What the heap has done.

@@ -91,13 +91,9 @@ impl Records {
     /// # Errors
     /// If the system has no address space, or there is no room.
     pub fn add(&mut self, draft: &Draft, id: u32, supertype: Option<u32>) -> Result<u32> {
-        if self.mapping.is_none() {
-            let mapping = Mapping::anonymous(RECORDS_BYTES as usize, Access::ReadWrite);
-            self.mapping = Some(mapping.map_err(|error| Error::system("reserve address space for types", error))?);
-            self.next = RECORD_BYTES;
-        }
+        let view = self.view_or_new()?;
         let place = self.take(draft.places())?;
-        let parent = supertype.map(|at| *self.view().record(at));
+        let parent = supertype.map(|at| *view.record(at));
         let depth = parent.map_or(0, |parent| parent.depth + 1);
         let mut display = parent.map_or([0; DISPLAY_LEN], |parent| parent.display);
         if let Some(own) = display.get_mut(depth as usize) {
@@ -154,9 +150,17 @@ impl Records {
         RecordsView(self.mapping.as_ref().expect("there are types").base())
     }
 
-    /// As [`Self::view`]; `None` if there was never any.
-    pub fn any(&self) -> Option<RecordsView> {
-        self.mapping.as_ref().map(|mapping| RecordsView(mapping.base()))
+    /// As [`Self::view`], also if there was never any.
+    ///
+    /// # Errors
+    /// If the system has no address space for them.
+    pub fn view_or_new(&mut self) -> Result<RecordsView> {
+        if self.mapping.is_none() {
+            let mapping = Mapping::anonymous(RECORDS_BYTES as usize, Access::ReadWrite);
+            self.mapping = Some(mapping.map_err(|error| Error::system("reserve address space for types", error))?);
+            self.next = RECORD_BYTES;
+        }
+        Ok(self.view())
     }
 }
 

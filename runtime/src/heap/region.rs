@@ -46,9 +46,9 @@ impl Region {
         self.cards.base()
     }
 
-    /// Whether an address lies in the region, its guard included.
-    pub fn contains(&self, address: usize) -> bool {
-        (self.base() as usize..self.base() as usize + self.mapping.len_bytes()).contains(&address)
+    /// Whether an address is one that null leads to.
+    pub fn is_null_page(&self, address: usize) -> bool {
+        (self.base() as usize..self.base() as usize + NULL_BYTES as usize).contains(&address)
     }
 
     /// Makes whole pages accessible. What was never accessible before, or was hidden, reads as zeroes.

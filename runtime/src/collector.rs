@@ -1,0 +1,280 @@
+//! Where a store refers to objects of its heap and to the host's values, for the collector: wasm frames, globals, tables,
+//! element segments, exceptions, and what the host holds. And how the store asks for objects.
+//!
+//! A collection runs in libcalls that allocate, in host functions, and when no wasm of the store runs: so wasm of the store
+//! stands only where calls return to, each with a stack map.
+
+use crate::error::{Error, Result};
+use crate::heap::{Collection, Environment, Heap, HostMarks, Refusal};
+use crate::hosts::HostValue;
+use crate::store::StoreInner;
+use crate::sys::arch;
+use crate::trap::Trap;
+use epsilon_abi::seeded;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+/// No walk goes on for longer, whatever memory looks like.
+const MAX_FRAMES: usize = 1 << 22;
+
+/// How many return addresses are remembered at most.
+const MAX_KNOWN: usize = 1 << 16;
+
+/// Slots of the frames that calls return to, by return address. What is in it stays true as long as the store's instances
+/// live: code stays where it is.
+#[derive(Default)]
+pub struct KnownMaps(HashMap<usize, Box<[i32]>, BuildHasherDefault<AddressHasher>>);
+
+/// Spreads addresses.
+#[derive(Default)]
+struct AddressHasher(u64);
+
+impl Hasher for AddressHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_usize((*byte).into()));
+    }
+
+    fn write_usize(&mut self, address: usize) {
+        self.0 = (self.0 ^ address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    }
+}
+
+/// An operand of a constant expression that is being evaluated.
+#[derive(Clone, Copy)]
+pub struct Constant {
+    pub bits: u128,
+    /// Whether the collector follows it.
+    pub is_traced: bool,
+}
+
+/// What a store holds for its collector, beside heap and values.
+#[derive(Default)]
+pub struct Collected {
+    /// Operands of constant expressions that are being evaluated.
+    pub constants: Vec<Constant>,
+    pub known_maps: KnownMaps,
+    /// Values of the host that nothing refers to, to be dropped where code of the host may run.
+    unused: Vec<HostValue>,
+}
+
+/// Ends the process if a collection panics: half of the objects have moved then.
+struct NoWayBack;
+
+impl Drop for NoWayBack {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("epsilon: a garbage collection failed half-way; this is a bug of Epsilon");
+            std::process::abort();
+        }
+    }
+}
+
+impl Environment for StoreInner {
+    fn roots(&mut self, found: &mut dyn FnMut(&mut u32)) {
+        let _no_way_back = NoWayBack;
+        if !seeded::bug("root-of-the-host") {
+            self.roots.for_each(found);
+        }
+        for constant in self.collected.constants.iter_mut().filter(|constant| constant.is_traced) {
+            let mut reference = constant.bits as u32;
+            found(&mut reference);
+            constant.bits = reference.into();
+        }
+        if !seeded::bug("root-of-a-table") {
+            self.tables.iter_mut().filter_map(|table| table.traced()).flatten().for_each(&mut *found);
+        }
+        if !seeded::bug("root-of-a-global") {
+            self.for_each_global_root(found);
+        }
+        for instance in &mut self.instances {
+            instance.segment_references().for_each(&mut *found);
+        }
+        if !seeded::bug("root-in-an-exception") {
+            self.for_each_exception_field(found);
+        }
+        self.for_each_frame_root(found);
+    }
+
+    fn host_count(&self) -> usize {
+        self.hosts.count()
+    }
+
+    fn found_hosts(&mut self, marks: &HostMarks) {
+        let unused = self.hosts.sweep(marks);
+        self.collected.unused.extend(unused);
+    }
+}
+
+impl StoreInner {
+    /// The store's heap, which is made when it is first needed.
+    pub(crate) fn heap_or_new(&mut self) -> Result<&mut Heap> {
+        if self.heap.is_none() {
+            let records = self.runtime.signatures().records()?;
+            self.allows(|_| Ok(true))?;
+            self.heap = Some(Box::new(Heap::new(records, &self.budget, self.runtime.settings().gc_stress)?));
+        }
+        Ok(self.heap.as_mut().expect("just made"))
+    }
+
+    /// The store's heap.
+    ///
+    /// # Panics
+    /// If there is none: but there is one where anything can refer to it.
+    pub(crate) fn heap(&self) -> &Heap {
+        self.heap.as_ref().expect("a store with objects has a heap")
+    }
+
+    /// A new object, zero but for its header and length. All other objects may have moved.
+    ///
+    /// # Errors
+    /// If there is no room: a trap.
+    pub(crate) fn new_object(&mut self, record: u32, len: u32) -> Result<u32> {
+        let mut refusal = self.allocate(record, len)?;
+        if refusal == Err(Refusal::Full) && self.limiter().is_some() {
+            // The limit may have been raised.
+            self.allows(|_| Ok(true))?;
+            refusal = self.allocate(record, len)?;
+        }
+        self.drop_unused();
+        refusal.map_err(|refusal| match refusal {
+            Refusal::Full => Trap::OutOfHeap.into(),
+            Refusal::TooLarge => Trap::AllocationTooLarge.into(),
+        })
+    }
+
+    fn allocate(&mut self, record: u32, len: u32) -> Result<Result<u32, Refusal>> {
+        self.heap_or_new()?;
+        Ok(self.with_heap(|heap, store| heap.allocate(record, len, store)))
+    }
+
+    /// Has the heap at work on the store, which lacks it meanwhile.
+    fn with_heap<R>(&mut self, work: impl FnOnce(&mut Heap, &mut Self) -> R) -> R {
+        let mut heap = self.heap.take().expect("a store with objects has a heap");
+        let no_way_back = NoWayBack;
+        let result = work(&mut heap, self);
+        drop(no_way_back);
+        self.heap = Some(heap);
+        result
+    }
+
+    /// Frees all objects and values of the host that nothing refers to.
+    pub(crate) fn collect_garbage(&mut self) -> Result<()> {
+        if self.exceptions.any() {
+            self.collect_exceptions();
+        }
+        self.collect_objects()?;
+        self.drop_unused();
+        Ok(())
+    }
+
+    fn collect_objects(&mut self) -> Result<()> {
+        if self.heap.is_some() {
+            return self.with_heap(|heap, store| heap.collect(Collection::Full, store));
+        }
+        let mut marks = HostMarks::new(self.hosts.count())?;
+        self.roots(&mut |reference| {
+            if let Some(number) = crate::heap::host_number(*reference) {
+                marks.mark(number);
+            }
+        });
+        self.found_hosts(&marks);
+        Ok(())
+    }
+
+    /// Adds a value of the host that guests can hold: gives its reference.
+    pub(crate) fn add_host_value(&mut self, value: HostValue) -> Result<u32> {
+        if self.hosts.is_collection_due() {
+            self.collect_garbage()?;
+        }
+        let number = self.hosts.add(value)?;
+        Ok(number << 2 | epsilon_abi::heap::HOST_TAG)
+    }
+
+    /// Drops values of the host that a collection has found unused: that runs code of the host.
+    fn drop_unused(&mut self) {
+        if !self.collected.unused.is_empty() {
+            drop(std::mem::take(&mut self.collected.unused));
+        }
+    }
+
+    fn for_each_global_root(&mut self, found: &mut dyn FnMut(&mut u32)) {
+        let mut visit = |global: *mut epsilon_abi::vm::VmGlobal| {
+            // SAFETY: the words of a global live as long as its store (invariant 13), which is borrowed exclusively (invariant 12);
+            // the low bytes of a reference are the reference (invariant 17).
+            found(unsafe { &mut *global.cast::<u32>() });
+        };
+        for number in 0..self.host_globals.len() as u32 {
+            let key = crate::global::GlobalKey::Host(number);
+            if self.global_type(key).value.is_traced() {
+                visit(self.global_address(key));
+            }
+        }
+        for instance in &self.instances {
+            instance.traced_globals().for_each(&mut visit);
+        }
+    }
+
+    /// Calls `found` with each word of wasm frames that the stack maps of their calls name.
+    fn for_each_frame_root(&mut self, found: &mut dyn FnMut(&mut u32)) {
+        let Some(stack) = &self.stack else { return };
+        let frames = stack.lowest()..stack.top() - 15;
+        let mut fp = self.vm.exit_fp.get();
+        let mut activation = self.activation;
+        while !activation.is_null() {
+            // SAFETY: the store's activation, and those that it links, are records of calls that have not returned (invariant 15).
+            let (outer_fp, previous) = unsafe { ((*activation).exit_fp, (*activation).previous) };
+            // An activation that has not run anything leaves the exit record of the one further out.
+            if fp != outer_fp {
+                self.walk_frames(fp, &frames, found);
+            }
+            (fp, activation) = (outer_fp, previous);
+        }
+    }
+
+    fn walk_frames(&mut self, mut fp: usize, frames: &std::ops::Range<usize>, found: &mut dyn FnMut(&mut u32)) {
+        for _ in 0..MAX_FRAMES {
+            if !frames.contains(&fp) || !fp.is_multiple_of(8) {
+                return;
+            }
+            // SAFETY: both words are on the store's wasm stack, as was just checked, which is mapped as long as an activation
+            // runs (invariant 16). The walk began at an exit record, so that a frame begins here (invariant 15).
+            let (caller_fp, pc) = unsafe { (*(fp as *const usize), *((fp + 8) as *const usize)) };
+            if pc == arch::enter_return() || caller_fp <= fp {
+                return;
+            }
+            for slot in self.slots_at(pc) {
+                let address = caller_fp.wrapping_add_signed(*slot as isize);
+                if frames.contains(&address) && address.is_multiple_of(4) && !seeded::bug("root-in-a-frame") {
+                    // SAFETY: the word is on the store's wasm stack, as was just checked; a reference lies there while the call
+                    // runs, as the compiler says (invariants 15 and 22), and nothing runs on that stack now (invariant 12).
+                    found(unsafe { &mut *(address as *mut u32) });
+                }
+            }
+            fp = caller_fp;
+        }
+    }
+
+    /// The slots of the frame that a call returns to, from its frame pointer.
+    fn slots_at(&mut self, pc: usize) -> &[i32] {
+        if self.collected.known_maps.0.len() >= MAX_KNOWN {
+            self.collected.known_maps = KnownMaps::default();
+        }
+        if !self.collected.known_maps.0.contains_key(&pc) {
+            let slots = self.code_at(pc).map(|(_, code)| code.placed().slots_at(pc)).unwrap_or_default();
+            self.collected.known_maps.0.insert(pc, slots.into());
+        }
+        &self.collected.known_maps.0[&pc]
+    }
+}
+
+/// An error for a reference that the host no longer holds.
+#[cold]
+pub fn forgotten(what: &str) -> Error {
+    Error::misuse(format!(
+        "the {what} is no longer held: its scope has ended; keep it with `OwnedRooted`, or use it before the scope ends"
+    ))
+}
