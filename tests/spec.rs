@@ -177,6 +177,11 @@ fn configurations() -> Vec<(&'static str, Config)> {
             "checked, deterministic",
             make(|config| config.memory_strategy(MemoryStrategy::Checked).relaxed_simd_deterministic(true)),
         ),
+        ("stressed, guarded, lazy", make(|config| config.memory_strategy(MemoryStrategy::Guarded).gc_stress(1))),
+        (
+            "stressed, quick, checked",
+            make(|config| config.memory_strategy(MemoryStrategy::Checked).tier(Tier::Quick).gc_stress(1)),
+        ),
         ("checked, lazy", make(|config| config.memory_strategy(MemoryStrategy::Checked))),
         (
             "quick, guarded, eager",

@@ -400,7 +400,7 @@ where
     // SAFETY: fixed code passes the datum of a thunk that lives, and that was made for this closure, which lives as long as the
     // thunk (invariant 14).
     let closure = unsafe { &*((*data).context as *const DynamicClosure<F>) };
-    let body = |mut caller: Caller<'_, T>, store: *mut StoreInner| {
+    let body = |caller: Caller<'_, T>, store: *mut StoreInner| {
         // SAFETY: fixed code passes the images of the registers in its own frame, which nothing else uses until this returns
         // (invariant 15).
         let regs = unsafe { &mut *regs };

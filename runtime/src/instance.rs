@@ -62,7 +62,13 @@ fn instance_bytes(module: &LinkedModule) -> usize {
     let info = module.info();
     let imports = 2 * (info.imported_functions * size_of::<u32>() + info.imported_globals * size_of::<GlobalKey>());
     let numbers = (info.memories.len() + info.tables.len() + info.tags.len()) * size_of::<u32>();
-    INSTANCE_BYTES + module.layout().size_bytes() + imports + numbers + info.data.len() + info.elements.len() + traced_bytes(info)
+    INSTANCE_BYTES
+        + module.layout().size_bytes()
+        + imports
+        + numbers
+        + info.data.len()
+        + info.elements.len()
+        + traced_bytes(info)
 }
 
 /// What the collector's lists of an instance take.

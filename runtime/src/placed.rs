@@ -31,9 +31,7 @@ impl Placed {
 
     /// Size of a function's tables.
     pub fn table_bytes(function: &CompiledFunction) -> usize {
-        function.sites.as_bytes().len()
-            + size_of_val(&*function.handlers)
-            + function.stack_maps.as_bytes().len()
+        function.sites.as_bytes().len() + size_of_val(&*function.handlers) + function.stack_maps.as_bytes().len()
     }
 
     /// Which function it is.

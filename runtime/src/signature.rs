@@ -244,7 +244,13 @@ impl Signatures {
     /// None yet. Types are charged to `budget`.
     pub fn new(budget: &Budget) -> Self {
         let charge = budget.empty_charge("types");
-        Self(RwLock::new(Registry { firsts: HashMap::new(), groups: BTreeMap::new(), next: 1, records: Records::default(), charge }))
+        Self(RwLock::new(Registry {
+            firsts: HashMap::new(),
+            groups: BTreeMap::new(),
+            next: 1,
+            records: Records::default(),
+            charge,
+        }))
     }
 
     /// The id of a function type that a host function has: final, without supertype, in a group of its own. References

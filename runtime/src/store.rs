@@ -6,8 +6,8 @@
 use crate::alloc;
 use crate::budget::{Budget, Charge};
 use crate::call::Activation;
-use crate::error::{Error, Result};
 use crate::collector::{Collected, KnownMaps};
+use crate::error::{Error, Result};
 use crate::exception::{Exceptions, TagData};
 use crate::func::{Functions, REFERENCE_BYTES};
 use crate::global::HostGlobal;

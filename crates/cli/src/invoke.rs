@@ -66,10 +66,13 @@ impl Call {
                     None => writeln!(text, "{}", f64::from_bits(*bits)),
                 },
                 Val::V128(bits) => writeln!(text, "{bits:#034x}"),
-                Val::FuncRef(None) | Val::ExternRef(None) | Val::ExnRef(None) => writeln!(text, "null"),
+                Val::FuncRef(None) | Val::ExternRef(None) | Val::ExnRef(None) | Val::AnyRef(None) => {
+                    writeln!(text, "null")
+                }
                 Val::FuncRef(Some(_)) => writeln!(text, "<funcref>"),
                 Val::ExternRef(Some(_)) => writeln!(text, "<externref>"),
                 Val::ExnRef(Some(_)) => writeln!(text, "<exnref>"),
+                Val::AnyRef(Some(_)) => writeln!(text, "<anyref>"),
             };
         }
         text
@@ -216,6 +219,7 @@ mod tests {
             Val::FuncRef(reference) => u128::from(reference.is_some()),
             Val::ExternRef(reference) => u128::from(reference.is_some()),
             Val::ExnRef(reference) => u128::from(reference.is_some()),
+            Val::AnyRef(reference) => u128::from(reference.is_some()),
         })
     }
 

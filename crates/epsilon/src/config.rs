@@ -367,6 +367,14 @@ impl Config {
         self
     }
 
+    /// Collects garbage at each so many allocations, moves all objects that can be moved, and checks the whole heap before and
+    /// after: for tests of Epsilon itself.
+    #[doc(hidden)]
+    pub fn gc_stress(&mut self, each: u32) -> &mut Self {
+        self.gc_stress = each;
+        self
+    }
+
     /// What goes wrong in the engine: for tests of Epsilon itself.
     #[doc(hidden)]
     pub fn fault(&mut self, fault: epsilon_runtime::Fault) -> &mut Self {

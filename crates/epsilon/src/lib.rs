@@ -141,11 +141,11 @@ pub use epsilon_compiler::{CompileError, CompileLimit, CompileLimits};
 #[doc(hidden)]
 pub use epsilon_runtime::Fault;
 pub use epsilon_runtime::{
-    AsContext, AsContextMut, AsEngine, AsModule, Caller, Error, ErrorKind, Exception, ExnRef, Extern, ExternRef,
-    ForkGuard, ForkMutex, Frame, Func, Global, HostError, HostResult, Instance, InterruptHandle, IntoHostFunc, Memory,
-    ModuleBytes, Ref, ResourceLimiter, Result, SharedMemory, Store, StoreContext, StoreContextMut, StoreLimits,
-    StoreLimitsBuilder, Symbol, Table, Tag, Trap, TypedFunc, Val, WaitResult, WasmBacktrace, WasmParams, WasmResults,
-    WasmTy,
+    AnyRef, AsContext, AsContextMut, AsEngine, AsModule, Caller, Error, ErrorKind, Exception, ExnRef, Extern,
+    ExternRef, ForkGuard, ForkMutex, Frame, Func, Global, HostError, HostResult, I31, Instance, InterruptHandle,
+    IntoHostFunc, Memory, ModuleBytes, Ref, ResourceLimiter, Result, SharedMemory, Store, StoreContext,
+    StoreContextMut, StoreLimits, StoreLimitsBuilder, Symbol, Table, Tag, Trap, TypedFunc, Val, WaitResult,
+    WasmBacktrace, WasmParams, WasmResults, WasmTy,
 };
 /// Another name of [`Frame`].
 pub type FrameInfo = Frame;

@@ -1,6 +1,6 @@
 //! Arguments of a script to values, and comparing values with what a script expects.
 
-use epsilon::{AsContextMut, ExternRef, Store, Val};
+use epsilon::{AnyRef, AsContextMut, ExternRef, Store, Val};
 use wast::core::{AbstractHeapType, HeapType, NanPattern, V128Pattern, WastArgCore, WastRetCore};
 use wast::token::{F32, F64};
 use wast::{WastArg, WastRet};
@@ -15,20 +15,27 @@ pub fn argument(store: &mut Store<()>, arg: &WastArg<'_>) -> Result<Val, String>
         WastArgCore::F64(n) => Val::F64(n.bits),
         WastArgCore::V128(v) => Val::V128(u128::from_le_bytes(v.to_le_bytes())),
         WastArgCore::RefNull(ty) => null(ty)?,
-        WastArgCore::RefExtern(n) | WastArgCore::RefHost(n) => {
-            let reference = ExternRef::new(store, *n).map_err(|error| error.to_string())?;
-            Val::ExternRef(Some(reference))
+        WastArgCore::RefExtern(n) => Val::ExternRef(Some(external(store, *n)?)),
+        WastArgCore::RefHost(n) => {
+            let reference = external(store, *n)?;
+            let reference = AnyRef::convert_extern(store, reference).map_err(|error| error.to_string())?;
+            Val::AnyRef(Some(reference))
         }
     })
 }
 
+fn external(store: &mut Store<()>, number: u32) -> Result<ExternRef, String> {
+    ExternRef::new(store, number).map_err(|error| error.to_string())
+}
+
 fn null(ty: &HeapType<'_>) -> Result<Val, String> {
-    use AbstractHeapType::{Exn, Func, NoExn, NoFunc};
+    use AbstractHeapType::{Exn, Extern, Func, NoExn, NoExtern, NoFunc};
     match ty {
         HeapType::Abstract { ty: Func | NoFunc, .. } | HeapType::Concrete(_) => Ok(Val::FuncRef(None)),
         HeapType::Abstract { ty: Exn | NoExn, .. } => Ok(Val::ExnRef(None)),
-        // All other references have one representation, and one null.
-        HeapType::Abstract { .. } => Ok(Val::ExternRef(None)),
+        HeapType::Abstract { ty: Extern | NoExtern, .. } => Ok(Val::ExternRef(None)),
+        // All other references are of one family.
+        HeapType::Abstract { .. } => Ok(Val::AnyRef(None)),
         other => Err(format!("null references of {other:?} are not supported")),
     }
 }
@@ -47,18 +54,41 @@ fn core_matches(store: &mut Store<()>, value: &Val, expected: &WastRetCore<'_>) 
         (Val::F32(bits), WastRetCore::F32(want)) => f32_matches(*bits, want),
         (Val::F64(bits), WastRetCore::F64(want)) => f64_matches(*bits, want),
         (Val::V128(bits), WastRetCore::V128(want)) => v128_matches(*bits, want),
-        (Val::FuncRef(None) | Val::ExternRef(None) | Val::ExnRef(None), WastRetCore::RefNull(None)) => true,
+        (
+            Val::FuncRef(None) | Val::ExternRef(None) | Val::ExnRef(None) | Val::AnyRef(None),
+            WastRetCore::RefNull(None),
+        ) => true,
+        (Val::AnyRef(None), WastRetCore::RefNull(Some(ty))) => matches!(null(ty), Ok(Val::AnyRef(None))),
+        (Val::AnyRef(Some(reference)), expected) => any_matches(store, reference, expected),
         (Val::ExnRef(None), WastRetCore::RefNull(Some(ty))) => matches!(null(ty), Ok(Val::ExnRef(None))),
         (Val::FuncRef(None), WastRetCore::RefNull(Some(ty))) => matches!(null(ty), Ok(Val::FuncRef(None))),
         (Val::ExternRef(None), WastRetCore::RefNull(Some(ty))) => matches!(null(ty), Ok(Val::ExternRef(None))),
         (Val::FuncRef(Some(_)), WastRetCore::RefFunc(None)) => true,
         (Val::ExternRef(Some(_)), WastRetCore::RefExtern(None)) => true,
-        (Val::ExternRef(Some(reference)), WastRetCore::RefExtern(Some(want)) | WastRetCore::RefHost(want)) => {
-            let context = store.as_context_mut();
-            reference.data(&context).is_ok_and(|data| data.downcast_ref::<u32>() == Some(want))
-        }
+        (Val::ExternRef(Some(reference)), WastRetCore::RefExtern(Some(want))) => is_of_host(store, reference, *want),
         _ => false,
     }
+}
+
+fn any_matches(store: &mut Store<()>, reference: &AnyRef, expected: &WastRetCore<'_>) -> bool {
+    let is = match expected {
+        WastRetCore::RefAny => Ok(true),
+        WastRetCore::RefEq => reference.is_eqref(store),
+        WastRetCore::RefI31 => reference.is_i31(store),
+        WastRetCore::RefStruct => reference.is_struct(store),
+        WastRetCore::RefArray => reference.is_array(store),
+        WastRetCore::RefHost(want) => {
+            let converted = reference.convert_any(&mut *store);
+            return converted.is_ok_and(|reference| is_of_host(store, &reference, *want));
+        }
+        _ => Ok(false),
+    };
+    is.unwrap_or(false)
+}
+
+fn is_of_host(store: &mut Store<()>, reference: &ExternRef, want: u32) -> bool {
+    let context = store.as_context_mut();
+    reference.data(&context).is_ok_and(|data| data.downcast_ref::<u32>() == Some(&want))
 }
 
 const F32_CANONICAL_NAN: u32 = 0x7fc0_0000;

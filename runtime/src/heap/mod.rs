@@ -356,8 +356,9 @@ impl Heap {
     /// Calls `found` with each reference to an exception in any object.
     pub fn for_each_exception(&self, found: &mut dyn FnMut(u32)) {
         let objects = &self.objects;
-        let of_object =
-            |at, header, found: &mut dyn FnMut(u32)| objects.for_each_exception(at, header, |word| found(objects.region.word(word)));
+        let of_object = |at, header, found: &mut dyn FnMut(u32)| {
+            objects.for_each_exception(at, header, |word| found(objects.region.word(word)))
+        };
         let young = self.nursery.objects(self.vm.alloc);
         let mut at = young.start;
         while at < young.end {

@@ -131,7 +131,9 @@ impl Records {
         }
         let place = self.next;
         let next = places.checked_mul(RECORD_BYTES).and_then(|bytes| place.checked_add(bytes));
-        let full = || Error::limit(format!("an engine has at most {} structure and array types", RECORDS_BYTES / RECORD_BYTES));
+        let full = || {
+            Error::limit(format!("an engine has at most {} structure and array types", RECORDS_BYTES / RECORD_BYTES))
+        };
         self.next = next.filter(|next| *next <= RECORDS_BYTES).ok_or_else(full)?;
         Ok(place)
     }

@@ -108,7 +108,12 @@ impl Model {
             let composite = CompositeType::Array(FieldType { storage, mutable: true });
             let record = records.add(&Draft::new(&composite).expect("a record"), 100, None)?;
             let payload = (storage == LONG).then_some(8);
-            types.push(Type { record, is_array: true, references: if storage == ANY { vec![8] } else { vec![] }, payload });
+            types.push(Type {
+                record,
+                is_array: true,
+                references: if storage == ANY { vec![8] } else { vec![] },
+                payload,
+            });
         }
         let heap = Some(Box::new(Heap::new(records.view(), &budget, stress)?));
         let (objects, roots) = (HashMap::new(), vec![(0, None); 40]);

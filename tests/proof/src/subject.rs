@@ -37,6 +37,9 @@ fn show(val: &Val) -> Value {
         Val::FuncRef(func) => Value::Func(func.is_none()),
         Val::ExternRef(reference) => Value::Extern(reference.is_none()),
         Val::ExnRef(_) => unreachable!("modules are generated without exceptions, which the judge does not have"),
+        Val::AnyRef(_) => {
+            unreachable!("modules are generated without garbage collection, which the judge does not have")
+        }
     }
 }
 

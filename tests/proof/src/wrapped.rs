@@ -41,8 +41,8 @@ fn show(val: &Val) -> String {
         Val::F32(bits) => number(f32::from_bits(*bits).into()),
         Val::F64(bits) => number(f64::from_bits(*bits)),
         Val::V128(bits) => format!("v{bits:x}"),
-        Val::FuncRef(None) | Val::ExternRef(None) | Val::ExnRef(None) => "null".into(),
-        Val::FuncRef(_) | Val::ExternRef(_) | Val::ExnRef(_) => "reference".into(),
+        Val::FuncRef(None) | Val::ExternRef(None) | Val::ExnRef(None) | Val::AnyRef(None) => "null".into(),
+        Val::FuncRef(_) | Val::ExternRef(_) | Val::ExnRef(_) | Val::AnyRef(_) => "reference".into(),
     }
 }
 
