@@ -13,27 +13,6 @@ use wasmparser::WasmFeatures;
 /// Files that are not run, and why. A file that is listed here and not met is an error.
 const SKIPPED: &[(&str, &str, &str)] = &[];
 
-/// Files of the suite "gc" with modules that need the heap of that proposal, and how many of their assertions hold
-/// without it. Those modules must be refused by an error that says so. The one file that is not here passes as a whole.
-const NEEDS_HEAP: &[(&str, usize)] = &[
-    ("array.wast", 6),
-    ("array_copy.wast", 4),
-    ("array_fill.wast", 3),
-    ("array_init_data.wast", 2),
-    ("array_init_elem.wast", 3),
-    ("array_new_data.wast", 0),
-    ("array_new_elem.wast", 0),
-    ("br_on_cast.wast", 6),
-    ("br_on_cast_fail.wast", 6),
-    ("extern.wast", 0),
-    ("i31.wast", 0),
-    ("ref_cast.wast", 0),
-    ("ref_eq.wast", 6),
-    ("ref_test.wast", 0),
-    ("struct.wast", 5),
-    ("type-subtyping.wast", 53),
-];
-
 /// Scripts of our own, from the text of the proposal that the crate does not have.
 const LEGACY_EXCEPTIONS: [(&str, &str); 5] = [
     ("try_catch.wast", include_str!("scripts/legacy-exceptions/try_catch.wast")),
@@ -260,22 +239,6 @@ fn is_skipped(suite: &str, file: &str) -> bool {
     SKIPPED.iter().any(|(in_suite, name, _)| *in_suite == suite && *name == file)
 }
 
-/// How many assertions hold in a file that needs the heap of the gc proposal.
-fn holds_without_heap(suite: &str, file: &str) -> Option<usize> {
-    NEEDS_HEAP.iter().find(|(name, _)| suite == "gc" && *name == file).map(|(_, holds)| *holds)
-}
-
-/// Takes out of a file's failures the clean refusals of modules that need the heap, and what follows from them: that
-/// there is no instance to call. What is left has no excuse.
-fn without_refusals(name: &str, failures: Vec<String>) -> Vec<String> {
-    let is_refusal = |failure: &String| failure.contains("of the `gc` proposal");
-    if !failures.iter().any(is_refusal) {
-        return vec![format!("{name}: nothing in it is refused; take it from the list")];
-    }
-    let follows = |failure: &String| failure.contains("no instance");
-    failures.into_iter().filter(|failure| !is_refusal(failure) && !follows(failure)).collect()
-}
-
 /// Runs a suite in a configuration, files in parallel; returns assertions passed, expected, and failures.
 fn run(suite: &Suite, config: &Config) -> (usize, usize, Vec<String>) {
     let mut config = config.clone();
@@ -288,8 +251,7 @@ fn run(suite: &Suite, config: &Config) -> (usize, usize, Vec<String>) {
             if is_skipped(suite.name, name) {
                 continue;
             }
-            let heapless = holds_without_heap(suite.name, name);
-            expected.fetch_add(heapless.unwrap_or_else(|| count_assertions(text)), Ordering::Relaxed);
+            expected.fetch_add(count_assertions(text), Ordering::Relaxed);
             let mut failures_here = Vec::new();
             match epsilon_wast::run(&engine, text) {
                 Ok(summary) => {
@@ -297,9 +259,6 @@ fn run(suite: &Suite, config: &Config) -> (usize, usize, Vec<String>) {
                     failures_here.extend(summary.failures.iter().map(|failure| format!("{name}:{failure}")));
                 }
                 Err(error) => failures_here.push(format!("{name}: {error}")),
-            }
-            if heapless.is_some() {
-                failures_here = without_refusals(name, failures_here);
             }
             failures.lock().expect("no panic").extend(failures_here);
         }
