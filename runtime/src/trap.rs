@@ -96,9 +96,9 @@ fn classify(store: &StoreInner, fault: &FaultRecord) -> Trap {
     }
 }
 
-/// Whether the trap is that of an access through null.
+/// Whether the trap is that of an access to an object through null.
 fn is_null(code: Trap) -> bool {
-    matches!(code, Trap::NullStruct | Trap::NullArray | Trap::NullReference)
+    matches!(code, Trap::NullStruct | Trap::NullArray)
 }
 
 #[cold]
