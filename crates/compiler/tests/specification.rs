@@ -68,6 +68,14 @@ fn version_two() {
 }
 
 #[test]
+fn garbage_collection() {
+    let compilers = compilers(WasmFeatures::WASM3);
+    let mut count = Count::default();
+    proposal(Proposal::GC).for_each(|file| check(&file, &compilers, &mut count));
+    assert!(count.valid > 100 && count.refused > 70, "only {} and {} modules", count.valid, count.refused);
+}
+
+#[test]
 fn proposals_that_only_widen_what_there_is() {
     // Each by itself: the files of one know nothing of what the others make valid.
     let proposals = [

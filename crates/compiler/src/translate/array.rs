@@ -87,7 +87,7 @@ impl FuncTranslator<'_> {
     fn array_get_as(&mut self, ty: u32, extend: Extend) -> Translated {
         let (array, index) = self.pop2();
         let element = self.element(ty);
-        self.check_index(array, index);
+        self.check_index(array, 1, index);
         let (flags, address) = self.element_place(element, array, index);
         let value = self.load_storage(element.storage, extend, flags, address, ELEMENTS_OFFSET as i32);
         self.push(value);
@@ -98,7 +98,7 @@ impl FuncTranslator<'_> {
         let (array, index, value) = self.pop3();
         let element = self.element(ty);
         let value = self.stored_value(element.storage, value);
-        self.check_index(array, index);
+        self.check_index(array, 2, index);
         let (flags, address) = self.element_place(element, array, index);
         self.mark_card(array, element, value);
         self.store_storage(element.storage, value, flags, address, ELEMENTS_OFFSET as i32);
@@ -107,7 +107,7 @@ impl FuncTranslator<'_> {
 
     pub(super) fn array_len(&mut self) -> Translated {
         let array = self.pop();
-        let length = self.length(array);
+        let length = self.length(array, 0);
         self.push(length);
         Ok(())
     }
@@ -117,7 +117,7 @@ impl FuncTranslator<'_> {
         let (array, index, value) = self.pop3();
         let element = self.element(ty);
         let value = self.stored_value(element.storage, value);
-        self.check_range(array, index, length);
+        self.check_range(array, 3, index, length);
         self.mark_card(array, element, value);
         self.fill_elements(element, array, Some(index), value, length);
         Ok(())
@@ -132,8 +132,8 @@ impl FuncTranslator<'_> {
             self.libcall(Libcall::GcArrayCopy, &[dst_array, dst, src_array, src, length]);
             return Ok(());
         }
-        self.check_range(dst_array, dst, length);
-        self.check_range(src_array, src, length);
+        self.check_range(dst_array, 4, dst, length);
+        self.check_range(src_array, 2, src, length);
         let (_, dst) = self.element_place(element, dst_array, dst);
         let (_, src) = self.element_place(element, src_array, src);
         let elements = i64::from(ELEMENTS_OFFSET);
@@ -160,21 +160,21 @@ impl FuncTranslator<'_> {
         Ok(())
     }
 
-    /// The length of an array that may be null. It never changes.
-    fn length(&mut self, array: Value) -> Value {
-        let flags = self.faulting_flags(Place::Length, TrapCode::NullArray);
+    /// The length of an array, the operand with this number from the top. It never changes.
+    fn length(&mut self, array: Value, operand: usize) -> Value {
+        let flags = self.faulting_flags(Place::Length, operand, TrapCode::NullArray);
         let address = self.object_address(array);
         self.ins().load(types::I32, flags, address, LENGTH_OFFSET as i32)
     }
 
-    fn check_index(&mut self, array: Value, index: Value) {
-        let length = self.length(array);
+    fn check_index(&mut self, array: Value, operand: usize, index: Value) {
+        let length = self.length(array, operand);
         let outside = self.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, index, length);
         self.ins().trapnz(outside, clif_trap(TrapCode::ArrayOutOfBounds));
     }
 
-    fn check_range(&mut self, array: Value, start: Value, count: Value) {
-        let length = self.length(array);
+    fn check_range(&mut self, array: Value, operand: usize, start: Value, count: Value) {
+        let length = self.length(array, operand);
         let [start, count, length] = [start, count, length].map(|value| self.widen(value));
         let end = self.ins().iadd(start, count);
         let outside = self.ins().icmp(IntCC::UnsignedGreaterThan, end, length);

@@ -156,8 +156,8 @@ impl FuncTranslator<'_> {
             self.offset = reader.original_position();
             self.set_position();
             if self.env.info.uses_heap {
-                let top = validator.get_operand_type(0).flatten();
-                self.top_reference = top.and_then(|ty| ty.as_reference_type());
+                let operand = |n| validator.get_operand_type(n).flatten().and_then(|ty| ty.as_reference_type());
+                self.reference_types = std::array::from_fn(operand);
             }
             let mut both = Checked { validator: validator.visitor(self.offset), translator: self };
             reader.visit_operator(&mut both)??;

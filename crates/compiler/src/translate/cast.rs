@@ -168,7 +168,7 @@ impl FuncTranslator<'_> {
     }
 
     fn known_of_top(&self) -> Known {
-        Known::of(self.top_reference())
+        Known::of(self.reference_types[0])
     }
 
     /// Ends the block: goes to `yes` if a reference is of a type, else to `no`.

@@ -12,7 +12,7 @@
 //! Every place in an object is accessed under one alias region, the same one whatever type it is seen as: a field's is that of
 //! its offset and kind, an element's that of its kind. So what a subtype and its supertypes share is one place.
 
-use super::vm::{changing_word, constant_word, field};
+use super::vm::{constant_word, field};
 use super::{FuncTranslator, PTR, clif_type};
 use crate::trap::clif_trap;
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -86,6 +86,9 @@ impl Kind {
 const FIRST_HEAP_REGION: u32 = 16;
 const FIRST_SLOT_REGION: u32 = 1 << 24;
 
+/// Of how many operands an operator may ask the type.
+pub(super) const OPERANDS: usize = 5;
+
 /// How a packed field is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extend {
@@ -151,16 +154,21 @@ impl FuncTranslator<'_> {
             let data = AliasRegionData { user_id: next, description: Cow::Borrowed("heap") };
             self.builder.func.dfg.alias_regions.insert(data)
         });
-        changing_word(region)
+        // Nothing in an object is aligned to more than four bytes. All accesses to a place have the same byte order, that of the
+        // machine: else none would know what another one has stored.
+        MemFlagsData::new().with_notrap().with_alias_region(Some(region))
     }
 
-    /// Flags of accesses to a place through a reference that may be null.
-    pub(super) fn faulting_flags(&mut self, place: Place, trap: TrapCode) -> MemFlagsData {
-        let region = self.place_flags(place).alias_region();
-        MemFlagsData::new()
-            .with_endianness(ir::Endianness::Little)
-            .with_trap_code(Some(clif_trap(trap)))
-            .with_alias_region(region)
+    /// Flags of accesses to a place through a reference that may be null, and which operand it is, counted from the top:
+    /// unless validation knows better, null faults.
+    pub(super) fn faulting_flags(&mut self, place: Place, operand: usize, trap: TrapCode) -> MemFlagsData {
+        let flags = self.place_flags(place);
+        if self.is_never_null(operand) { flags } else { flags.with_trap_code(Some(clif_trap(trap))) }
+    }
+
+    /// Whether an operand of the current operator, counted from the top, is of a type without null.
+    pub(super) fn is_never_null(&self, operand: usize) -> bool {
+        self.reference_types[operand].is_some_and(|ty| !ty.is_nullable())
     }
 
     /// The address of the store's `VmHeap`.
@@ -190,10 +198,7 @@ impl FuncTranslator<'_> {
 
     /// The header of an object; `trap` is what null is, if it may be null.
     pub(super) fn header(&mut self, reference: Value, trap: Option<TrapCode>) -> Value {
-        let flags = match trap {
-            Some(trap) => self.faulting_flags(Place::Header, trap),
-            None => self.place_flags(Place::Header),
-        };
+        let flags = self.place_flags(Place::Header).with_trap_code(trap.map(clif_trap));
         let address = self.object_address(reference);
         self.ins().load(types::I32, flags, address, 0)
     }
@@ -218,11 +223,6 @@ impl FuncTranslator<'_> {
         let info = self.env.info;
         let make = || Rc::new(StructLayout::new(info.type_struct(ty)));
         self.heap.layouts.entry(ty).or_insert_with(make).clone()
-    }
-
-    /// The type of the operand on top as far as validation knows it, if it is a reference.
-    pub(super) const fn top_reference(&self) -> Option<wasmparser::RefType> {
-        self.top_reference
     }
 
     /// Reads a field or element.

@@ -144,8 +144,9 @@ pub(crate) struct FuncTranslator<'a> {
     inlining: inline::Inlining,
     /// What is known of the garbage-collected heap.
     heap: heap::HeapState,
-    /// The type of the operand on top, if it is a reference and the module uses the heap.
-    top_reference: Option<wasmparser::RefType>,
+    /// The types of the current operator's operands, counted from the top, where validation knows that they are references.
+    /// Known in modules that use the heap.
+    reference_types: [Option<wasmparser::RefType>; heap::OPERANDS],
     /// Whether any access to memory was checked.
     has_checks: bool,
 }
@@ -191,7 +192,7 @@ impl<'a> FuncTranslator<'a> {
             budget: Budget::default(),
             inlining: inline::Inlining::of(index),
             heap: heap::HeapState::default(),
-            top_reference: None,
+            reference_types: [None; heap::OPERANDS],
             has_checks: false,
         }
     }

@@ -56,7 +56,7 @@ impl FuncTranslator<'_> {
 
     fn struct_get_as(&mut self, ty: u32, field: u32, extend: Extend) -> Translated {
         let object = self.pop();
-        let (field, flags, address, offset) = self.field_place(ty, field, object);
+        let (field, flags, address, offset) = self.field_place(ty, field, object, 0);
         let value = self.load_storage(field.storage, extend, flags, address, offset);
         self.push(value);
         Ok(())
@@ -66,21 +66,27 @@ impl FuncTranslator<'_> {
         let (object, value) = self.pop2();
         let storage = self.env.info.type_struct(TypeIndex(ty))[field as usize].storage;
         let value = self.stored_value(storage, value);
-        let (field, flags, address, offset) = self.field_place(ty, field, object);
+        let (field, flags, address, offset) = self.field_place(ty, field, object, 1);
         self.mark_card(object, field, value);
         self.store_storage(storage, value, flags, address, offset);
         Ok(())
     }
 
-    /// Where a field lies in an object that may be null.
-    fn field_place(&mut self, ty: u32, field: u32, object: Value) -> (FieldType, MemFlagsData, Value, i32) {
+    /// Where a field lies in an object, the operand with this number from the top.
+    fn field_place(
+        &mut self,
+        ty: u32,
+        field: u32,
+        object: Value,
+        operand: usize,
+    ) -> (FieldType, MemFlagsData, Value, i32) {
         let offset = self.struct_layout(TypeIndex(ty)).offset(field);
         let field = self.env.info.type_struct(TypeIndex(ty))[field as usize];
-        if offset + FIELD_BYTES > NULL_BYTES {
+        if offset + FIELD_BYTES > NULL_BYTES && !self.is_never_null(operand) {
             // So far from null there may be memory.
             self.ins().trapz(object, clif_trap(TrapCode::NullStruct));
         }
-        let flags = self.faulting_flags(Place::Field(offset, Kind::of(field.storage)), TrapCode::NullStruct);
+        let flags = self.faulting_flags(Place::Field(offset, Kind::of(field.storage)), operand, TrapCode::NullStruct);
         let address = self.object_address(object);
         (field, flags, address, offset as i32)
     }
