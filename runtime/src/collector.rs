@@ -6,8 +6,9 @@
 
 use crate::error::{Error, Result};
 use crate::heap::{Collection, Environment, Heap, HostMarks, Refusal};
+use crate::hostcall::Caller;
 use crate::hosts::HostValue;
-use crate::store::StoreInner;
+use crate::store::{AsContext, AsContextMut, Store, StoreInner};
 use crate::sys::arch;
 use crate::trap::Trap;
 use epsilon_abi::seeded;
@@ -70,6 +71,48 @@ impl Drop for NoWayBack {
             eprintln!("epsilon: a garbage collection failed half-way; this is a bug of Epsilon");
             std::process::abort();
         }
+    }
+}
+
+/// What is known of the garbage-collected heap of a store.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct GcStats {
+    /// Bytes of objects that are not known to be unused.
+    pub used_bytes: usize,
+    /// Values of the host that are not known to be unused.
+    pub host_values: usize,
+    /// How often young objects alone were collected.
+    pub minor_collections: u64,
+    /// How often all were.
+    pub full_collections: u64,
+    /// Bytes of objects that collections have copied.
+    pub copied_bytes: u64,
+}
+
+impl<T: 'static> Store<T> {
+    /// Frees all objects and values of the host that nothing refers to. This happens by itself as well; what guests do
+    /// does not depend on it.
+    ///
+    /// # Errors
+    /// If there is no room for the collection.
+    pub fn gc(&mut self) -> Result<()> {
+        self.as_context_mut().inner().collect_garbage()
+    }
+
+    /// What is known of the garbage-collected heap.
+    pub fn gc_stats(&self) -> GcStats {
+        self.as_context().inner().gc_stats()
+    }
+}
+
+impl<T: 'static> Caller<'_, T> {
+    /// As [`Store::gc`].
+    ///
+    /// # Errors
+    /// If there is no room for the collection.
+    pub fn gc(&mut self) -> Result<()> {
+        self.as_context_mut().inner().collect_garbage()
     }
 }
 
@@ -185,6 +228,17 @@ impl StoreInner {
         Ok(())
     }
 
+    fn gc_stats(&self) -> GcStats {
+        let stats = self.heap.as_ref().map(|heap| heap.stats()).unwrap_or_default();
+        GcStats {
+            used_bytes: self.heap.as_ref().map_or(0, |heap| heap.used_bytes()),
+            host_values: self.hosts.used(),
+            minor_collections: stats.minor_collections,
+            full_collections: stats.full_collections,
+            copied_bytes: stats.copied_bytes,
+        }
+    }
+
     /// Adds a value of the host that guests can hold: gives its reference.
     pub(crate) fn add_host_value(&mut self, value: HostValue) -> Result<u32> {
         if self.hosts.is_collection_due() {
@@ -250,7 +304,7 @@ impl StoreInner {
                 let address = caller_fp.wrapping_add_signed(*slot as isize);
                 if frames.contains(&address) && address.is_multiple_of(4) && !seeded::bug("root-in-a-frame") {
                     // SAFETY: the word is on the store's wasm stack, as was just checked; a reference lies there while the call
-                    // runs, as the compiler says (invariants 15 and 22), and nothing runs on that stack now (invariant 12).
+                    // runs, as the compiler says (invariants 15 and 21), and nothing runs on that stack now (invariant 12).
                     found(unsafe { &mut *(address as *mut u32) });
                 }
             }

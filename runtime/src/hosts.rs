@@ -48,9 +48,14 @@ impl HostValues {
         }
     }
 
+    /// How many values there are.
+    pub fn used(&self) -> usize {
+        self.rows.len() - self.free.len()
+    }
+
     /// Whether to look for unused ones before another one is added.
     pub fn is_collection_due(&self) -> bool {
-        self.rows.len() - self.free.len() >= self.collect_at
+        self.used() >= self.collect_at
     }
 
     /// How many numbers there are.
@@ -106,7 +111,7 @@ impl HostValues {
             unused.push(value);
         }
         self.charge.shrink(self.used_bytes);
-        self.collect_at = (2 * (self.rows.len() - self.free.len())).max(FIRST_COLLECTION);
+        self.collect_at = (2 * self.used()).max(FIRST_COLLECTION);
         unused
     }
 }

@@ -7,21 +7,18 @@ use crate::func::{Func, Resolved};
 use crate::global::{Global, GlobalKey};
 use crate::handle::AsModule;
 use crate::hostcall::HostFunc;
-use crate::libcalls::memory_range;
 use crate::memory::Memory;
 use crate::module::LinkedModule;
-use crate::shared::{SharedMemory, StoreMemory};
+use crate::shared::SharedMemory;
 use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
 use crate::sys::arch::{self, EntryFrame, RegFile};
-use crate::table::{Table, checked_range};
-use crate::trap::Trap;
+use crate::table::Table;
 use crate::typed::{WasmParams, WasmResults};
 use crate::{TypedFunc, call};
 use epsilon_abi::layout::GlobalPlace;
 use epsilon_abi::vm::{VM_MAGIC, VmContext, VmGlobal, VmMemoryRef, VmTableRef};
 use epsilon_abi::{
-    DataIndex, ElemIndex, ElementItems, ElementMode, EntityIndex, FuncIndex, GlobalIndex, MemoryIndex, ModuleInfo,
-    TableIndex, seeded,
+    DataIndex, ElemIndex, EntityIndex, FuncIndex, GlobalIndex, MemoryIndex, ModuleInfo, TableIndex, seeded,
 };
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::sync::Arc;
@@ -193,6 +190,18 @@ impl InstanceData {
     /// The elements of a segment, if they are references that the collector follows.
     pub fn segment(&self, segment: ElemIndex) -> Option<&[u32]> {
         self.segments[segment.index()].as_deref()
+    }
+
+    /// Gives a segment elements that the collector follows.
+    pub fn set_segment(&mut self, segment: ElemIndex, references: Box<[u32]>) {
+        self.segments[segment.index()] = Some(references);
+    }
+
+    /// Sets an element that the collector follows.
+    pub fn set_segment_reference(&mut self, segment: ElemIndex, at: usize, reference: u32) {
+        if let Some(references) = &mut self.segments[segment.index()] {
+            references[at] = reference;
+        }
     }
 
     /// All elements of segments that the collector follows.
@@ -681,59 +690,6 @@ impl StoreInner {
         Ok(())
     }
 
-    /// Evaluates the elements of segments that the collector follows, each once: they may be new objects.
-    fn evaluate_segments(&mut self, index: u32) -> Result<()> {
-        let info = self.instances[index as usize].module.info().clone();
-        for (n, segment) in info.elements.iter().enumerate() {
-            let ElementItems::Exprs(exprs) = &segment.items else { continue };
-            if !segment.ty.is_traced() {
-                continue;
-            }
-            let references = alloc::zeroed(exprs.len(), LISTS)?.into_boxed_slice();
-            self.instances[index as usize].segments[n] = Some(references);
-            for (at, expr) in exprs.iter().enumerate() {
-                let reference = self.evaluate(index, expr)? as u32;
-                let segment = self.instances[index as usize].segments[n].as_mut();
-                segment.expect("just made")[at] = reference;
-            }
-        }
-        Ok(())
-    }
-
-    fn initialize_tables(&mut self, index: u32) -> Result<()> {
-        let info = self.instances[index as usize].module.info().clone();
-        for (n, segment) in info.elements.iter().enumerate() {
-            let segment_index = ElemIndex::new(n);
-            match &segment.mode {
-                ElementMode::Passive => continue,
-                ElementMode::Declared => {}
-                ElementMode::Active { table, offset } => {
-                    let is_64 = info.tables[table.index()].is_64;
-                    let start = index_value(self.evaluate(index, offset)?, is_64);
-                    let table = self.instances[index as usize].tables[table.index()];
-                    self.init_table(index, table, segment_index, start, 0, segment.items.len() as u64)?;
-                }
-            }
-            self.instances[index as usize].drop_elements(segment_index);
-        }
-        Ok(())
-    }
-
-    fn initialize_memories(&mut self, index: u32) -> Result<()> {
-        let module = self.instances[index as usize].module.clone();
-        for (n, segment) in module.info().data.iter().enumerate() {
-            let Some((memory_index, offset)) = &segment.active else { continue };
-            if module.image(*memory_index).is_none() {
-                let is_64 = module.info().memories[memory_index.index()].is_64;
-                let start = index_value(self.evaluate(index, offset)?, is_64);
-                let memory = self.instances[index as usize].memories[memory_index.index()];
-                self.init_memory(index, memory, DataIndex::new(n), start, 0, segment.bytes.len() as u64)?;
-            }
-            self.instances[index as usize].drop_data(DataIndex::new(n));
-        }
-        Ok(())
-    }
-
     fn run_start(&mut self, index: u32, start: FuncIndex) -> Result<()> {
         self.instances[index as usize].started = true;
         let entry = self.instances[index as usize].entry_of(start);
@@ -754,74 +710,6 @@ impl StoreInner {
         // SAFETY: code and anchor are the function's own, or those of a thunk, which any anchor may call; the store keeps the
         // function (invariant 14). A start function is validated to have neither parameters nor results (invariant 17).
         unsafe { call::invoke(self, &mut frame) }
-    }
-
-    /// `memory.init`.
-    pub(crate) fn init_memory(
-        &mut self,
-        instance: u32,
-        memory: u32,
-        segment: DataIndex,
-        dst: u64,
-        src: u64,
-        len: u64,
-    ) -> Result<(), Trap> {
-        let data = &self.instances[instance as usize];
-        let bytes = data.data_bytes(segment);
-        let target = &mut self.memories[memory as usize];
-        let source = memory_range(src, len, bytes.len())?;
-        let range = memory_range(dst, len, target.len_bytes())?;
-        match target {
-            StoreMemory::Own(target) => target.bytes_mut()[range].copy_from_slice(&bytes[source]),
-            StoreMemory::Shared(target) => {
-                target.write(range.start, &bytes[source]).map_err(|_| Trap::MemoryOutOfBounds)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// `table.init`.
-    pub(crate) fn init_table(
-        &mut self,
-        instance: u32,
-        table: u32,
-        segment: ElemIndex,
-        dst: u64,
-        src: u64,
-        len: u64,
-    ) -> Result<()> {
-        let data = &self.instances[instance as usize];
-        let module = data.module.clone();
-        let source = checked_range(src, len, data.elements_len(segment))?;
-        let target = checked_range(dst, len, self.tables[table as usize].len())?;
-        let anchor = self.tables[table as usize].private_anchor();
-        // Nothing is written before all functions have the references that the table needs.
-        for write in [false, true] {
-            let items = source.clone().zip(target.clone());
-            match &module.info().elements[segment.index()].items {
-                ElementItems::Functions(functions) => {
-                    for (from, to) in items {
-                        let entry = self.instances[instance as usize].entry_of(functions[from]);
-                        let row = self.row_of_entry(entry, anchor)?;
-                        if write {
-                            self.tables[table as usize].rows().expect("validated: a function table")[to] = row;
-                        }
-                    }
-                }
-                ElementItems::Exprs(exprs) => {
-                    for (from, to) in items {
-                        let bits = match self.instances[instance as usize].segment(segment) {
-                            Some(references) => references[from].into(),
-                            None => self.evaluate(instance, &exprs[from])? as u64,
-                        };
-                        if write {
-                            self.fill_table(table, to as u64, bits, 1)?;
-                        }
-                    }
-                }
-            }
-        }
-        Ok(())
     }
 
     fn reset_instance(&mut self, index: u32) -> Result<()> {
@@ -845,9 +733,4 @@ impl StoreInner {
         data.dropped_elements.fill(false);
         self.initialize(index)
     }
-}
-
-/// An index of a table or memory from the bits of its constant expression.
-fn index_value(bits: u128, is_64: bool) -> u64 {
-    if is_64 { bits as u64 } else { u64::from(bits as u32) }
 }

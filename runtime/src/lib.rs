@@ -12,7 +12,7 @@
 //! | `budget`, `limits`, `alloc` | how much memory guests may take, and what becomes of it when the system has none |
 //! | `memory`, `space`, `image`, `table`, `global` | what guests store in |
 //! | `shared`, `waiting` | memories that threads share, and threads that wait on them |
-//! | `bytes`, `module`, `instance`, `imports`, `undo`, `store` | modules' binaries, linked modules, their instances, and who owns those |
+//! | `bytes`, `module`, `instance`, `segments`, `imports`, `undo`, `store` | modules' binaries, linked modules, their instances, and who owns those |
 //! | `heap/` | what guests allocate and a collector frees |
 //! | `collector`, `objects`, `roots`, `hosts` | what refers to objects, what is done with them, and what guests hold of the host |
 //! | `handle` | what the API outside holds of an engine and of a module |
@@ -64,6 +64,7 @@ mod placed;
 mod registry;
 mod roots;
 mod sampling;
+mod segments;
 mod shared;
 mod signature;
 mod space;
@@ -84,6 +85,7 @@ pub use anyref::{AnyRef, I31};
 pub use backtrace::{Frame, Symbol, Symbolicate, WasmBacktrace};
 pub use budget::{Budget, Charge, Refused, UNLIMITED};
 pub use bytes::ModuleBytes;
+pub use collector::GcStats;
 pub use error::{Error, ErrorKind, HostError, Result};
 pub use exception::{Exception, ExnRef, Tag};
 #[doc(hidden)]

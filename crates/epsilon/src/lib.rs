@@ -142,10 +142,10 @@ pub use epsilon_compiler::{CompileError, CompileLimit, CompileLimits};
 pub use epsilon_runtime::Fault;
 pub use epsilon_runtime::{
     AnyRef, AsContext, AsContextMut, AsEngine, AsModule, Caller, Error, ErrorKind, Exception, ExnRef, Extern,
-    ExternRef, ForkGuard, ForkMutex, Frame, Func, Global, HostError, HostResult, I31, Instance, InterruptHandle,
-    IntoHostFunc, Memory, ModuleBytes, Ref, ResourceLimiter, Result, SharedMemory, Store, StoreContext,
-    StoreContextMut, StoreLimits, StoreLimitsBuilder, Symbol, Table, Tag, Trap, TypedFunc, Val, WaitResult,
-    WasmBacktrace, WasmParams, WasmResults, WasmTy,
+    ExternRef, ForkGuard, ForkMutex, Frame, Func, GcStats, Global, HostError, HostResult, I31, Instance,
+    InterruptHandle, IntoHostFunc, Memory, ModuleBytes, Ref, ResourceLimiter, Result, SharedMemory, Store,
+    StoreContext, StoreContextMut, StoreLimits, StoreLimitsBuilder, Symbol, Table, Tag, Trap, TypedFunc, Val,
+    WaitResult, WasmBacktrace, WasmParams, WasmResults, WasmTy,
 };
 /// Another name of [`Frame`].
 pub type FrameInfo = Frame;

@@ -34,7 +34,6 @@ use epsilon_abi::seeded;
 use nursery::Nursery;
 use object::Objects;
 use region::Region;
-use std::ops::Range;
 
 /// Old objects and large ones take so much before the first full collection.
 const FIRST_FULL_BYTES: usize = 32 << 20;
@@ -315,6 +314,7 @@ impl Heap {
     }
 
     /// A value of up to 16 bytes in an object, zero-extended.
+    #[cfg(test)]
     pub fn get(&self, at: u32, bytes: u32) -> u128 {
         let mut value = [0; 16];
         self.objects.region.read(at, &mut value[..bytes as usize]);
@@ -326,11 +326,6 @@ impl Heap {
         self.objects.region.write(at, &value.to_le_bytes()[..bytes as usize]);
     }
 
-    /// Reads bytes of an object.
-    pub fn read(&self, at: u32, bytes: &mut [u8]) {
-        self.objects.region.read(at, bytes);
-    }
-
     /// Writes bytes of an object.
     pub fn write(&self, at: u32, bytes: &[u8]) {
         self.objects.region.write(at, bytes);
@@ -339,11 +334,6 @@ impl Heap {
     /// Copies within and between objects. The ranges may overlap.
     pub fn copy(&self, to: u32, from: u32, len_bytes: u32) {
         self.objects.region.copy(to, from, len_bytes);
-    }
-
-    /// Writes so many equal bytes into an object.
-    pub fn fill(&self, range: Range<u32>, byte: u8) {
-        self.objects.region.fill(range, byte);
     }
 
     /// A reference was written into an object: has the next collection look for it there.

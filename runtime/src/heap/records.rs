@@ -173,7 +173,7 @@ pub struct RecordsView(*const u8);
 // SAFETY: records of types that are in use are written before anything has their places, and never again (invariant 20); the
 // address is bound to no thread.
 unsafe impl Send for RecordsView {}
-// SAFETY: as above.
+// SAFETY: as above (invariant 20).
 unsafe impl Sync for RecordsView {}
 
 impl RecordsView {

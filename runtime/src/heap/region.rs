@@ -78,7 +78,7 @@ impl Region {
     /// The address of an offset.
     #[inline(always)]
     fn at(&self, offset: u32) -> *mut u8 {
-        // SAFETY: every offset of 32 bits lies in the mapping (invariant 20).
+        // SAFETY: the mapping has an address for every offset of 32 bits (invariant 20).
         unsafe { self.mapping.base().add(offset as usize) }
     }
 
@@ -98,6 +98,7 @@ impl Region {
     }
 
     /// Reads bytes of an object.
+    #[cfg(test)]
     pub fn read(&self, offset: u32, bytes: &mut [u8]) {
         // SAFETY: the caller gives a range of an object, which lies in an accessible part (invariant 20); `bytes` is memory of
         // Rust, to which no reference leads from there (invariant 12).

@@ -203,8 +203,8 @@ impl Model {
         let from = self.random.below(self.roots.len());
         let (at, Some(id)) = self.roots[from] else { return };
         let object = &self.objects[&id];
-        let objects = object.held.iter().enumerate().filter(|(_, held)| matches!(held, Held::Object(_)));
-        if let Some((n, Held::Object(found))) = objects.last() {
+        let mut objects = object.held.iter().enumerate().filter(|(_, held)| matches!(held, Held::Object(_)));
+        if let Some((n, Held::Object(found))) = objects.next_back() {
             let reference = self.heap().get(self.place(at, object, n), 4) as u32;
             let (to, found) = (self.random.below(self.roots.len()), *found);
             self.roots[to] = (reference, Some(found));
