@@ -66,8 +66,7 @@ impl AnyRef {
     pub fn convert_extern(mut store: impl AsContextMut, external: ExternRef) -> Result<Self> {
         let mut context = store.as_context_mut();
         let inner = context.inner();
-        inner.check(external.store, "external reference")?;
-        let bits = inner.roots.get(external.root).ok_or_else(|| forgotten("external reference"))?;
+        let bits = external.bits(inner)?;
         Ok(inner.hold_any(bits))
     }
 

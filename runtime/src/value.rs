@@ -50,7 +50,8 @@ pub enum Ref {
 /// Something of the host that guests can hold but not look into; or something of guests that they have converted.
 ///
 /// It is held until the host function that got or made it returns. Outside of host functions it is held as long as its
-/// store. What guests hold lives as long as they do.
+/// store. What guests hold lives as long as they do. Two that are equal are one handle; [`ExternRef::ref_eq`] compares what
+/// they refer to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExternRef {
     pub(crate) store: StoreId,
@@ -66,6 +67,20 @@ impl ExternRef {
         Ok(Self { store: inner.id, root: inner.roots.push(reference) })
     }
 
+    /// Whether two references are to the same thing.
+    ///
+    /// # Errors
+    /// If one is of another store, or no longer held.
+    pub fn ref_eq(store: impl AsContext, one: &Self, other: &Self) -> Result<bool> {
+        let context = store.as_context();
+        Ok(one.bits(context.inner())? == other.bits(context.inner())?)
+    }
+
+    pub(crate) fn bits(self, inner: &StoreInner) -> Result<u32> {
+        inner.check(self.store, "external reference")?;
+        inner.roots.get(self.root).ok_or_else(|| forgotten("external reference"))
+    }
+
     /// The value.
     ///
     /// # Errors
@@ -75,9 +90,7 @@ impl ExternRef {
         store: impl Into<crate::store::StoreContext<'a, T>>,
     ) -> Result<&'a (dyn Any + Send + Sync)> {
         let inner = store.into().inner();
-        inner.check(self.store, "external reference")?;
-        let reference = inner.roots.get(self.root).ok_or_else(|| forgotten("external reference"))?;
-        let value = host_number(reference).and_then(|number| inner.hosts.get(number));
+        let value = host_number(self.bits(inner)?).and_then(|number| inner.hosts.get(number));
         value.ok_or_else(|| Error::misuse("the external reference is to something of guests, which has no data"))
     }
 }
@@ -418,9 +431,7 @@ impl StoreInner {
                 Ok(self.func_ref(func.entry)? as u64)
             }
             (Ref::Extern(Some(reference)), RefRepr::Index) if matches!(ty.heap, HeapType::Extern) => {
-                self.check(reference.store, "external reference")?;
-                let held = self.roots.get(reference.root);
-                Ok(held.ok_or_else(|| forgotten("external reference"))?.into())
+                Ok(reference.bits(self)?.into())
             }
             (Ref::Any(Some(reference)), RefRepr::Index) if ty.is_traced() && !is_external(ty.heap) => {
                 let bits = reference.bits(self)?;

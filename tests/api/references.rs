@@ -20,20 +20,37 @@ fn extern_refs_travel_and_keep_their_data() {
     let second = ExternRef::new(&mut store, vec![1u8, 2]).expect("room");
     put.call(&mut store, (1, Some(first))).expect("no trap");
     put.call(&mut store, (2, Some(second))).expect("no trap");
-    assert_eq!(get.call(&mut store, 1).expect("no trap"), (Some(first), Some(second)));
-    assert_eq!(get.call(&mut store, 0).expect("no trap"), (None, Some(second)));
+    let expect = |store: &mut Store<()>, index: i32, expected: Two| {
+        let (one, other) = get.call(&mut *store, index).expect("no trap");
+        for (found, expected) in [(one, expected.0), (other, expected.1)] {
+            match (found, expected) {
+                (None, None) => {}
+                (Some(found), Some(expected)) => assert!(ExternRef::ref_eq(&*store, &found, &expected).expect("held")),
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    expect(&mut store, 1, (Some(first), Some(second)));
+    expect(&mut store, 0, (None, Some(second)));
     let text = first.data(&store).expect("of this store").downcast_ref::<String>();
     assert_eq!(text.map(String::as_str), Some("first"));
     assert_eq!(is_null.call(&mut store, None).expect("no trap"), 1);
     assert_eq!(is_null.call(&mut store, Some(second)).expect("no trap"), 0);
     let table = instance.get_table(&mut store, "t").expect("exported");
-    assert!(matches!(table.get(&mut store, 2), Some(Ref::Extern(Some(found))) if found == second));
+    let found = table.get(&mut store, 2);
+    assert!(is(&store, found, &second));
     table.set(&mut store, 1, Ref::Extern(None)).expect("inside");
-    assert_eq!(get.call(&mut store, 1).expect("no trap"), (None, Some(second)));
+    expect(&mut store, 1, (None, Some(second)));
     let global = instance.get_global(&mut store, "g").expect("exported");
-    assert!(matches!(global.get(&mut store), Val::ExternRef(Some(found)) if found == second));
+    let found = global.get(&mut store).ref_();
+    assert!(is(&store, found, &second));
     global.set(&mut store, Val::ExternRef(Some(first))).expect("the type fits");
-    assert_eq!(get.call(&mut store, 0).expect("no trap"), (None, Some(first)));
+    expect(&mut store, 0, (None, Some(first)));
+}
+
+/// Whether a reference is to the same as another one.
+fn is(store: &Store<()>, found: Option<Ref>, expected: &ExternRef) -> bool {
+    matches!(found, Some(Ref::Extern(Some(found))) if ExternRef::ref_eq(store, &found, expected).expect("held"))
 }
 
 #[test]
