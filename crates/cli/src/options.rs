@@ -134,7 +134,7 @@ const WASM: &[Row] = &[
     feature("extended-const", "Arithmetic in constant expressions; on by default", Config::wasm_extended_const),
     feature("tail-call", "Calls that replace their caller's frame; on by default", Config::wasm_tail_call),
     feature("function-references", "Typed function references; on by default", Config::wasm_function_references),
-    feature("gc", "Recursive types and subtypes, without their heap; on by default", Config::wasm_gc),
+    feature("gc", "Garbage collection: structures, arrays, casts; on by default", Config::wasm_gc),
     feature("exceptions", "`try_table`, `throw`, `throw_ref`, tags; on by default", Config::wasm_exceptions),
     feature(
         "legacy-exceptions",

@@ -148,7 +148,7 @@ features! {
     wasm_tail_call => TAIL_CALL;
     /// Typed function references. On by default.
     wasm_function_references => FUNCTION_REFERENCES;
-    /// Recursive types and subtypes. On by default. Operators that need the heap of the proposal are refused.
+    /// Garbage collection: recursive types and subtypes, structures, arrays, `i31`, casts. On by default.
     wasm_gc => GC;
     /// Exceptions: `try_table`, `throw`, `throw_ref`, tags. On by default.
     wasm_exceptions => EXCEPTIONS;
@@ -165,7 +165,7 @@ features! {
 
 #[cfg(feature = "compiler")]
 impl Config {
-    /// The defaults: WebAssembly 3.0 without the heap of its garbage collection, and threads; guard pages; quick code
+    /// The defaults: WebAssembly 3.0 and threads; guard pages; quick code
     /// first, and optimised code for what is hot.
     pub fn new() -> Self {
         let features = WasmFeatures::WASM2

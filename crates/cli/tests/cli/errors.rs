@@ -39,7 +39,8 @@ fn a_component() {
 fn a_proposal_that_is_off_or_missing() {
     epsilon("simd.wat").exits(0);
     epsilon("-W simd=n simd.wat").exits(1).says(&["SIMD", "-W simd=y"]);
-    epsilon("gc.wat").exits(1).says(&["operator `struct_new` of the `gc` proposal"]);
+    epsilon("gc.wat").exits(0);
+    epsilon("-W gc=n gc.wat").exits(1).says(&["-W gc=y"]);
     epsilon("stack-switching.wat").exits(1).says(&["Epsilon has no `stack-switching` yet"]);
 }
 
