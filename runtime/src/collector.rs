@@ -244,6 +244,14 @@ impl StoreInner {
         if self.hosts.is_collection_due() {
             self.collect_garbage()?;
         }
+        if self.hosts.needs_more(&value) {
+            self.allows(|_| Ok(true))?;
+            if self.hosts.cover(&value).is_err() {
+                // There may be values that nothing refers to.
+                self.collect_garbage()?;
+                self.hosts.cover(&value)?;
+            }
+        }
         let number = self.hosts.add(value)?;
         Ok(number << 2 | epsilon_abi::heap::HOST_TAG)
     }

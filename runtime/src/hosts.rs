@@ -2,7 +2,7 @@
 //! them. They do not move.
 
 use crate::alloc;
-use crate::budget::{Budget, Charge};
+use crate::budget::{Budget, Charge, Refused};
 use crate::error::{Error, Result};
 use crate::heap::HostMarks;
 use std::any::Any;
@@ -63,15 +63,27 @@ impl HostValues {
         self.rows.len()
     }
 
-    /// Charges for a value and gives it a number.
+    /// Whether more has to be charged for a value than has been.
+    pub fn needs_more(&self, value: &HostValue) -> bool {
+        self.used_bytes + row_bytes(value) > self.charge.bytes()
+    }
+
+    /// Charges for a value that is to be added.
     ///
     /// # Errors
-    /// If a limit or the system refuses.
+    /// If a limit refuses.
+    pub fn cover(&mut self, value: &HostValue) -> Result<(), Refused> {
+        self.charge.cover(self.used_bytes + row_bytes(value))
+    }
+
+    /// Gives a value a number. It has been charged for.
+    ///
+    /// # Errors
+    /// If the system or the numbers have no room.
     pub fn add(&mut self, value: HostValue) -> Result<u32> {
         if self.free.is_empty() && self.rows.len() >= MAX_ROWS {
             return Err(Error::limit(format!("a store holds at most {MAX_ROWS} external references")));
         }
-        self.charge.cover(self.used_bytes + row_bytes(&value))?;
         alloc::reserve(&mut self.rows, 1, "a list of external references")?;
         self.used_bytes += row_bytes(&value);
         self.made += 1;
