@@ -250,7 +250,7 @@ fn imports_of_another_store_are_refused() {
         }
         refused!("Linker::instantiate", linker.instantiate(&mut ours.store, &importing));
         let mixed = linker.instantiate_pre(&importing).expect_err("of two stores");
-        assert!(mixed.to_string().contains("of another store than an import before it"), "{mixed}");
+        assert!(mixed.to_string().contains("belongs to a different store from an earlier import"), "{mixed}");
     }
 }
 
