@@ -15,7 +15,7 @@ use crate::symbols::Symbols;
 use crate::watch::{Progress, Watch};
 use crate::{Error, Result};
 use epsilon_abi::DefinedFuncIndex;
-use epsilon_compiler::{CompileError, ParsedModule};
+use epsilon_compiler::{CompileError, ParsedModule, thread_count};
 use epsilon_runtime::{AsModule, Budget, Charge, Demand, LinkedModule, ModuleBytes, ModuleHandle, UNLIMITED};
 use std::borrow::Cow;
 use std::path::Path;
@@ -178,7 +178,7 @@ impl Module {
     pub fn compile_all_watched(&self, watch: Watch<'_>) -> Result<()> {
         self.linked.check()?;
         let share = Share { module: self, watch, next: AtomicUsize::new(0), failed: Mutex::default() };
-        let others = std::thread::available_parallelism().map_or(1, |n| n.get()) - 1;
+        let others = thread_count() - 1;
         std::thread::scope(|scope| {
             let others: Vec<_> = (0..others)
                 // Where there are no more threads, there are fewer at work.
@@ -203,7 +203,7 @@ impl Module {
     pub fn validate(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<()> {
         let wasm = to_binary(engine, bytes.as_ref(), None)?;
         let (parsed, _held) = parse(engine, &wasm, 0)?;
-        let _working = reserve(engine.runtime().budget(), || parsed.validating_bytes(source::threads()))?;
+        let _working = reserve(engine.runtime().budget(), || parsed.validating_bytes(thread_count()))?;
         engine.compiler().validate(&parsed, &wasm).map_err(Error::module)
     }
 

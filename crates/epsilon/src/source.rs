@@ -9,7 +9,7 @@ use crate::tiering::{Heat, Tiering};
 use crate::watch::{Counting, Watch};
 use crate::{Error, HostError};
 use epsilon_abi::{ByteRange, CodeTier, CompiledFunction, DefinedFuncIndex, EntityIndex, MemoryPlan, ModuleInfo};
-use epsilon_compiler::{CompileError, Compiler, ParsedModule, Room, Scratch};
+use epsilon_compiler::{CompileError, Compiler, ParsedModule, Room, Scratch, thread_count};
 use epsilon_runtime::{
     Budget, Charge, Demand, FunctionSource, LinkedModule, ModuleBytes, Trap, host_stack_left_bytes,
     in_guest_float_environment,
@@ -88,11 +88,6 @@ pub fn room_for(body_bytes: usize) -> usize {
 /// Exports that programs are entered at.
 const ENTRIES: [&str; 2] = ["_initialize", "_start"];
 
-/// Threads that validate together at most.
-pub fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
 /// Custom sections: the binary that they are part of, and for each its name and where in that its contents lie.
 #[derive(Clone, Copy)]
 pub struct CustomSections<'a> {
@@ -158,7 +153,7 @@ impl ModuleSource {
             _ => {}
         }
         let watch = Counting::new(watch, self.parsed.info.defined_functions());
-        let _working = crate::module::reserve(&self.budget, || self.parsed.validating_bytes(threads()))?;
+        let _working = crate::module::reserve(&self.budget, || self.parsed.validating_bytes(thread_count()))?;
         self.compiler.validate_watched(&self.parsed, &self.wasm, &watch).map_err(Error::module)?;
         #[cfg(feature = "cache")]
         if let Some(cached) = self.stored.cached() {
