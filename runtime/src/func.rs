@@ -14,7 +14,7 @@ use crate::typed::{StackWords, WasmParams, WasmResults};
 use crate::value::Val;
 use crate::{call, hostcall::IntoHostFunc};
 use epsilon_abi::vm::{VmFuncRef, VmFuncRow};
-use epsilon_abi::{CallLayout, DefinedFuncIndex, FuncType, Slot, seeded};
+use epsilon_abi::{CallLayout, DefinedFuncIndex, FuncType, Slot};
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
@@ -299,8 +299,7 @@ impl StoreInner {
                 (Some(thunk), point.anchor)
             }
         };
-        let switching = thunk.as_ref().filter(|_| !seeded::bug("thunk-keeps-anchor"));
-        let switching_code = switching.map_or(point.code, Thunk::code);
+        let switching_code = thunk.as_ref().map_or(point.code, Thunk::code);
         let words = VmFuncRef { switching_code, direct_code: point.code, anchor, signature, entry };
         self.functions.references.add(FuncReference { words, _thunk: thunk })
     }

@@ -15,7 +15,7 @@ use crate::trap::Unwind;
 use crate::typed::{Places, WasmResults, WasmTy, read_place, write_place};
 use crate::value::Val;
 use epsilon_abi::vm::VmContext;
-use epsilon_abi::{CallLayout, FuncType, Import, ValType, seeded};
+use epsilon_abi::{CallLayout, FuncType, Import, ValType};
 use std::any::Any;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -240,7 +240,6 @@ unsafe fn host_side<T: 'static>(
     let failed = match outcome {
         Ok(Ok(())) => return status::RETURNED,
         Ok(Err(error)) => Ok(error),
-        Err(_) if seeded::bug("panic-lost") => return status::RETURNED,
         Err(payload) => Err(payload),
     };
     // SAFETY: `owner` leads to the whole block; the closure has returned, and with it the borrow that it had (invariant 12).

@@ -21,7 +21,6 @@ use epsilon_abi::layout::GlobalPlace;
 use epsilon_abi::vm::{VM_MAGIC, VmContext, VmGlobal, VmMemoryRef, VmTableRef};
 use epsilon_abi::{
     DataIndex, ElemIndex, ElementItems, ElementMode, EntityIndex, FuncIndex, GlobalIndex, MemoryIndex, TableIndex,
-    seeded,
 };
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::sync::Arc;
@@ -152,12 +151,12 @@ impl InstanceData {
 
     /// `data.drop`.
     pub fn drop_data(&mut self, segment: DataIndex) {
-        self.dropped_data[segment.index()] = !seeded::bug("data-drop-ignored");
+        self.dropped_data[segment.index()] = true;
     }
 
     /// `elem.drop`.
     pub fn drop_elements(&mut self, segment: ElemIndex) {
-        self.dropped_elements[segment.index()] = !seeded::bug("elem-drop-ignored");
+        self.dropped_elements[segment.index()] = true;
     }
 }
 
@@ -599,10 +598,6 @@ impl StoreInner {
         let info = self.instances[index as usize].module.info().clone();
         for (n, init) in info.global_inits.iter().enumerate() {
             let bits = self.evaluate(index, init)?;
-            let (value, is_last) = (GlobalKey::Defined(index, n as u32), n + 1 == info.global_inits.len());
-            if is_last && self.global_bits(value).0 != 0 && seeded::bug("reset-keeps-global") {
-                continue;
-            }
             // SAFETY: the words are those of a global of this instance (invariant 13); the store is borrowed exclusively, and no wasm
             // of it runs that could use this instance: it is new, or is being reset (invariant 12).
             unsafe { (*self.instances[index as usize].defined_global(n as u32)).bytes = bits.to_le_bytes() };

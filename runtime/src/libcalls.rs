@@ -12,7 +12,7 @@ use crate::table::checked_range;
 use crate::trap::{Trap, Unwind};
 use crate::waiting::Expected;
 use epsilon_abi::vm::{VmContext, VmGlobal};
-use epsilon_abi::{DataIndex, DefinedFuncIndex, ElemIndex, FuncIndex, Libcall, seeded};
+use epsilon_abi::{DataIndex, DefinedFuncIndex, ElemIndex, FuncIndex, Libcall};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -289,7 +289,6 @@ mod body {
 
 /// The range of `len` bytes at `start`, or the trap.
 pub fn memory_range(start: u64, len: u64, size: usize) -> Result<std::ops::Range<usize>, Trap> {
-    let size = size + usize::from(seeded::bug("bulk-bounds"));
     match start.checked_add(len) {
         Some(end) if end <= size as u64 => Ok(start as usize..end as usize),
         _ => Err(Trap::MemoryOutOfBounds),

@@ -18,7 +18,7 @@ use crate::space::{self, Space, SpacePool};
 use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
 use crate::sys::mapping::round_to_pages;
 use epsilon_abi::vm::VmMemory;
-use epsilon_abi::{Limits, MemoryStyle, MemoryType, seeded};
+use epsilon_abi::{Limits, MemoryStyle, MemoryType};
 use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -514,7 +514,7 @@ impl StoreInner {
             let (old_pages, current, max) = (memory.len_pages(), memory.len_bytes(), memory.max_bytes());
             let Some(desired) = memory.grown_bytes(delta_pages) else { return Err(NotGrown::Refused(None)) };
             let ask = |limiter: &mut dyn ResourceLimiter| limiter.memory_growing(current, desired, max);
-            match seeded::bug("growth-unlimited") || self.allows(ask).map_err(NotGrown::Ended)? {
+            match self.allows(ask).map_err(NotGrown::Ended)? {
                 true => Some(self.memories[index as usize].own_mut().grow_to(desired, &budget).map(|()| old_pages)),
                 false => None,
             }

@@ -11,7 +11,7 @@
 use crate::budget::{Budget, Charge};
 use crate::error::{Error, Result};
 use crate::fork::RwLock;
-use epsilon_abi::{CompositeType, FuncType, HeapType, RefType, TypeDef, TypeIndex, ValType, seeded};
+use epsilon_abi::{CompositeType, FuncType, HeapType, RefType, TypeDef, TypeIndex, ValType};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -59,9 +59,7 @@ impl std::ops::Deref for TypeIds {
 
 impl Drop for TypeIds {
     fn drop(&mut self) {
-        if !seeded::bug("types-kept-for-ever") {
-            self.signatures.0.write().release(std::mem::take(&mut self.groups));
-        }
+        self.signatures.0.write().release(std::mem::take(&mut self.groups));
     }
 }
 

@@ -9,7 +9,7 @@ use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
 use crate::trap::Trap;
 use crate::value::Ref;
 use epsilon_abi::vm::{VmFuncRow, VmTable};
-use epsilon_abi::{RefRepr, RefType, TableType, ValType, seeded};
+use epsilon_abi::{RefRepr, RefType, TableType, ValType};
 use std::ops::Range;
 
 /// Tables do not grow beyond this many elements, whatever their types say: 160 MB of rows.
@@ -155,9 +155,7 @@ impl TableData {
     /// If the budget or the system refuses. The table is what it was then.
     fn grow(&mut self, delta: usize) -> Result<()> {
         let len = self.len() + delta;
-        if !seeded::bug("table-uncharged") {
-            self.charge.resize(FIXED_BYTES + len * element_bytes(&self.ty))?;
-        }
+        self.charge.resize(FIXED_BYTES + len * element_bytes(&self.ty))?;
         let grown = match &mut self.elements {
             Elements::Functions(rows) => grow_vec(rows, len, NULL_ROW),
             Elements::References(references) => grow_vec(references, len, 0),
@@ -188,9 +186,6 @@ fn element_bytes(ty: &TableType) -> usize {
 /// Makes a vector longer: with room to grow, or if there is no memory for that, without.
 fn grow_vec<T: Copy>(vec: &mut Vec<T>, len: usize, fill: T) -> Result<()> {
     let more = len - vec.len();
-    if seeded::bug("growth-aborts") {
-        vec.reserve(more);
-    }
     if vec.try_reserve(more).is_err() {
         vec.try_reserve_exact(more).map_err(|_| alloc::no_memory("a table", len * size_of::<T>()))?;
     }
@@ -385,10 +380,7 @@ impl StoreInner {
             Elements::Functions(rows) => {
                 // SAFETY: the bits are those of a function reference: what machine code passes is validated to be one, and else
                 // `ref_to_bits` or a constant expression has made them, in this store (invariant 17).
-                let mut row = unsafe { self.functions.row_of_bits(value, table.private_anchor) };
-                if len == 1 && seeded::bug("row-in-two-steps") {
-                    row.signature = rows[range.start].signature;
-                }
+                let row = unsafe { self.functions.row_of_bits(value, table.private_anchor) };
                 rows[range].fill(row);
             }
         }
@@ -419,7 +411,7 @@ impl StoreInner {
         let source = checked_range(from, len, self.tables[src].len())?;
         let target = checked_range(to, len, self.tables[dst].len())?;
         let anchor = self.tables[dst].private_anchor;
-        let same_view = self.tables[src].private_anchor == anchor || seeded::bug("row-of-another-view");
+        let same_view = self.tables[src].private_anchor == anchor;
         if !same_view && self.tables[src].rows_ref().is_some() {
             // One of them is read by a single instance: so they are two tables, and the ranges do not overlap.
             return self.copy_rows_for((dst, target), (src, source), anchor);

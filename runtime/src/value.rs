@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::exception::ExnRef;
 use crate::func::Func;
 use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
-use epsilon_abi::{HeapType, RefRepr, RefType, ValType, seeded};
+use epsilon_abi::{HeapType, RefRepr, RefType, ValType};
 use std::any::Any;
 use std::sync::Arc;
 
@@ -362,9 +362,7 @@ impl StoreInner {
                 Ok(u64::from(reference.number))
             }
             (Ref::Func(Some(func)), RefRepr::Func) => {
-                if !seeded::bug("foreign-function") {
-                    self.check(func.store, "function")?;
-                }
+                self.check(func.store, "function")?;
                 let (found, _, signature) = self.signature_of(func.entry);
                 let fits = match ty.heap {
                     HeapType::ConcreteFunc(of) => self.runtime.signatures().is_subtype(signature, of.0),

@@ -18,7 +18,6 @@
 //! | [`sites`] | what is known of a function's instructions, in few bytes |
 //! | [`numbers`] | numbers in as few bytes as they need |
 //! | [`text`] | text from modules, made fit to be shown |
-//! | [`seeded`] | bugs for the checks to find, in test builds alone |
 #![forbid(unsafe_code)]
 
 pub mod call;
@@ -29,7 +28,6 @@ pub mod libcall;
 pub mod module;
 pub mod numbers;
 pub mod plan;
-pub mod seeded;
 pub mod sites;
 pub mod text;
 pub mod trap;

@@ -132,8 +132,6 @@ pub use config::Config;
 pub use config::{Compilation, MemoryStrategy, OptLevel, Tier};
 #[cfg(feature = "compiler")]
 pub use engine::{Engine, ReservedMemory};
-#[doc(hidden)]
-pub use epsilon_abi::seeded;
 pub use epsilon_abi::text::{Escaped, escape_lines, is_unfit};
 pub use epsilon_abi::{FuncType, GlobalType, HeapType, Limits, MemoryType, RefType, TableType, ValType};
 #[cfg(feature = "compiler")]

@@ -16,7 +16,7 @@ use crate::source::{ModuleSource, Stored, within_budget};
 use crate::watch::{Counting, Watch};
 use crate::{Engine, Error, Module, Result};
 use debug::DebugPart;
-use epsilon_abi::{DefinedFuncIndex, seeded};
+use epsilon_abi::DefinedFuncIndex;
 use epsilon_compiler::{CodePlaces, CompileError, ModuleParts, Watch as _};
 use epsilon_runtime::{ModuleBytes, in_guest_float_environment};
 use file::{Header, MAGIC, Sections, damaged};
@@ -297,9 +297,6 @@ fn refuse(reason: impl Into<String>) -> Error {
 
 fn load(engine: &Engine, bytes: Bytes, secret: &Secret, keyed: bool) -> Result<Module> {
     let header = Header::read(bytes)?;
-    let downgrades = !header.keyed;
-    let (secret, keyed) =
-        if downgrades && seeded::bug("artifact-key-unchecked") { (&NO_KEY, false) } else { (secret, keyed) };
     header.check(secret, keyed)?;
     let settings = header.settings(Some(secret))?;
     check_settings(engine, &settings)?;
