@@ -1,6 +1,6 @@
-//! The third height of the compiler's cases: results. `crates/compiler/tests/cases/*.wat` are looked at there as CLIF
-//! and as assembly; here their lines `;; invoke f 1 2 => 3` are carried out, in every memory plan, whatever plan the
-//! case is printed for. After `=>` stand the results, or `trap:` and a trap's message. Cases are added as files.
+//! What the compiler's cases return: lines `;; invoke f 1 2 => 3` of `crates/compiler/tests/cases/*.wat` are carried out, in
+//! every memory plan, whatever plan the case's snapshots are of. After `=>` stand the results, or `trap:` and a trap's message.
+//! Cases are added as files.
 
 mod support;
 
