@@ -92,6 +92,10 @@ mod seeded {
             ("crates/compiler/Cargo.toml", compiler),
             ("crates/wasi/Cargo.toml", wasi),
             ("crates/new/Cargo.toml", "[lints]\nworkspace = true\n"),
+            (
+                "runtime/Cargo.toml",
+                "[lints]\nworkspace = true\n[dependencies]\nanyhow = { workspace = true, optional = true }\n",
+            ),
         ];
         let [first, second] = ["crates/compiler/Cargo.toml:4", "crates/wasi/Cargo.toml:4"];
         assert_eq!(found(manifests::edges, &files), [first, second, "crates/new/Cargo.toml:1"]);

@@ -91,6 +91,7 @@ fn begin_outermost(store: &mut StoreInner) -> Result<()> {
     // A plain store suffices: who interrupts brings the barrier.
     store.vm.running_thread.store(thread::current_id(), Ordering::Relaxed);
     store.running_on = thread::marker();
+    store.look_at_deadline();
     Ok(())
 }
 

@@ -109,7 +109,7 @@ impl StoreInner {
             }
             Extern::Table(table) => ItemType::Table(self.tables[table.index as usize].ty()),
             Extern::Memory(memory) => ItemType::Memory(self.memories[memory.index as usize].ty()),
-            Extern::SharedMemory(memory) => ItemType::Memory(memory.ty()),
+            Extern::SharedMemory(memory) => ItemType::Memory(memory.abi_type()),
             Extern::Global(global) => ItemType::Global(self.global_type(global.key)),
             Extern::Tag(tag) => {
                 let tag = &self.tags[tag.index as usize];

@@ -3,6 +3,7 @@
 use crate::alloc;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exception::{Tag, TagData};
+use crate::export::{Export, ModuleExport};
 use crate::func::{Func, Resolved};
 use crate::global::{Global, GlobalKey};
 use crate::handle::AsModule;
@@ -11,7 +12,7 @@ use crate::libcalls::memory_range;
 use crate::memory::Memory;
 use crate::module::LinkedModule;
 use crate::shared::{SharedMemory, StoreMemory};
-use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
+use crate::store::{AsContext, AsContextMut, StoreContextMut, StoreId, StoreInner};
 use crate::sys::arch::{self, EntryFrame, RegFile};
 use crate::table::{Table, checked_range};
 use crate::trap::Trap;
@@ -404,14 +405,28 @@ impl Instance {
     ///
     /// # Panics
     /// If the instance is of another store.
-    pub fn exports(&self, mut store: impl AsContextMut) -> Vec<(String, Extern)> {
-        let mut context = store.as_context_mut();
-        let inner = context.inner();
+    pub fn exports<'a, T: 'static, E: 'static>(
+        &'a self,
+        store: impl Into<StoreContextMut<'a, T, E>>,
+    ) -> impl ExactSizeIterator<Item = Export<'a>> + 'a {
+        let inner = &mut store.into().into_box().inner;
         inner.assert_owns(self.store, "instance");
         inner.handed_out += 1;
         let info = inner.instances[self.index as usize].module.info().clone();
-        let item = |export: &epsilon_abi::Export| (export.name.clone(), inner.item(self.index, export.entity));
-        info.exports.iter().map(item).collect()
+        let items: Vec<Extern> = info.exports.iter().map(|export| inner.item(self.index, export.entity)).collect();
+        let inner = &*inner;
+        let names = inner.instances[self.index as usize].module.info().exports.iter();
+        names.zip(items).map(|(export, item)| Export::new(&export.name, item))
+    }
+
+    /// An export that [`ModuleExport`] names, without a search for its name. `None` if it is of another module.
+    ///
+    /// # Panics
+    /// If the instance is of another store.
+    pub fn get_module_export(&self, mut store: impl AsContextMut, export: &ModuleExport) -> Option<Extern> {
+        let mut context = store.as_context_mut();
+        context.inner().assert_owns(self.store, "instance");
+        context.inner().module_export_of(self.index, export)
     }
 
     /// Puts the instance back to where it was after instantiation: memories, tables and globals that it defines, and
@@ -450,6 +465,12 @@ impl StoreInner {
     pub(crate) fn export_of(&mut self, instance: u32, name: &str) -> Option<Extern> {
         self.handed_out += 1;
         let entity = self.instances[instance as usize].module.export(name)?;
+        Some(self.item(instance, entity))
+    }
+
+    pub(crate) fn module_export_of(&mut self, instance: u32, export: &ModuleExport) -> Option<Extern> {
+        self.handed_out += 1;
+        let entity = export.entity_in(&self.instances[instance as usize].module)?;
         Some(self.item(instance, entity))
     }
 

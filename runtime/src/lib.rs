@@ -12,13 +12,13 @@
 //! | `budget`, `limits`, `alloc` | how much memory guests may take, and what becomes of it when the system has none |
 //! | `memory`, `space`, `image`, `table`, `global` | what guests store in |
 //! | `shared`, `waiting` | memories that threads share, and threads that wait on them |
-//! | `bytes`, `module`, `instance`, `imports`, `undo`, `store` | modules' binaries, linked modules, their instances, and who owns those |
+//! | `bytes`, `module`, `instance`, `export`, `imports`, `undo`, `store` | modules' binaries, linked modules, their instances, and who owns those |
 //! | `handle` | what the API outside holds of an engine and of a module |
 //! | `stack`, `host_stack`, `call`, `hostcall`, `libcalls` | into wasm, out of it, and the stacks for that |
 //! | `floats` | computing as guests do, whatever the host's floating-point environment is |
 //! | `exception`, `throw` | tags, exceptions, and the way to their handlers |
-//! | `trap`, `backtrace`, `interrupt` | ends of activations that are not returns |
-//! | `value`, `typed`, `func` | values and functions as embedders see them |
+//! | `trap`, `backtrace`, `interrupt`, `epoch` | ends of activations that are not returns |
+//! | `types`, `value`, `typed`, `func` | types, values and functions as embedders see them |
 //! | `sys` | the operating system and the processor |
 //!
 //! Invariants are numbered as in ARCHITECTURE.md; `SAFETY` comments cite them.
@@ -33,8 +33,10 @@ mod claims;
 mod code;
 mod constexpr;
 mod describe;
+mod epoch;
 mod error;
 mod exception;
+mod export;
 mod fault;
 mod floats;
 mod fork;
@@ -68,15 +70,19 @@ mod throw;
 mod thunk;
 mod trap;
 mod typed;
+mod types;
 mod undo;
 mod value;
 mod waiting;
 
-pub use backtrace::{Frame, Symbol, Symbolicate, WasmBacktrace};
+pub use backtrace::{Frame, FrameModule, Symbol, Symbolicate, WasmBacktrace};
 pub use budget::{Budget, Charge, Refused, UNLIMITED};
 pub use bytes::ModuleBytes;
-pub use error::{Error, ErrorKind, HostError, Result};
+#[doc(hidden)]
+pub use error::macros as error_macros;
+pub use error::{BoxedError, Chain, Context, Error, ErrorKind, HostError, IntoError, Result, StdError};
 pub use exception::{Exception, ExnRef, Tag};
+pub use export::{Export, ModuleExport};
 #[doc(hidden)]
 pub use fault::{Fault, panic_message};
 pub use floats::in_guest_float_environment;
@@ -102,4 +108,8 @@ pub use store::{AsContext, AsContextMut, Store, StoreContext, StoreContextMut};
 pub use table::Table;
 pub use trap::Trap;
 pub use typed::{WasmParams, WasmResults, WasmTy};
+pub use types::{
+    ArrayType, ExnType, FieldType, Finality, FuncType, GlobalType, HeapType, MemoryType, MemoryTypeBuilder, Mutability,
+    RefType, StorageType, StructType, TableType, TagType, ValType,
+};
 pub use value::{ExternRef, Ref, Val};

@@ -68,7 +68,7 @@ unsafe fn run<E: Into<Stop>>(anchor: usize, body: impl FnOnce(Site<'_>) -> Resul
             Stop::Thrown(number) => Unwind::Exception(number),
             Stop::Error(error) => match error.kind() {
                 ErrorKind::Trap(code) => Unwind::Trap(*code),
-                _ => Unwind::Host(error.into()),
+                _ => Unwind::Host(error),
             },
         },
         Err(payload) => Unwind::Panic(payload),

@@ -7,6 +7,7 @@ use crate::func::Func;
 use crate::limits::{NotGrown, ResourceLimiter};
 use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
 use crate::trap::Trap;
+use crate::types;
 use crate::value::Ref;
 use epsilon_abi::vm::{VmFuncRow, VmTable};
 use epsilon_abi::{RefRepr, RefType, TableType, ValType};
@@ -213,9 +214,10 @@ impl Table {
     ///
     /// # Errors
     /// If no table can have the type, `init` is of another one or another store, or limits are reached.
-    pub fn new(mut store: impl AsContextMut, ty: TableType, init: Ref) -> Result<Self> {
+    pub fn new(mut store: impl AsContextMut, ty: types::TableType, init: Ref) -> Result<Self> {
         let mut context = store.as_context_mut();
         let inner = context.inner();
+        let ty = ty.to_abi(inner.runtime.signatures())?;
         if ty.limits.max.is_some_and(|max| max < ty.limits.min) {
             return Err(Error::misuse(format!("invalid table type {ty}: its minimum exceeds its maximum")));
         }
@@ -231,8 +233,10 @@ impl Table {
     ///
     /// # Panics
     /// If the table is of another store.
-    pub fn ty(&self, store: impl AsContext) -> TableType {
-        self.data(store.as_context().inner()).ty()
+    pub fn ty(&self, store: impl AsContext) -> types::TableType {
+        let context = store.as_context();
+        let inner = context.inner();
+        types::TableType::of_abi(inner.runtime.signatures(), self.data(inner).ty())
     }
 
     /// Size in elements.
@@ -362,7 +366,9 @@ impl StoreInner {
             return Err(NotGrown::Refused(None));
         }
         if let Err(error) = self.tables[index as usize].grow(delta as usize) {
-            self.limiter().map_or(Ok(()), |limiter| limiter.table_grow_failed(&error)).map_err(NotGrown::Ended)?;
+            self.limiter()
+                .map_or(Ok(()), |limiter| limiter.table_grow_failed(Error::limit(error.to_string())))
+                .map_err(NotGrown::Ended)?;
             return Err(NotGrown::Refused(Some(error)));
         }
         if init != 0 {

@@ -167,7 +167,7 @@ fn make_engine(random: &mut Random, cache: &Path) -> Result<Engine> {
 fn fail(_: Caller<'_, ()>, how: i32) -> Result<()> {
     match how {
         0 => Ok(()),
-        1 => Err(Error::host(HOST_ERROR.into())),
+        1 => Err(Error::msg(HOST_ERROR)),
         _ => panic!("{HOST_PANIC}"),
     }
 }

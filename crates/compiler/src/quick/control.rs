@@ -453,7 +453,7 @@ impl Translator<'_> {
     }
 
     pub fn unreachable(&mut self) {
-        self.trap(TrapCode::Unreachable);
+        self.trap(TrapCode::UnreachableCodeReached);
         self.end_path();
     }
 

@@ -210,7 +210,7 @@ impl Translator<'_> {
     fn throwing_libcall(&mut self, libcall: Libcall) {
         self.libcall_args(&[], 1);
         self.emit_call_instruction(Callee::Libcall(libcall as usize));
-        self.trap(TrapCode::Unreachable);
+        self.trap(TrapCode::UnreachableCodeReached);
         self.end_path();
     }
 }
