@@ -21,7 +21,7 @@ if [ $# -eq 0 ]; then
     set -- --test spec
 elif [ "$1" = language ]; then
     status=0
-    ci/aarch64.sh --test spec --test threads --test heights --test programs || status=1
+    ci/aarch64.sh --test spec --test threads --test case_results --test programs || status=1
     # shellcheck disable=SC2086 # several arguments
     ci/aarch64.sh --test api -- $too_much || status=1
     exit "$status"

@@ -17,7 +17,7 @@ for mode in eager quick optimised swap stored loaded; do
     # Ten thousand traps of each kind keep no memory: that differs by the tier of the code, not by where it came from.
     long=(--skip ten_thousand)
     [ $mode != quick ] || long=()
-    EPSILON_TEST_MODE=$mode cargo test --test api --test misuse --test traps --test threads --test heights --test wasi \
+    EPSILON_TEST_MODE=$mode cargo test --test api --test misuse --test traps --test threads --test case_results --test wasi \
         -- "${long[@]}"
     # Other names for the same files: an entry that is written anew is another file.
     [ $mode != stored ] || ln "$EPSILON_CACHE_DIR"/*.code "$stored"

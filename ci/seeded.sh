@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Puts each seeded bug in and asks the checks that its place is under whether they notice (tests/proof/seeded/bugs.txt).
-# Builds once, in target/seeded, with the switches that no other build has. A check that fails, crashes or does not end
-# has caught the bug. Checks are asked in the order of their cost until one has caught it; with EPSILON_SEEDED_ALL=1 all.
+# Puts each seeded bug in and asks the checks that its place is under whether they notice (tests/proof/seeded/*.bugs). Makes
+# a copy of the tree that has them all, target/seeded/tree, and builds that once; a variable says which bug is on. A check
+# that fails, crashes or does not end has caught the bug. Checks are asked in the order of their cost until one has caught
+# it; with EPSILON_SEEDED_ALL=1 all.
 #
 #   ci/seeded.sh                    all bugs; first of all `none`, which no check may catch
 #   ci/seeded.sh none copy-overlap  these
@@ -9,9 +10,20 @@
 # Prints a row for the table in tests/proof/README.md per bug, with processor time, and ends with an error if one has escaped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-root=$PWD
-export EPSILON_SEEDED_BUGS=1 CARGO_TARGET_DIR=$root/target/seeded
+started=$SECONDS
+bugs=$PWD/tests/proof/seeded
+root=$PWD/target/seeded/tree
+export CARGO_TARGET_DIR=$PWD/target/seeded/build
 limit_s=${EPSILON_SEEDED_LIMIT_S:-600}
+
+mkdir -p "$root" "$CARGO_TARGET_DIR"
+rustc --edition 2024 -o "$CARGO_TARGET_DIR/copy" "$bugs/copy.rs"
+present() { while read -r file; do [ ! -f "$file" ] || echo "$file"; done; }
+files=$(git ls-files --cached --others --exclude-standard | present)
+# What has been renamed or removed since the last run, or has been made by tests.
+(cd "$root" && find . -type f | sed 's|^\./||') | sort | comm -23 - <(sort <<<"$files") | (cd "$root" && xargs -r rm -f --)
+"$CARGO_TARGET_DIR/copy" "$bugs" "$root" <<<"$files" >&2
+cd "$root"
 
 # Test binaries by the path of their source.
 declare -A executables
@@ -36,8 +48,8 @@ proof() { limited "$CARGO_TARGET_DIR/debug/epsilon-proof" "$1" --seed 1 --count 
 check() {
     case $1 in
     units) tests runtime src/lib.rs && tests crates/compiler src/lib.rs && tests crates/epsilon src/lib.rs ;;
-    clif) tests crates/compiler tests/heights.rs ;;
-    results) tests . tests/heights.rs ;;
+    clif) tests crates/compiler tests/snapshots/main.rs ;;
+    results) tests . tests/case_results.rs ;;
     models) tests tests/models src/lib.rs ;;
     api) tests . tests/api/main.rs ;;
     misuse) tests . tests/misuse/main.rs ;;
@@ -96,12 +108,12 @@ catches() { # bug, check
     [ $status -ne 0 ]
 }
 
-bugs=tests/proof/seeded/bugs.txt
 names=("$@")
-[ $# -gt 0 ] || mapfile -t names < <(echo none && sed -n 's/^\([a-z0-9-]*\) | .*/\1/p' "$bugs")
+[ $# -gt 0 ] || mapfile -t names < <(echo none && sed -n 's/^# //p' "$bugs"/*.bugs)
 failed=0
 for name in "${names[@]}"; do
-    file=$(sed -n "s/^$name | \([^ ]*\) | .*/\1/p" "$bugs")
+    file=$(sed -n "/^# $name\$/,/^@/s/^@ //p" "$bugs"/*.bugs)
+    if [ -z "$file" ] && [ "$name" != none ]; then echo "there is no bug \`$name\`" >&2; exit 2; fi
     caught=() passed=()
     all=$(checks_for "$file")
     [ "$name" != none ] || all="$all clif addresses opcodes models cache artifact damaged $(checks_for crates/wasi/)"
@@ -118,4 +130,5 @@ for name in "${names[@]}"; do
     echo "| \`$name\` | $(join "${caught[@]}") | $(join "${passed[@]}") |"
     if [ "$name" = none ]; then [ ${#caught[@]} -eq 0 ] || failed=1; else [ ${#caught[@]} -gt 0 ] || failed=1; fi
 done
+echo "$(((SECONDS - started + 59) / 60)) minutes" >&2
 exit "$failed"

@@ -18,7 +18,7 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("$ {}", arguments.join(" "));
         let (output, errors) = (Captured::new(), Captured::new());
         let mut ctx = WasiCtx::builder();
-        ctx.args(arguments)?.preopened_dir(DIRECTORY, "/data", Access::ReadOnly)?;
+        ctx.try_args(arguments)?.directory(DIRECTORY, "/data", Access::ReadOnly)?;
         ctx.stdout(OutputStream::captured(output.clone())).stderr(OutputStream::captured(errors.clone()));
 
         let mut store = Store::new(&engine, ctx.build());

@@ -67,7 +67,7 @@ pub fn main() -> Result<()> {
     let mut linker = Linker::new(&engine);
     linker.func_wrap("host", "ask_bank", |amount: i32| match amount {
         0..100 => Ok(()),
-        _ => Err(NoCredit { missing: amount - 99 }),
+        _ => Err(NoCredit { missing: amount - 99 }.into()),
     })?;
     let mut store = Store::new(&engine, ());
     let instance = linker.instantiate(&mut store, &module)?;

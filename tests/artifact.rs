@@ -21,9 +21,12 @@ fn artifacts_run_and_are_the_same_each_time() {
     let engine = engine_with(|config| config);
     let text = module_text(1);
     let expected = result_of(&engine, &Module::new(&engine, &text).expect("a module")).expect("a result");
-    let artifact = engine.precompile_module(&text, Some(&key())).expect("an artifact");
-    assert_eq!(artifact, engine.precompile_module(&text, Some(&key())).expect("an artifact"));
-    assert_eq!(artifact, Module::new(&engine, &text).expect("a module").serialize(Some(&key())).expect("an artifact"));
+    let artifact = engine.precompile_module_with_key(&text, Some(&key())).expect("an artifact");
+    assert_eq!(artifact, engine.precompile_module_with_key(&text, Some(&key())).expect("an artifact"));
+    assert_eq!(
+        artifact,
+        Module::new(&engine, &text).expect("a module").serialize_with_key(Some(&key())).expect("an artifact")
+    );
     assert_eq!(Engine::detect_precompiled(&artifact), Some(Precompiled::KeyedModule));
     assert_eq!(Engine::detect_precompiled(b"\0asm\x01\0\0\0"), None);
     let module = Module::deserialize_with_key(&engine, &artifact, &key()).expect("the module");
@@ -35,24 +38,24 @@ fn what_was_made_for_something_else_is_refused_by_name() {
     let text = module_text(2);
     let guarded = engine_with(|config| config.memory_strategy(MemoryStrategy::Guarded));
     let checked = engine_with(|config| config.memory_strategy(MemoryStrategy::Checked));
-    let foreign = engine_with(|config| config.target("aarch64-unknown-linux-gnu", &[]));
+    let foreign = engine_with(|config| config.target("aarch64-unknown-linux-gnu").expect("set"));
     let load = |engine: &Engine, artifact: &[u8], key: &ArtifactKey| {
         Module::deserialize_with_key(engine, artifact, key).map(drop).map_err(|error| error.to_string())
     };
-    let artifact = checked.precompile_module(&text, Some(&key())).expect("an artifact");
+    let artifact = checked.precompile_module_with_key(&text, Some(&key())).expect("an artifact");
     let error = load(&guarded, &artifact, &key()).expect_err("another plan");
     assert!(error.contains("memory plan"), "{error}");
     if cfg!(target_arch = "x86_64") {
-        let artifact = foreign.precompile_module(&text, Some(&key())).expect("an artifact");
+        let artifact = foreign.precompile_module_with_key(&text, Some(&key())).expect("an artifact");
         let error = load(&guarded, &artifact, &key()).expect_err("another target");
         assert!(error.contains("target") && error.contains("aarch64"), "{error}");
         let error = Module::new(&foreign, &text).map(drop).expect_err("not run here").to_string();
         assert!(error.contains("aarch64"), "{error}");
     }
-    let artifact = guarded.precompile_module(&text, Some(&key())).expect("an artifact");
+    let artifact = guarded.precompile_module_with_key(&text, Some(&key())).expect("an artifact");
     let other = ArtifactKey::new(b"another secret of enough bytes").expect("a key");
     assert!(load(&guarded, &artifact, &other).expect_err("another key").contains("another key"));
-    let unkeyed = guarded.precompile_module(&text, None).expect("an artifact");
+    let unkeyed = guarded.precompile_module(&text).expect("an artifact");
     assert!(load(&guarded, &unkeyed, &key()).expect_err("no key").contains("without a key"));
     let mut newer = artifact.clone();
     newer[8] += 1;
@@ -66,7 +69,7 @@ fn what_was_made_for_something_else_is_refused_by_name() {
 fn damage_is_an_error_or_does_not_matter() {
     let engine = engine_with(|config| config);
     let text = module_text(3);
-    let intact = engine.precompile_module(&text, Some(&key())).expect("an artifact");
+    let intact = engine.precompile_module_with_key(&text, Some(&key())).expect("an artifact");
     let expected = result_of(&engine, &Module::new(&engine, &text).expect("a module")).expect("a result");
     let seed = 0x05ee_da07;
     let mut random = Random(seed);
@@ -102,7 +105,7 @@ fn all_of_a_module_but_its_code_is_there() {
     let engine = engine_with(|config| config);
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guests/prebuilt/trap-dwarf.wasm");
     let whole = Module::from_file(&engine, path).expect("a module");
-    let artifact = whole.serialize(Some(&key())).expect("an artifact");
+    let artifact = whole.serialize_with_key(Some(&key())).expect("an artifact");
     let loaded = Module::deserialize_with_key(&engine, &artifact, &key()).expect("the module");
     assert!(whole.wasm().is_some() && loaded.wasm().is_none());
     assert!(loaded.imports().map(|import| import.name().to_owned()).eq(whole.imports().map(|i| i.name().to_owned())));
@@ -126,7 +129,7 @@ fn damaged_debug_information_is_left_out_and_the_rest_works() {
     let engine = engine_with(|config| config);
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guests/prebuilt/trap-dwarf.wasm");
     let wasm = std::fs::read(path).expect("a guest");
-    let mut artifact = engine.precompile_module(&wasm, Some(&key())).expect("an artifact");
+    let mut artifact = engine.precompile_module_with_key(&wasm, Some(&key())).expect("an artifact");
     let at = artifact.windows(11).position(|window| window == b".debug_info").expect("debug information");
     artifact[at] ^= 1;
     let module = Module::deserialize_with_key(&engine, &artifact, &key()).expect("the module");
@@ -139,12 +142,12 @@ fn damaged_debug_information_is_left_out_and_the_rest_works() {
 fn an_artifact_can_be_made_of_an_artifact() {
     let engine = engine_with(|config| config);
     let text = module_text(4);
-    let first = engine.precompile_module(&text, Some(&key())).expect("an artifact");
+    let first = engine.precompile_module_with_key(&text, Some(&key())).expect("an artifact");
     let module = Module::deserialize_with_key(&engine, &first, &key()).expect("the module");
     let expected = result_of(&engine, &module).expect("a result");
-    assert_eq!(module.serialize(Some(&key())).expect("an artifact"), first);
+    assert_eq!(module.serialize_with_key(Some(&key())).expect("an artifact"), first);
     let other = ArtifactKey::new(b"another secret of enough bytes").expect("a key");
-    let second = module.serialize(Some(&other)).expect("an artifact");
+    let second = module.serialize_with_key(Some(&other)).expect("an artifact");
     assert!(Module::deserialize_with_key(&engine, &second, &key()).is_err());
     let module = Module::deserialize_with_key(&engine, &second, &other).expect("the module");
     assert_eq!(result_of(&engine, &module).expect("a result"), expected);
@@ -152,7 +155,7 @@ fn an_artifact_can_be_made_of_an_artifact() {
     let mut damaged = first;
     *damaged.last_mut().expect("bytes") ^= 1;
     let module = Module::deserialize_with_key(&engine, &damaged, &key()).expect("the header is whole");
-    assert!(module.serialize(None).expect_err("damaged").to_string().contains("`code`"));
+    assert!(module.serialize().expect_err("damaged").to_string().contains("`code`"));
 }
 
 /// A large file stays open, and what is read later is what was checked, or refused.
@@ -165,7 +168,7 @@ fn a_large_file_is_read_as_it_is_needed() {
            (func (export \"first\") (result i32) (i32.load8_u (i32.const 7)))
            (func (export \"second\") (result i32) (i32.const 2)))"
     );
-    let artifact = engine.precompile_module(&text, Some(&key())).expect("an artifact");
+    let artifact = engine.precompile_module_with_key(&text, Some(&key())).expect("an artifact");
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("large.epsilon");
     let mut store = Store::new(&engine, ());
@@ -201,11 +204,11 @@ fn a_large_file_is_read_as_it_is_needed() {
 fn compiling_ahead_is_charged() {
     let large = module_text(5);
     let limited = engine_with(|config| config.max_memory(2 << 20));
-    let error = limited.precompile_module(&large, None).map(drop).expect_err("too much");
+    let error = limited.precompile_module(&large).map(drop).expect_err("too much");
     assert!(error.to_string().contains("max_memory"), "{error}");
     assert_eq!(limited.memory_in_use(), 0);
-    limited.precompile_module("(module (func (export \"f\")))", None).expect("an artifact");
+    limited.precompile_module("(module (func (export \"f\")))").expect("an artifact");
     let roomy = engine_with(|config| config.max_memory(1 << 30));
-    roomy.precompile_module(&large, None).expect("an artifact");
+    roomy.precompile_module(&large).expect("an artifact");
     assert_eq!(roomy.memory_in_use(), 0);
 }

@@ -67,7 +67,7 @@ fn files(directory: &Path, name_has: &str) -> Vec<PathBuf> {
 fn store_for_ever(directory: &Path) {
     let text = module_text(1);
     let engine = engine_in(directory, 1 << 30);
-    let artifact = engine.precompile_module(&text, Some(&key())).expect("an artifact");
+    let artifact = engine.precompile_module_with_key(&text, Some(&key())).expect("an artifact");
     loop {
         let _ = engine.cache().expect("a cache").clear();
         let module = Module::new(&engine, &text).expect("a module");

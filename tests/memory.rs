@@ -4,13 +4,13 @@
 //! `EPSILON_MEMORY_ALL=1` takes all guests, and bombs at full size; `EPSILON_MEMORY_FIGURES=1` prints every function that
 //! takes much.
 
-#[path = "bombs/functions.rs"]
+#[path = "compile_bombs/functions.rs"]
 #[allow(dead_code)]
 mod functions;
-#[path = "bombs/modules.rs"]
+#[path = "compile_bombs/modules.rs"]
 #[allow(dead_code)]
 mod modules;
-#[path = "bombs/wasm.rs"]
+#[path = "compile_bombs/wasm.rs"]
 #[allow(dead_code)]
 mod wasm;
 

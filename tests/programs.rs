@@ -69,16 +69,16 @@ struct Ended {
 
 fn context(case: &Case, scratch: &Path, stdout: &Captured) -> WasiCtx {
     let mut builder = WasiCtx::builder();
-    builder.arg(&case.guest).expect("an argument");
+    builder.try_arg(&case.guest).expect("an argument");
     for arg in &case.args {
-        builder.arg(arg.replace("{dir}", "/data")).expect("an argument");
+        builder.try_arg(arg.replace("{dir}", "/data")).expect("an argument");
     }
     for (name, value) in &case.env {
-        builder.env(name, value).expect("a variable");
+        builder.try_env(name, value).expect("a variable");
     }
     if let Some(dir) = &case.dir {
         let host = if dir == "scratch" { scratch.to_owned() } else { guests().join(dir) };
-        builder.preopened_dir(host, "/data", Access::ReadWrite).expect("a directory");
+        builder.directory(host, "/data", Access::ReadWrite).expect("a directory");
     }
     if let Some(file) = &case.stdin {
         builder.stdin(InputStream::bytes(fs::read(guests().join(file)).expect("the input")));
@@ -106,7 +106,7 @@ fn run(engine: &Engine, case: &Case) -> Ended {
     Ended {
         stdout: stdout.contents(),
         exit: error.as_ref().and_then(|error| error.downcast_ref::<Exit>()).map_or(0, |exit| exit.0),
-        trap: error.as_ref().and_then(|error| error.trap()).map(|trap| trap.to_string()),
+        trap: error.as_ref().and_then(|error| error.trap()).map(|trap| trap.message().to_owned()),
         frames,
     }
 }

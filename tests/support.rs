@@ -1,7 +1,10 @@
 //! What several test targets need: an engine in every memory plan, small numbers that repeat, and children.
 #![allow(dead_code)] // every target uses a part
 
-use epsilon::{CacheConfig, CacheStatus, Compilation, Config, Engine, Instance, MemoryStrategy, Module, Store, Tier};
+use epsilon::{
+    AsContextMut, CacheConfig, CacheStatus, Compilation, Config, Engine, FuncType, GlobalType, Instance,
+    MemoryStrategy, Module, Mutability, Store, Tag, TagType, Tier, ValType,
+};
 
 /// A change of a configuration.
 pub type Change = fn(&mut Config) -> &mut Config;
@@ -54,6 +57,25 @@ pub fn engines_with(change: impl Fn(&mut Config) -> &mut Config) -> Vec<(&'stati
         (*name, Engine::new(&config).expect("a machine for every plan"))
     };
     PLANS.iter().map(engine).collect()
+}
+
+/// A tag whose exceptions carry values of these types.
+pub fn tag(
+    mut store: impl AsContextMut<Engine = Engine>,
+    params: impl IntoIterator<Item = ValType>,
+) -> epsilon::Result<Tag> {
+    let ty = FuncType::new(store.as_context().engine(), params, []);
+    Tag::new(&mut store, &TagType::new(ty))
+}
+
+/// The type of a global that can be set.
+pub fn variable(content: ValType) -> GlobalType {
+    GlobalType::new(content, Mutability::Var)
+}
+
+/// The type of a global that cannot be set.
+pub fn constant(content: ValType) -> GlobalType {
+    GlobalType::new(content, Mutability::Const)
 }
 
 /// A module from its text.

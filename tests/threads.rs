@@ -3,8 +3,7 @@
 mod support;
 
 use epsilon::{
-    Engine, Error, Extern, Instance, Limits, Memory, MemoryStrategy, MemoryType, Module, SharedMemory, Store, Trap,
-    WaitResult,
+    Engine, Error, Extern, Instance, Memory, MemoryStrategy, MemoryType, Module, SharedMemory, Store, Trap, WaitResult,
 };
 use std::sync::Barrier;
 use std::thread;
@@ -13,8 +12,8 @@ use std::time::{Duration, Instant};
 const THREADS: usize = 4;
 
 /// One page, to grow to so many.
-fn shared_type(max: u64) -> MemoryType {
-    MemoryType { limits: Limits { min: 1, max: Some(max) }, is_64: false, shared: true, page_size_log2: 16 }
+fn shared_type(max: u32) -> MemoryType {
+    MemoryType::shared(1, max)
 }
 
 /// An engine of each kind of memory.
@@ -332,7 +331,7 @@ fn the_host_waits_and_wakes_too() {
             while race(&module, &memory, 1, "notify", 1) == [0] {}
             assert_eq!(waiting.join().expect("no panic").expect("inside"), WaitResult::Ok);
         });
-        let trap = |result: Result<WaitResult, Error>| result.expect_err("a trap").trap();
+        let trap = |result: Result<WaitResult, Trap>| result.err();
         assert_eq!(trap(memory.atomic_wait32(2, 0, None)), Some(Trap::HeapMisaligned));
         assert_eq!(trap(memory.atomic_wait64(65536, 0, None)), Some(Trap::MemoryOutOfBounds));
         assert!(memory.read(65533, &mut [0; 4]).is_err() && memory.write(usize::MAX, &[0; 4]).is_err());
@@ -440,9 +439,11 @@ fn atomics_outside_trap_whatever_becomes_of_their_results() {
         for (module, imports) in [(&imported, vec![shared.into()]), (&own, Vec::new())] {
             let mut store = Store::new(&engine, ());
             let instance = Instance::new(&mut store, module, &imports).expect("instantiates");
-            for (name, item) in instance.exports(&mut store) {
+            let exports: Vec<_> =
+                instance.exports(&mut store).map(|export| (export.name().to_owned(), export.into_extern())).collect();
+            for (name, item) in exports {
                 let func = item.into_func().expect("a function");
-                let mut results = vec![epsilon::Val::I32(0); func.ty(&store).results.len()];
+                let mut results = vec![epsilon::Val::I32(0); func.ty(&store).results().len()];
                 for at in [65536u32, 0x8000_0000, 0xffff_fff8] {
                     let end = func.call(&mut store, &[epsilon::Val::I32(at.cast_signed())], &mut results);
                     assert_eq!(end.expect_err("a trap").trap(), Some(Trap::MemoryOutOfBounds), "{name} at {at:#x}");
@@ -469,7 +470,7 @@ fn a_shared_memory_is_an_item_of_its_engine() {
     assert_eq!(&bytes, b"shared");
     assert!(instance.reset(&mut store).is_err(), "others may use the memory");
     drop(store);
-    assert_eq!((export.size(), export.ty().limits.max), (1, Some(2)), "it outlives the store");
+    assert_eq!((export.size(), export.ty().maximum()), (1, Some(2)), "it outlives the store");
 
     let narrow = module(&engine, "");
     let wide = Module::new(&engine, r#"(module (import "" "" (memory 2 64 shared)))"#).expect("valid");
@@ -478,8 +479,8 @@ fn a_shared_memory_is_an_item_of_its_engine() {
     assert!(Instance::new(&mut store, &wide, &[export.clone().into()]).is_err(), "too small");
     let foreign = SharedMemory::new(&other, shared_type(2)).expect("a memory");
     assert!(Instance::new(&mut store, &narrow, &[foreign.into()]).is_err(), "of another engine");
-    let plain = MemoryType { shared: false, ..shared_type(2) };
-    assert!(SharedMemory::new(&engine, plain).is_err() && Memory::new(&mut store, shared_type(2)).is_err());
+    let plain = MemoryType::new(1, Some(2));
+    assert!(SharedMemory::new(&engine, plain.clone()).is_err() && Memory::new(&mut store, shared_type(2)).is_err());
     let own = Memory::new(&mut store, plain).expect("a memory");
     assert!(Instance::new(&mut store, &narrow, &[own.into()]).is_err(), "not shared");
 }

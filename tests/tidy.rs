@@ -12,6 +12,8 @@ mod lexer;
 mod manifests;
 #[path = "tidy/names.rs"]
 mod names;
+#[path = "tidy/seeded.rs"]
+mod seeded_bugs;
 #[path = "tidy/sizes.rs"]
 mod sizes;
 #[path = "tidy/tree.rs"]
@@ -57,6 +59,7 @@ rules! {
     nothing_names_a_workplace = names::workplaces;
     links_lead_somewhere = names::links;
     invariants_have_the_numbers_that_are_cited = names::invariants;
+    seeded_bugs_fit = seeded_bugs::entries;
     sizes_have_limits = sizes::limits;
     types_with_parameters_have_cases = generics::cases;
 }
@@ -89,11 +92,30 @@ mod seeded {
             ("crates/compiler/Cargo.toml", compiler),
             ("crates/wasi/Cargo.toml", wasi),
             ("crates/new/Cargo.toml", "[lints]\nworkspace = true\n"),
+            (
+                "runtime/Cargo.toml",
+                "[lints]\nworkspace = true\n[dependencies]\nanyhow = { workspace = true, optional = true }\n",
+            ),
         ];
         let [first, second] = ["crates/compiler/Cargo.toml:4", "crates/wasi/Cargo.toml:4"];
         assert_eq!(found(manifests::edges, &files), [first, second, "crates/new/Cargo.toml:1"]);
         assert_eq!(found(manifests::error_crates, &files), ["crates/wasi/Cargo.toml:3"]);
         assert_eq!(found(manifests::lints, &files), ["crates/compiler/Cargo.toml:1", "crates/wasi/Cargo.toml:1"]);
+    }
+
+    #[test]
+    fn seeded_bugs() {
+        let entry = |name: &str, lines: &str| format!("# {name}\na\nfor: b\n@ a.rs\n{lines}");
+        let bugs = entry("twice", "-x\n+BUG\n") + &entry("first", "-y\n+BUG\n") + &entry("second", " y\n-z\n+BUG\n");
+        let read = |_: &str| Some("x\nx\ny\nz\n".to_owned());
+        let parsed = seeded_bugs::bugs::parse(&bugs).expect("bugs");
+        let wrong = seeded_bugs::bugs::apply(&parsed, read).expect_err("two that do not fit");
+        assert_eq!(wrong, ["twice: its lines are 2 times in a.rs, not once", "first and second overlap in a.rs"]);
+        let changed = seeded_bugs::bugs::apply(&parsed[1..2], read).expect("one that fits");
+        assert_eq!(changed["a.rs"], "x\nx\ncrate::seeded::bug(\"first\")\nz\n");
+        let files = [("tests/proof/seeded/a.bugs", &*bugs), ("a.rs", "//! A.\nx\nx\ny\nz\n")];
+        let lines = [1, 7, 1, 7, 13].map(|line| format!("tests/proof/seeded/a.bugs:{line}"));
+        assert_eq!(found(seeded_bugs::entries, &files), lines);
     }
 
     #[test]

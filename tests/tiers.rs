@@ -236,7 +236,7 @@ fn tiers_share_entries_and_artifacts() {
     guest.other();
     let engine = engine();
     let key = epsilon::ArtifactKey::new(b"a secret of enough bytes").expect("a key");
-    let artifact = optimised.precompile_module(LOOP, Some(&key)).expect("an artifact");
+    let artifact = optimised.precompile_module_with_key(LOOP, Some(&key)).expect("an artifact");
     let module = Module::deserialize_with_key(&engine, &artifact, &key).expect("the same settings");
     let mut store = Store::new(&engine, ());
     let instance = Instance::new(&mut store, &module, &[]).expect("an instance");
@@ -422,8 +422,7 @@ fn waits_of_host_functions_are_not_cut_short() {
         let (slept, polled) =
             unsafe { (libc::nanosleep(&time, std::ptr::null_mut()), libc::poll(std::ptr::null_mut(), 0, 1)) };
         *caller.data_mut() += u32::from(slept != 0 || polled != 0);
-    })
-    .expect("a function");
+    });
     let instance = Instance::new(&mut store, &module, &[wait.into()]).expect("an instance");
     let run = instance.get_typed_func::<u32, ()>(&mut store, "run").expect("exported");
     run.call(&mut store, 800).expect("no trap");
@@ -465,7 +464,7 @@ fn guests_of_other_engines_do_not_end_the_notes() {
         other.lock().expect("no panic").run_unchecked(20_000);
         i32::from(seen.optimised_count() == 0 && started.elapsed() < Duration::from_secs(20))
     });
-    let instance = Instance::new(&mut store, &module, &[visit.expect("a function").into()]).expect("an instance");
+    let instance = Instance::new(&mut store, &module, &[visit.into()]).expect("an instance");
     let run = instance.get_typed_func::<(), ()>(&mut store, "run").expect("exported");
     run.call(&mut store, ()).expect("no trap");
     assert!(module.optimised_count() > 0);

@@ -6,8 +6,8 @@ use crate::heap::{host_number, is_object};
 use crate::roots::RootId;
 use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
 use crate::value::ExternRef;
-use epsilon_abi::HeapType;
-use epsilon_abi::heap::I31_BIT;
+use epsilon_abi::heap::{I31_BIT, TypeKind};
+use epsilon_abi::{HeapType, TypeIndex};
 
 /// A number of 31 bits, which is a reference by itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -146,6 +146,18 @@ impl StoreInner {
     /// A reference of the family of `anyref`, from now on held by the host.
     pub(crate) fn hold_any(&mut self, bits: u32) -> AnyRef {
         AnyRef { store: self.id, root: self.roots.push(bits) }
+    }
+
+    /// The most special type that a reference of the family of `anyref` has, which is not null. Canonical.
+    pub(crate) fn heap_type_of(&self, bits: u32) -> HeapType {
+        if !is_object(bits) {
+            return if host_number(bits).is_some() { HeapType::Any } else { HeapType::I31 };
+        }
+        let record = self.heap().record(bits);
+        match record.kind == TypeKind::Array as u32 {
+            true => HeapType::ConcreteArray(TypeIndex(record.id)),
+            false => HeapType::ConcreteStruct(TypeIndex(record.id)),
+        }
     }
 
     /// What a reference is to, for errors.

@@ -33,6 +33,28 @@ pub struct Symbol {
     pub column: Option<u32>,
 }
 
+impl Symbol {
+    /// The function, as written in the source.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// The file.
+    pub fn file(&self) -> Option<&str> {
+        self.file.as_deref()
+    }
+
+    /// The line, from 1.
+    pub fn line(&self) -> Option<u32> {
+        self.line
+    }
+
+    /// The column, from 1.
+    pub fn column(&self) -> Option<u32> {
+        self.column
+    }
+}
+
 /// Knows debug information.
 pub trait Symbolicate: Send + Sync {
     /// The places that the operator at an offset of the module's binary was compiled from: inlined ones first. A few,
@@ -55,9 +77,26 @@ pub struct WasmBacktrace {
 /// A frame of a guest.
 #[derive(Clone)]
 pub struct Frame {
-    module: Arc<LinkedModule>,
+    module: FrameModule,
     func: FuncIndex,
     wasm_offset: Option<u32>,
+}
+
+/// The module of a frame.
+#[derive(Clone)]
+pub struct FrameModule(Arc<LinkedModule>);
+
+impl FrameModule {
+    /// Its name, from the `name` section.
+    pub fn name(&self) -> Option<&str> {
+        self.0.info().name.as_deref()
+    }
+}
+
+impl fmt::Debug for FrameModule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("FrameModule").field(&self.name()).finish()
+    }
 }
 
 impl Frame {
@@ -66,20 +105,25 @@ impl Frame {
         self.func.0
     }
 
+    /// The module.
+    pub fn module(&self) -> &FrameModule {
+        &self.module
+    }
+
     /// The function's name, from the `name` section.
     pub fn func_name(&self) -> Option<&str> {
-        self.module.info().function_name(self.module.wasm(), self.func)
+        self.module.0.info().function_name(self.module.0.wasm(), self.func)
     }
 
     /// A name that the function is exported under.
     pub(crate) fn export_name(&self) -> Option<&str> {
         let of_this = |export: &&epsilon_abi::Export| export.entity == epsilon_abi::EntityIndex::Func(self.func);
-        self.module.info().exports.iter().find(of_this).map(|export| export.name.as_str())
+        self.module.0.info().exports.iter().find(of_this).map(|export| export.name.as_str())
     }
 
     /// The module's name, from the `name` section.
     pub fn module_name(&self) -> Option<&str> {
-        self.module.info().name.as_deref()
+        self.module.0.info().name.as_deref()
     }
 
     /// Offset of the operator in the module's binary.
@@ -89,8 +133,8 @@ impl Frame {
 
     /// Offset of the operator from the start of its function's body.
     pub fn func_offset(&self) -> Option<usize> {
-        let defined = self.module.info().defined(self.func)?;
-        self.module_offset()?.checked_sub(self.module.info().bodies[defined.index()].start)
+        let defined = self.module.0.info().defined(self.func)?;
+        self.module_offset()?.checked_sub(self.module.0.info().bodies[defined.index()].start)
     }
 
     /// Source places, where the module has debug information that can be read within bounds; inlined ones first. It is
@@ -103,12 +147,12 @@ impl Frame {
     pub(crate) fn symbols_here(&self) -> Vec<Symbol> {
         // Debug information is read under locks.
         let _held_off = crate::fork::hold_off();
-        self.wasm_offset.map_or_else(Vec::new, |offset| self.module.symbols().symbols(&self.module, offset))
+        self.wasm_offset.map_or_else(Vec::new, |offset| self.module.0.symbols().symbols(&self.module.0, offset))
     }
 
     /// What knows the module's debug information.
     pub(crate) fn symbolicate(&self) -> &dyn Symbolicate {
-        self.module.symbols()
+        self.module.0.symbols()
     }
 }
 
@@ -126,6 +170,21 @@ impl WasmBacktrace {
     /// The frames, innermost first.
     pub fn frames(&self) -> &[Frame] {
         &self.frames
+    }
+
+    /// With so many of the innermost frames at most.
+    pub(crate) fn up_to(mut self, frames: usize) -> Self {
+        if self.frames.len() > frames {
+            self.omitted += self.frames.len() - frames;
+            self.omitted_at = self.omitted_at.min(frames);
+            self.frames.truncate(frames);
+        }
+        self
+    }
+
+    /// As [`WasmBacktrace::capture`]: with or without backtraces of errors, it has the frames.
+    pub fn force_capture(store: impl crate::store::AsContext) -> Self {
+        Self::capture(store)
     }
 
     /// How many frames of a deep stack are left out between the innermost and the outermost ones.
@@ -261,5 +320,5 @@ fn frames_at(store: &StoreInner, pc: usize) -> Rc<[Frame]> {
     let (outermost, inlined) = offsets.split_last().map_or((None, &[][..]), |(last, rest)| (Some(*last), rest));
     let inlined = inlined.iter().filter_map(|offset| Some((module.info().function_at(*offset)?, Some(*offset))));
     let all = inlined.chain([(module.info().func_index(defined), outermost)]);
-    all.map(|(func, wasm_offset)| Frame { module: module.clone(), func, wasm_offset }).collect()
+    all.map(|(func, wasm_offset)| Frame { module: FrameModule(module.clone()), func, wasm_offset }).collect()
 }

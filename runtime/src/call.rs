@@ -7,7 +7,6 @@ use crate::store::StoreInner;
 use crate::sys::arch::{self, EntryFrame};
 use crate::sys::{signal, thread};
 use crate::trap::{self, Trap};
-use epsilon_abi::seeded;
 use std::mem::size_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
@@ -76,10 +75,6 @@ pub unsafe fn invoke(store: &mut StoreInner, frame: &mut EntryFrame) -> Result<(
     // below the exit record's stack pointer, and so below all frames of activations further out (invariant 15). Rust's frames
     // are on the host's stack (invariant 4).
     let landed = unsafe { arch::enter(frame, std::sync::Arc::as_ptr(&store.vm).cast_mut()) } != 0;
-    if seeded::bug("float-environment-lost") {
-        // SAFETY: it is that of guests; that it is not put back is the bug (invariant 19).
-        unsafe { arch::set_float_environment(arch::GUEST_FLOATS) };
-    }
     if !landed {
         end(store, &activation);
         return Ok(());
@@ -96,6 +91,7 @@ fn begin_outermost(store: &mut StoreInner) -> Result<()> {
     // A plain store suffices: who interrupts brings the barrier.
     store.vm.running_thread.store(thread::current_id(), Ordering::Relaxed);
     store.running_on = thread::marker();
+    store.look_at_deadline();
     Ok(())
 }
 

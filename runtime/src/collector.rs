@@ -6,12 +6,10 @@
 
 use crate::error::{Error, Result};
 use crate::heap::{Collection, Environment, Heap, HostMarks, Refusal};
-use crate::hostcall::Caller;
 use crate::hosts::HostValue;
-use crate::store::{AsContext, AsContextMut, Store, StoreInner};
+use crate::store::{AsContext, Store, StoreInner};
 use crate::sys::arch;
 use crate::trap::Trap;
-use epsilon_abi::seeded;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -90,55 +88,28 @@ pub struct GcStats {
     pub copied_bytes: u64,
 }
 
-impl<T: 'static> Store<T> {
-    /// Frees all objects and values of the host that nothing refers to. This happens by itself as well; what guests do
-    /// does not depend on it.
-    ///
-    /// # Errors
-    /// If there is no room for the collection.
-    pub fn gc(&mut self) -> Result<()> {
-        self.as_context_mut().inner().collect_garbage()
-    }
-
+impl<T: 'static, E: 'static> Store<T, E> {
     /// What is known of the garbage-collected heap.
     pub fn gc_stats(&self) -> GcStats {
         self.as_context().inner().gc_stats()
     }
 }
 
-impl<T: 'static> Caller<'_, T> {
-    /// As [`Store::gc`].
-    ///
-    /// # Errors
-    /// If there is no room for the collection.
-    pub fn gc(&mut self) -> Result<()> {
-        self.as_context_mut().inner().collect_garbage()
-    }
-}
-
 impl Environment for StoreInner {
     fn roots(&mut self, found: &mut dyn FnMut(&mut u32)) {
         let _no_way_back = NoWayBack;
-        if !seeded::bug("root-of-the-host") {
-            self.roots.for_each(found);
-        }
+        self.roots.for_each(found);
         for constant in self.collected.constants.iter_mut().filter(|constant| constant.is_traced) {
             let mut reference = constant.bits as u32;
             found(&mut reference);
             constant.bits = reference.into();
         }
-        if !seeded::bug("root-of-a-table") {
-            self.tables.iter_mut().filter_map(|table| table.traced()).flatten().for_each(&mut *found);
-        }
-        if !seeded::bug("root-of-a-global") {
-            self.for_each_global_root(found);
-        }
+        self.tables.iter_mut().filter_map(|table| table.traced()).flatten().for_each(&mut *found);
+        self.for_each_global_root(found);
         for instance in &mut self.instances {
             instance.segment_references().for_each(&mut *found);
         }
-        if !seeded::bug("root-in-an-exception") {
-            self.for_each_exception_field(found);
-        }
+        self.for_each_exception_field(found);
         self.for_each_frame_root(found);
     }
 
@@ -310,7 +281,7 @@ impl StoreInner {
             }
             for slot in self.slots_at(pc) {
                 let address = caller_fp.wrapping_add_signed(*slot as isize);
-                if frames.contains(&address) && address.is_multiple_of(4) && !seeded::bug("root-in-a-frame") {
+                if frames.contains(&address) && address.is_multiple_of(4) {
                     // SAFETY: the word is on the store's wasm stack, as was just checked; a reference lies there while the call
                     // runs, as the compiler says (invariants 15 and 21), and nothing runs on that stack now (invariant 12).
                     found(unsafe { &mut *(address as *mut u32) });

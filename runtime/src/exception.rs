@@ -13,6 +13,7 @@ use crate::instance::InstanceData;
 use crate::roots::Owner;
 use crate::signature::TypeIds;
 use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
+use crate::types::TagType;
 use crate::value::Val;
 use epsilon_abi::vm::VmGlobal;
 use epsilon_abi::{EntityIndex, FuncType, ValType};
@@ -49,25 +50,33 @@ impl Tag {
     /// A new tag, made by the host. Its exceptions carry what `ty` takes.
     ///
     /// # Errors
-    /// If `ty` has results.
-    pub fn new(mut store: impl AsContextMut, ty: FuncType) -> Result<Self> {
+    /// If `ty` has results, or is of another engine.
+    pub fn new(mut store: impl AsContextMut, ty: &TagType) -> Result<Self> {
+        let mut context = store.as_context_mut();
+        let inner = context.inner();
+        let ty = ty.ty().to_abi(inner.runtime.signatures())?;
         if !ty.results.is_empty() {
             return Err(Error::mismatch("type of a tag", "no results", ty));
         }
-        let mut context = store.as_context_mut();
-        let inner = context.inner();
         let types = inner.runtime.signatures().id(&ty)?;
         inner.new_tag(TagData { ty, type_id: types[0], _types: Some(types) })
     }
 
-    /// What its exceptions carry, as parameters.
+    /// What its exceptions carry.
     ///
     /// # Panics
     /// If the tag is of another store.
-    pub fn ty(&self, store: impl AsContext) -> FuncType {
+    pub fn ty(&self, store: impl AsContext) -> TagType {
         let context = store.as_context();
-        context.inner().assert_owns(self.store, "tag");
-        context.inner().tags[self.index as usize].ty.clone()
+        let inner = context.inner();
+        inner.assert_owns(self.store, "tag");
+        let id = inner.tags[self.index as usize].type_id;
+        TagType::new(crate::types::FuncType::of_id(inner.runtime.signatures(), id))
+    }
+
+    /// Whether two handles are of the same tag.
+    pub fn eq(a: &Self, b: &Self, _store: impl AsContext) -> bool {
+        a == b
     }
 }
 

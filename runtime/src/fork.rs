@@ -12,7 +12,6 @@
 use crate::module::LinkedModule;
 use crate::sys::thread;
 use crate::waiting::{Queues, WaitList};
-use epsilon_abi::seeded;
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
@@ -71,7 +70,7 @@ pub struct HoldOff(PhantomData<*const ()>);
 /// Keeps this process from forking as long as the guard lives.
 pub fn hold_off() -> HoldOff {
     install();
-    if DEPTH.replace(DEPTH.get() + 1) == 0 && !seeded::bug("fork-does-not-wait") {
+    if DEPTH.replace(DEPTH.get() + 1) == 0 {
         SHARE.set(Some(ManuallyDrop::new(GATE.read().unwrap_or_else(PoisonError::into_inner))));
     }
     HoldOff(PhantomData)

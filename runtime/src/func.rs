@@ -11,10 +11,11 @@ use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
 use crate::sys::arch::{self, EntryFrame, RegFile, ThunkData, flag};
 use crate::thunk::Thunk;
 use crate::typed::{StackWords, WasmParams, WasmResults};
+use crate::types;
 use crate::value::Val;
 use crate::{call, hostcall::IntoHostFunc};
 use epsilon_abi::vm::{VmFuncRef, VmFuncRow};
-use epsilon_abi::{CallLayout, DefinedFuncIndex, FuncType, Slot, seeded};
+use epsilon_abi::{CallLayout, DefinedFuncIndex, FuncType, Slot, ValType};
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
@@ -299,8 +300,7 @@ impl StoreInner {
                 (Some(thunk), point.anchor)
             }
         };
-        let switching = thunk.as_ref().filter(|_| !seeded::bug("thunk-keeps-anchor"));
-        let switching_code = switching.map_or(point.code, Thunk::code);
+        let switching_code = thunk.as_ref().map_or(point.code, Thunk::code);
         let words = VmFuncRef { switching_code, direct_code: point.code, anchor, signature, entry };
         self.functions.references.add(FuncReference { words, _thunk: thunk })
     }
@@ -339,17 +339,44 @@ impl Func {
     /// A host function of a type that is known only at run time.
     ///
     /// `func` gets the arguments, and results that are preset to zero or null.
-    pub fn new<T: 'static>(
-        mut store: impl AsContextMut<Data = T>,
-        ty: FuncType,
-        func: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
-    ) -> Result<Self> {
-        let runtime = store.as_context().inner().runtime.clone();
-        HostFunc::new(&runtime, ty, func)?.insert(&mut store)
+    ///
+    /// # Panics
+    /// If [`Func::try_new`] gives an error.
+    pub fn new<T: 'static, E: 'static>(
+        store: impl AsContextMut<Data = T, Engine = E>,
+        ty: types::FuncType,
+        func: impl Fn(Caller<'_, T, E>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        Self::try_new(store, ty, func).unwrap_or_else(no_room_for_a_function)
     }
 
-    /// A host function from a Rust closure of WebAssembly's number types.
-    pub fn wrap<T: 'static, P, R>(
+    /// As [`Func::new`], where the lack of room is an error.
+    ///
+    /// # Errors
+    /// If a limit is reached or memory has run out; or if the type is of another engine.
+    pub fn try_new<T: 'static, E: 'static>(
+        mut store: impl AsContextMut<Data = T, Engine = E>,
+        ty: types::FuncType,
+        func: impl Fn(Caller<'_, T, E>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let runtime = store.as_context().inner().runtime.clone();
+        HostFunc::new(&runtime, &ty, func)?.insert(&mut store)
+    }
+
+    /// A host function from a Rust closure whose arguments are [`WasmTy`](crate::WasmTy), behind a [`Caller`] or without, and
+    /// which returns a [`HostResult`](crate::HostResult).
+    ///
+    /// # Panics
+    /// If [`Func::try_wrap`] gives an error.
+    pub fn wrap<T: 'static, P, R>(store: impl AsContextMut<Data = T>, func: impl IntoHostFunc<T, P, R>) -> Self {
+        Self::try_wrap(store, func).unwrap_or_else(no_room_for_a_function)
+    }
+
+    /// As [`Func::wrap`], where the lack of room is an error.
+    ///
+    /// # Errors
+    /// If a limit is reached or memory has run out.
+    pub fn try_wrap<T: 'static, P, R>(
         mut store: impl AsContextMut<Data = T>,
         func: impl IntoHostFunc<T, P, R>,
     ) -> Result<Self> {
@@ -361,10 +388,11 @@ impl Func {
     ///
     /// # Panics
     /// If the function is of another store.
-    pub fn ty(&self, store: impl AsContext) -> FuncType {
+    pub fn ty(&self, store: impl AsContext) -> types::FuncType {
         let context = store.as_context();
-        context.inner().assert_owns(self.store, "function");
-        context.inner().signature_of(self.entry).0.clone()
+        let inner = context.inner();
+        inner.assert_owns(self.store, "function");
+        types::FuncType::of_id(inner.runtime.signatures(), inner.signature_of(self.entry).2)
     }
 
     /// Calls with arguments of a type that is known only at run time.
@@ -412,10 +440,18 @@ impl Func {
         Ok(())
     }
 
+    /// Whether the function can stand where this type is asked for.
+    ///
+    /// # Panics
+    /// If the function is of another store.
+    pub fn matches_ty(&self, store: impl AsContext, ty: &types::FuncType) -> bool {
+        self.ty(store).matches(ty)
+    }
+
     /// The function with its type known to Rust.
     ///
     /// # Errors
-    /// If the type is another one.
+    /// If the function does not take the parameters, or gives other results.
     pub fn typed<P: WasmParams, R: WasmResults>(&self, store: impl AsContext) -> Result<TypedFunc<P, R>> {
         self.typed_as("typed function", store)
     }
@@ -430,11 +466,22 @@ impl Func {
         let inner = context.inner();
         inner.check(self.store, "function")?;
         let (ty, layout, _) = inner.signature_of(self.entry);
-        if !ty.params.iter().eq(P::TYPES) || !ty.results.iter().eq(R::TYPES) {
+        // What Rust passes may be more special than what the function takes, and what it gives than what Rust takes.
+        let all = |given: &[ValType], taken: &[ValType]| {
+            let signatures = inner.runtime.signatures();
+            given.len() == taken.len()
+                && given.iter().zip(taken).all(|(given, taken)| signatures.value_matches(*given, *taken))
+        };
+        if !all(P::TYPES, &ty.params) || !all(&ty.results, R::TYPES) {
             return Err(Error::mismatch(what, FuncType::new(P::TYPES, R::TYPES), ty));
         }
         Ok(TypedFunc { func: *self, point: inner.entry_point(self.entry), flags: flags_of(layout), types: PhantomData })
     }
+}
+
+#[cold]
+fn no_room_for_a_function(error: Error) -> Func {
+    panic!("cannot add a host function to the store: {error}; `try_wrap` and `try_new` return the error")
 }
 
 /// Puts the address of the area for further results where the callee looks for it.
@@ -527,7 +574,7 @@ impl<P: WasmParams, R: WasmResults> TypedFunc<P, R> {
             frame.regs.ints[AREA_INT] = area.as_mut_ptr() as u64;
         }
         // SAFETY: `typed_as` has taken anchor and code from this store, which keeps the function (invariant 14), and has compared
-        // the types, from which the places of arguments follow; `stack_args` and `area` live until the call is back (invariant 17).
+        // the types, subtypes of which are represented alike and from which the places of arguments follow; `stack_args` and `area` live until the call is back (invariant 17).
         unsafe { call::invoke(inner, &mut frame)? };
         // SAFETY: the function has returned values of its type, which `typed_as` has compared with `R`; the area holds those that
         // have no register (invariant 17).

@@ -3,6 +3,7 @@
 use crate::alloc;
 use crate::error::{Error, Result};
 use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
+use crate::types;
 use crate::value::Val;
 use epsilon_abi::vm::VmGlobal;
 use epsilon_abi::{GlobalType, ValType};
@@ -36,9 +37,10 @@ pub struct Global {
 
 impl Global {
     /// A new global, made by the host.
-    pub fn new(mut store: impl AsContextMut, ty: GlobalType, value: Val) -> Result<Self> {
+    pub fn new(mut store: impl AsContextMut, ty: types::GlobalType, value: Val) -> Result<Self> {
         let mut context = store.as_context_mut();
         let inner = context.inner();
+        let ty = ty.to_abi(inner.runtime.signatures())?;
         let bits = inner.val_to_bits(&value, ty.value, || "initial value of a global".into())?;
         inner.charge_item(HOST_GLOBAL_BYTES)?;
         alloc::reserve(&mut inner.host_globals, 1, "a list of globals")?;
@@ -51,10 +53,11 @@ impl Global {
     ///
     /// # Panics
     /// If the global is of another store.
-    pub fn ty(&self, store: impl AsContext) -> GlobalType {
+    pub fn ty(&self, store: impl AsContext) -> types::GlobalType {
         let context = store.as_context();
-        context.inner().assert_owns(self.store, "global");
-        context.inner().global_type(self.key)
+        let inner = context.inner();
+        inner.assert_owns(self.store, "global");
+        types::GlobalType::of_abi(inner.runtime.signatures(), inner.global_type(self.key))
     }
 
     /// The value.

@@ -1,8 +1,10 @@
 //! Host functions: Rust closures that guests call. They run on the thread's own stack, behind a thunk; a panic or an
 //! error is caught here and ends the activation.
 
-use crate::error::{Error, HostError, Result};
+use crate::error::{Error, Result};
+use crate::export::ModuleExport;
 use crate::func::{AREA_INT, Func, flags_of};
+use crate::handle::EngineHandle;
 use crate::imports::check_host_func;
 use crate::instance::Extern;
 use crate::memory::Memory;
@@ -13,9 +15,10 @@ use crate::sys::arch::{self, HostTarget, RegFile, ThunkData, status};
 use crate::thunk::Thunk;
 use crate::trap::Unwind;
 use crate::typed::{Places, WasmResults, WasmTy, read_place, write_place};
+use crate::types;
 use crate::value::Val;
 use epsilon_abi::vm::VmContext;
-use epsilon_abi::{CallLayout, FuncType, Import, ValType, seeded};
+use epsilon_abi::{CallLayout, FuncType, Import, ValType};
 use std::any::Any;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -57,13 +60,17 @@ impl<T: 'static> std::fmt::Debug for HostFunc<T> {
 
 impl<T: 'static> HostFunc<T> {
     /// From a closure over values whose types are known only at run time.
-    pub fn new<F>(runtime: &Arc<Runtime>, ty: FuncType, func: F) -> Result<Self>
+    ///
+    /// # Errors
+    /// If the type is of another engine, or there is no room.
+    pub fn new<F, E: 'static>(runtime: &Arc<Runtime>, ty: &types::FuncType, func: F) -> Result<Self>
     where
-        F: Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
+        F: Fn(Caller<'_, T, E>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
     {
+        let ty = ty.to_abi(runtime.signatures())?;
         let layout = CallLayout::new(&ty, Runtime::ARCH);
         let closure = Box::new(DynamicClosure { ty: ty.clone(), layout, func });
-        Self::build(runtime, ty, closure, call_dynamic::<T, F>)
+        Self::build(runtime, ty, closure, call_dynamic::<T, E, F>)
     }
 
     /// From a closure of WebAssembly's number types.
@@ -108,8 +115,8 @@ impl<T: 'static> HostFunc<T> {
     }
 
     /// The type.
-    pub fn ty(&self) -> &FuncType {
-        &self.data.ty
+    pub fn ty(&self) -> types::FuncType {
+        types::FuncType::of_id(self.data.runtime.signatures(), self.data.signature)
     }
 
     /// Whether a module can import it as this.
@@ -127,13 +134,19 @@ impl<T: 'static> HostFunc<T> {
 }
 
 /// What a host function sees of its caller: the store, and the instance that called.
-pub struct Caller<'a, T: 'static> {
+pub struct Caller<'a, T: 'static, E: 'static = EngineHandle> {
     store: &'a mut StoreBox<T>,
     /// The calling instance; `None` if the host called.
     instance: Option<u32>,
+    engine: PhantomData<fn() -> E>,
 }
 
-impl<T: 'static> Caller<'_, T> {
+impl<T: 'static, E: 'static> Caller<'_, T, E> {
+    /// The engine.
+    pub fn engine(&self) -> &E {
+        self.store.inner.engine()
+    }
+
     /// The embedder's data.
     pub fn data(&self) -> &T {
         &self.store.data
@@ -147,6 +160,16 @@ impl<T: 'static> Caller<'_, T> {
     /// An export of the calling instance.
     pub fn get_export(&mut self, name: &str) -> Option<Extern> {
         self.store.inner.export_of(self.instance?, name)
+    }
+
+    /// An export of the calling instance, by what its module calls it; `None` if that is another module.
+    pub fn get_module_export(&mut self, export: &ModuleExport) -> Option<Extern> {
+        self.store.inner.module_export_of(self.instance?, export)
+    }
+
+    /// As [`Store::gc`](crate::Store::gc).
+    pub fn gc(&mut self, _why: Option<&dyn std::error::Error>) {
+        self.as_context_mut().gc(None);
     }
 
     /// The contents of a memory and the embedder's data at once.
@@ -168,42 +191,43 @@ impl<T: 'static> Caller<'_, T> {
     }
 }
 
-impl<T: 'static> AsContext for Caller<'_, T> {
+impl<T: 'static, E: 'static> AsContext for Caller<'_, T, E> {
     type Data = T;
-    fn as_context(&self) -> StoreContext<'_, T> {
-        StoreContext(self.store)
+    type Engine = E;
+    fn as_context(&self) -> StoreContext<'_, T, E> {
+        StoreContext::new(self.store)
     }
 }
 
-impl<T: 'static> AsContextMut for Caller<'_, T> {
-    fn as_context_mut(&mut self) -> StoreContextMut<'_, T> {
-        StoreContextMut(self.store)
+impl<T: 'static, E: 'static> AsContextMut for Caller<'_, T, E> {
+    fn as_context_mut(&mut self) -> StoreContextMut<'_, T, E> {
+        StoreContextMut::new(self.store)
     }
 }
 
-/// What host functions may return: WebAssembly results, or a `Result` of them with any error.
+/// What host functions may return: WebAssembly results, or a [`Result`] of them, whose error any error becomes by `?`.
 pub trait HostResult {
     /// The results.
     type Results: WasmResults;
     #[doc(hidden)]
-    fn into_results(self) -> Result<Self::Results, HostError>;
+    fn into_results(self) -> Result<Self::Results>;
 }
 
 impl<R: WasmResults> HostResult for R {
     type Results = R;
 
     #[inline(always)]
-    fn into_results(self) -> Result<R, HostError> {
+    fn into_results(self) -> Result<R> {
         Ok(self)
     }
 }
 
-impl<R: WasmResults, E: Into<HostError>> HostResult for std::result::Result<R, E> {
+impl<R: WasmResults> HostResult for Result<R> {
     type Results = R;
 
     #[inline(always)]
-    fn into_results(self) -> Result<R, HostError> {
-        self.map_err(Into::into)
+    fn into_results(self) -> Result<R> {
+        self
     }
 }
 
@@ -221,9 +245,9 @@ pub trait IntoHostFunc<T: 'static, Params, Results>: Send + Sync + 'static {
 /// Called by fixed code: `anchor` must be the pinned register's value where wasm left for the host (invariant 4), in a store
 /// whose data is `T`.
 #[inline(always)]
-unsafe fn host_side<T: 'static>(
+unsafe fn host_side<T: 'static, E: 'static>(
     anchor: usize,
-    body: impl FnOnce(Caller<'_, T>, *mut StoreInner) -> Result<(), HostError>,
+    body: impl FnOnce(Caller<'_, T, E>, *mut StoreInner) -> Result<()>,
 ) -> u32 {
     // SAFETY: the anchor is live (invariant 4), and so are the words of its store and of its instance; `instance` is null or the
     // store's record of it (invariants 13 and 14).
@@ -238,7 +262,8 @@ unsafe fn host_side<T: 'static>(
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: `owner` leads to the whole `StoreBox<T>`, which `StoreInner` comes first in, as the caller promises of `T`. The
         // call into wasm that has left for here has it borrowed exclusively, and waits (invariant 12).
-        body(Caller { store: unsafe { &mut *store.cast::<StoreBox<T>>() }, instance }, store)
+        let store_box = unsafe { &mut *store.cast::<StoreBox<T>>() };
+        body(Caller { store: store_box, instance, engine: PhantomData }, store)
     }));
     let failed = match outcome {
         Ok(Ok(())) => {
@@ -247,7 +272,6 @@ unsafe fn host_side<T: 'static>(
             return status::RETURNED;
         }
         Ok(Err(error)) => Ok(error),
-        Err(_) if seeded::bug("panic-lost") => return status::RETURNED,
         Err(payload) => Err(payload),
     };
     // SAFETY: `owner` leads to the whole block; the closure has returned, and with it the borrow that it had (invariant 12).
@@ -273,42 +297,42 @@ unsafe fn host_side<T: 'static>(
 /// # Safety
 /// `anchor` must be the pinned register's value where wasm last left for the host.
 #[cold]
-unsafe fn throw(store: &mut StoreInner, anchor: usize, error: HostError) -> Option<Unwind> {
-    let error = Error::host(error);
-    let Some(exception) = error.exception() else { return Some(Unwind::Host(error.into())) };
+unsafe fn throw(store: &mut StoreInner, anchor: usize, error: Error) -> Option<Unwind> {
+    let Some(exception) = error.exception() else { return Some(Unwind::Host(error)) };
     let number = match store.add_exception(exception) {
         Ok(number) => number,
-        Err(error) => return Some(Unwind::Host(error.into())),
+        Err(error) => return Some(Unwind::Host(error)),
     };
     // SAFETY: as the caller promises of the anchor (invariant 4).
     let is_caught = unsafe { store.find_handler(anchor, number) };
     // What is not caught goes on as it is, with the frames that it has collected.
-    (!is_caught).then(|| Unwind::Host(error.into()))
+    (!is_caught).then(|| Unwind::Host(error))
 }
 
 macro_rules! closures {
     ($(($($name:ident)*))*) => {$(
-        impl<T: 'static, Closure, R: HostResult, $($name: WasmTy),*> IntoHostFunc<T, (Caller<'static, T>, $($name,)*), R> for Closure
+        impl<T: 'static, En: 'static, Closure, R: HostResult, $($name: WasmTy),*>
+            IntoHostFunc<T, (Caller<'static, T, En>, $($name,)*), R> for Closure
         where
-            Closure: Fn(Caller<'_, T>, $($name),*) -> R + Send + Sync + 'static,
+            Closure: Fn(Caller<'_, T, En>, $($name),*) -> R + Send + Sync + 'static,
         {
             #[allow(non_snake_case, unused_mut, unused_variables)]
             fn into_host_func(self, runtime: &Arc<Runtime>) -> Result<HostFunc<T>> {
                 /// # Safety
                 /// Called by fixed code alone, as [`HostTarget`] says, for a thunk whose context is a closure of this type.
-                unsafe extern "C" fn target<T: 'static, Closure, R: HostResult, $($name: WasmTy),*>(
+                unsafe extern "C" fn target<T: 'static, En: 'static, Closure, R: HostResult, $($name: WasmTy),*>(
                     data: *const ThunkData,
                     regs: *mut RegFile,
                     anchor: usize,
                     stack_args: *mut u64,
                 ) -> u32
                 where
-                    Closure: Fn(Caller<'_, T>, $($name),*) -> R,
+                    Closure: Fn(Caller<'_, T, En>, $($name),*) -> R,
                 {
                     // SAFETY: fixed code passes the datum of a thunk that lives, and that was made for this closure, which
                     // lives as long as the thunk (invariant 14).
                     let closure = unsafe { &*((*data).context as *const Closure) };
-                    let body = |mut caller: Caller<'_, T>, store| {
+                    let body = |mut caller: Caller<'_, T, En>, store| {
                         // SAFETY: fixed code passes the images of the registers in its own frame, which nothing else uses
                         // until this returns (invariant 15).
                         let regs = unsafe { &mut *regs };
@@ -328,14 +352,14 @@ macro_rules! closures {
                         let store = unsafe { StoreInner::of_block(store) };
                         // SAFETY: where the type needs an area, the caller has passed one that is long enough
                         // (invariant 17).
-                        unsafe { results.leave(store, regs, area) }.map_err(Into::into)
+                        unsafe { results.leave(store, regs, area) }
                     };
                     // SAFETY: fixed code passes the anchor of the exit (invariant 4); a store has only functions for its own
                     // type of data (invariant 17).
-                    unsafe { host_side::<T>(anchor, body) }
+                    unsafe { host_side::<T, En>(anchor, body) }
                 }
                 let ty = FuncType::new([$($name::TYPE),*], R::Results::TYPES);
-                HostFunc::build(runtime, ty, Box::new(self), target::<T, Closure, R, $($name),*>)
+                HostFunc::build(runtime, ty, Box::new(self), target::<T, En, Closure, R, $($name),*>)
             }
         }
 
@@ -388,19 +412,19 @@ struct DynamicClosure<F> {
 ///
 /// # Safety
 /// Called by fixed code alone, as [`HostTarget`] says, for a thunk whose context is a closure of this type.
-unsafe extern "C" fn call_dynamic<T: 'static, F>(
+unsafe extern "C" fn call_dynamic<T: 'static, E: 'static, F>(
     data: *const ThunkData,
     regs: *mut RegFile,
     anchor: usize,
     stack_args: *mut u64,
 ) -> u32
 where
-    F: Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()>,
+    F: Fn(Caller<'_, T, E>, &[Val], &mut [Val]) -> Result<()>,
 {
     // SAFETY: fixed code passes the datum of a thunk that lives, and that was made for this closure, which lives as long as the
     // thunk (invariant 14).
     let closure = unsafe { &*((*data).context as *const DynamicClosure<F>) };
-    let body = |caller: Caller<'_, T>, store: *mut StoreInner| {
+    let body = |caller: Caller<'_, T, E>, store: *mut StoreInner| {
         // SAFETY: fixed code passes the images of the registers in its own frame, which nothing else uses until this returns
         // (invariant 15).
         let regs = unsafe { &mut *regs };
@@ -427,5 +451,5 @@ where
     };
     // SAFETY: fixed code passes the anchor of the exit (invariant 4); a store has only functions for its own type of data
     // (invariant 17).
-    unsafe { host_side::<T>(anchor, body) }
+    unsafe { host_side::<T, E>(anchor, body) }
 }

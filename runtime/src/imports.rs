@@ -4,7 +4,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::instance::Extern;
 use crate::module::{LinkedModule, Runtime};
 use crate::store::{AsContext, StoreInner};
-use epsilon_abi::{EntityIndex, FuncType, GlobalType, Import, Limits, MemoryType, TableType, seeded};
+use epsilon_abi::{EntityIndex, FuncType, GlobalType, Import, Limits, MemoryType, TableType};
 use std::borrow::Borrow;
 use std::sync::Arc;
 
@@ -109,7 +109,7 @@ impl StoreInner {
             }
             Extern::Table(table) => ItemType::Table(self.tables[table.index as usize].ty()),
             Extern::Memory(memory) => ItemType::Memory(self.memories[memory.index as usize].ty()),
-            Extern::SharedMemory(memory) => ItemType::Memory(memory.ty()),
+            Extern::SharedMemory(memory) => ItemType::Memory(memory.abi_type()),
             Extern::Global(global) => ItemType::Global(self.global_type(global.key)),
             Extern::Tag(tag) => {
                 let tag = &self.tags[tag.index as usize];
@@ -150,10 +150,7 @@ fn check_type<F: Borrow<FuncType>>(module: &LinkedModule, import: &Import, item:
         }
         (EntityIndex::Global(index), ItemType::Global(have)) => {
             let want = info.globals[index.index()].map_types(&|ty| module.canonical(ty));
-            let mut have = *have;
-            if seeded::bug("mutability-unchecked") {
-                have.mutable = want.mutable;
-            }
+            let have = *have;
             // What is only read may be more special than what is wanted.
             let matches = match want.mutable {
                 true => want == have,

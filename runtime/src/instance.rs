@@ -3,6 +3,7 @@
 use crate::alloc;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exception::{Tag, TagData};
+use crate::export::{Export, ModuleExport};
 use crate::func::{Func, Resolved};
 use crate::global::{Global, GlobalKey};
 use crate::handle::AsModule;
@@ -10,7 +11,7 @@ use crate::hostcall::HostFunc;
 use crate::memory::Memory;
 use crate::module::LinkedModule;
 use crate::shared::SharedMemory;
-use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
+use crate::store::{AsContext, AsContextMut, StoreContextMut, StoreId, StoreInner};
 use crate::sys::arch::{self, EntryFrame, RegFile};
 use crate::table::Table;
 use crate::typed::{WasmParams, WasmResults};
@@ -18,7 +19,7 @@ use crate::{TypedFunc, call};
 use epsilon_abi::layout::GlobalPlace;
 use epsilon_abi::vm::{VM_MAGIC, VmContext, VmGlobal, VmMemoryRef, VmTableRef};
 use epsilon_abi::{
-    DataIndex, ElemIndex, EntityIndex, FuncIndex, GlobalIndex, MemoryIndex, ModuleInfo, TableIndex, seeded,
+    DataIndex, ElemIndex, EntityIndex, FuncIndex, GlobalIndex, MemoryIndex, ModuleInfo, TableIndex,
 };
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::sync::Arc;
@@ -172,7 +173,7 @@ impl InstanceData {
 
     /// `data.drop`.
     pub fn drop_data(&mut self, segment: DataIndex) {
-        self.dropped_data[segment.index()] = !seeded::bug("data-drop-ignored");
+        self.dropped_data[segment.index()] = true;
     }
 
     /// The bytes of a data segment; none if it is dropped.
@@ -216,7 +217,7 @@ impl InstanceData {
 
     /// `elem.drop`.
     pub fn drop_elements(&mut self, segment: ElemIndex) {
-        self.dropped_elements[segment.index()] = !seeded::bug("elem-drop-ignored");
+        self.dropped_elements[segment.index()] = true;
         self.segments[segment.index()] = None;
     }
 }
@@ -465,14 +466,28 @@ impl Instance {
     ///
     /// # Panics
     /// If the instance is of another store.
-    pub fn exports(&self, mut store: impl AsContextMut) -> Vec<(String, Extern)> {
-        let mut context = store.as_context_mut();
-        let inner = context.inner();
+    pub fn exports<'a, T: 'static, E: 'static>(
+        &'a self,
+        store: impl Into<StoreContextMut<'a, T, E>>,
+    ) -> impl ExactSizeIterator<Item = Export<'a>> + 'a {
+        let inner = &mut store.into().into_box().inner;
         inner.assert_owns(self.store, "instance");
         inner.handed_out += 1;
         let info = inner.instances[self.index as usize].module.info().clone();
-        let item = |export: &epsilon_abi::Export| (export.name.clone(), inner.item(self.index, export.entity));
-        info.exports.iter().map(item).collect()
+        let items: Vec<Extern> = info.exports.iter().map(|export| inner.item(self.index, export.entity)).collect();
+        let inner = &*inner;
+        let names = inner.instances[self.index as usize].module.info().exports.iter();
+        names.zip(items).map(|(export, item)| Export::new(&export.name, item))
+    }
+
+    /// An export that [`ModuleExport`] names, without a search for its name. `None` if it is of another module.
+    ///
+    /// # Panics
+    /// If the instance is of another store.
+    pub fn get_module_export(&self, mut store: impl AsContextMut, export: &ModuleExport) -> Option<Extern> {
+        let mut context = store.as_context_mut();
+        context.inner().assert_owns(self.store, "instance");
+        context.inner().module_export_of(self.index, export)
     }
 
     /// Puts the instance back to where it was after instantiation: memories, tables and globals that it defines, and
@@ -511,6 +526,12 @@ impl StoreInner {
     pub(crate) fn export_of(&mut self, instance: u32, name: &str) -> Option<Extern> {
         self.handed_out += 1;
         let entity = self.instances[instance as usize].module.export(name)?;
+        Some(self.item(instance, entity))
+    }
+
+    pub(crate) fn module_export_of(&mut self, instance: u32, export: &ModuleExport) -> Option<Extern> {
+        self.handed_out += 1;
+        let entity = export.entity_in(&self.instances[instance as usize].module)?;
         Some(self.item(instance, entity))
     }
 
@@ -666,10 +687,6 @@ impl StoreInner {
         let info = self.instances[index as usize].module.info().clone();
         for (n, init) in info.global_inits.iter().enumerate() {
             let bits = self.evaluate(index, init)?;
-            let (value, is_last) = (GlobalKey::Defined(index, n as u32), n + 1 == info.global_inits.len());
-            if is_last && self.global_bits(value).0 != 0 && seeded::bug("reset-keeps-global") {
-                continue;
-            }
             // SAFETY: the words are those of a global of this instance (invariant 13); the store is borrowed exclusively, and no wasm
             // of it runs that could use this instance: it is new, or is being reset (invariant 12).
             unsafe { (*self.instances[index as usize].defined_global(n as u32)).bytes = bits.to_le_bytes() };

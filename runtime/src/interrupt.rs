@@ -23,7 +23,12 @@ impl InterruptHandle {
 
     /// Interrupts the store. Does nothing if it has been dropped.
     pub fn interrupt(&self) {
-        self.0.pending.store(1, Ordering::SeqCst);
+        self.interrupt_with(1);
+    }
+
+    /// Interrupts the store, with a bit that says why.
+    pub(crate) fn interrupt_with(&self, why: u32) {
+        self.0.pending.fetch_or(why, Ordering::SeqCst);
         self.0.waiting.interrupt();
         // The runner publishes its thread with a plain store before it looks at the flag; the barrier stands in for
         // the fence that it saves.

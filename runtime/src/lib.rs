@@ -12,15 +12,15 @@
 //! | `budget`, `limits`, `alloc` | how much memory guests may take, and what becomes of it when the system has none |
 //! | `memory`, `space`, `image`, `table`, `global` | what guests store in |
 //! | `shared`, `waiting` | memories that threads share, and threads that wait on them |
-//! | `bytes`, `module`, `instance`, `segments`, `imports`, `undo`, `store` | modules' binaries, linked modules, their instances, and who owns those |
+//! | `bytes`, `module`, `instance`, `export`, `segments`, `imports`, `undo`, `store` | modules' binaries, linked modules, their instances, and who owns those |
 //! | `heap/` | what guests allocate and a collector frees |
 //! | `collector`, `objects`, `roots`, `hosts` | what refers to objects, what is done with them, and what guests hold of the host |
 //! | `handle` | what the API outside holds of an engine and of a module |
 //! | `stack`, `host_stack`, `call`, `hostcall`, `libcalls` | into wasm, out of it, and the stacks for that |
 //! | `floats` | computing as guests do, whatever the host's floating-point environment is |
 //! | `exception`, `throw` | tags, exceptions, and the way to their handlers |
-//! | `trap`, `backtrace`, `interrupt` | ends of activations that are not returns |
-//! | `value`, `anyref`, `typed`, `func` | values and functions as embedders see them |
+//! | `trap`, `backtrace`, `interrupt`, `epoch` | ends of activations that are not returns |
+//! | `types`, `value`, `anyref`, `typed`, `func` | types, values and functions as embedders see them |
 //! | `sys` | the operating system and the processor |
 //!
 //! Invariants are numbered as in ARCHITECTURE.md; `SAFETY` comments cite them.
@@ -37,8 +37,10 @@ mod code;
 mod collector;
 mod constexpr;
 mod describe;
+mod epoch;
 mod error;
 mod exception;
+mod export;
 mod fault;
 mod floats;
 mod fork;
@@ -77,17 +79,21 @@ mod throw;
 mod thunk;
 mod trap;
 mod typed;
+mod types;
 mod undo;
 mod value;
 mod waiting;
 
 pub use anyref::{AnyRef, I31};
-pub use backtrace::{Frame, Symbol, Symbolicate, WasmBacktrace};
+pub use backtrace::{Frame, FrameModule, Symbol, Symbolicate, WasmBacktrace};
 pub use budget::{Budget, Charge, Refused, UNLIMITED};
 pub use bytes::ModuleBytes;
 pub use collector::GcStats;
-pub use error::{Error, ErrorKind, HostError, Result};
+#[doc(hidden)]
+pub use error::macros as error_macros;
+pub use error::{BoxedError, Chain, Context, Error, ErrorKind, HostError, IntoError, Result, StdError};
 pub use exception::{Exception, ExnRef, Tag};
+pub use export::{Export, ModuleExport};
 #[doc(hidden)]
 pub use fault::{Fault, panic_message};
 pub use floats::in_guest_float_environment;
@@ -113,4 +119,8 @@ pub use store::{AsContext, AsContextMut, Store, StoreContext, StoreContextMut};
 pub use table::Table;
 pub use trap::Trap;
 pub use typed::{WasmParams, WasmResults, WasmTy};
+pub use types::{
+    ArrayType, ExnType, FieldType, Finality, FuncType, GlobalType, HeapType, MemoryType, MemoryTypeBuilder, Mutability,
+    RefType, StorageType, StructType, TableType, TagType, ValType,
+};
 pub use value::{ExternRef, Ref, Val};

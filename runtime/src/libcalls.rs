@@ -12,7 +12,7 @@ use crate::table::checked_range;
 use crate::trap::{Trap, Unwind};
 use crate::waiting::Expected;
 use epsilon_abi::vm::{VmContext, VmGlobal};
-use epsilon_abi::{DataIndex, DefinedFuncIndex, ElemIndex, FuncIndex, Libcall, TypeIndex, seeded};
+use epsilon_abi::{DataIndex, DefinedFuncIndex, ElemIndex, FuncIndex, Libcall, TypeIndex};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -68,7 +68,7 @@ unsafe fn run<E: Into<Stop>>(anchor: usize, body: impl FnOnce(Site<'_>) -> Resul
             Stop::Thrown(number) => Unwind::Exception(number),
             Stop::Error(error) => match error.kind() {
                 ErrorKind::Trap(code) => Unwind::Trap(*code),
-                _ => Unwind::Host(error.into()),
+                _ => Unwind::Host(error),
             },
         },
         Err(payload) => Unwind::Panic(payload),
@@ -347,7 +347,6 @@ mod body {
 
 /// The range of `len` bytes at `start`, or the trap.
 pub fn memory_range(start: u64, len: u64, size: usize) -> Result<std::ops::Range<usize>, Trap> {
-    let size = size + usize::from(seeded::bug("bulk-bounds"));
     match start.checked_add(len) {
         Some(end) if end <= size as u64 => Ok(start as usize..end as usize),
         _ => Err(Trap::MemoryOutOfBounds),

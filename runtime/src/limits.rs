@@ -48,8 +48,8 @@ pub trait ResourceLimiter {
     ///
     /// # Errors
     /// An error ends the guest, where `Ok` makes `memory.grow` return -1.
-    fn memory_grow_failed(&mut self, error: &Error) -> Result<()> {
-        let _ = error;
+    fn memory_grow_failed(&mut self, error: Error) -> Result<()> {
+        drop(error);
         Ok(())
     }
 
@@ -57,8 +57,8 @@ pub trait ResourceLimiter {
     ///
     /// # Errors
     /// As for memories.
-    fn table_grow_failed(&mut self, error: &Error) -> Result<()> {
-        let _ = error;
+    fn table_grow_failed(&mut self, error: Error) -> Result<()> {
+        drop(error);
         Ok(())
     }
 
@@ -93,6 +93,7 @@ pub struct StoreLimits {
     instances: usize,
     memories: usize,
     tables: usize,
+    traps_on_failure: bool,
 }
 
 impl Default for StoreLimits {
@@ -121,6 +122,7 @@ impl StoreLimitsBuilder {
             instances: 10_000,
             memories: 10_000,
             tables: 10_000,
+            traps_on_failure: false,
         })
     }
 
@@ -161,19 +163,43 @@ impl StoreLimitsBuilder {
         self
     }
 
+    /// Whether a memory or a table that cannot grow ends the guest, which otherwise gets -1. Off at first.
+    pub fn trap_on_grow_failure(mut self, trap: bool) -> Self {
+        self.0.traps_on_failure = trap;
+        self
+    }
+
     /// The limits.
     pub fn build(self) -> StoreLimits {
         self.0
     }
 }
 
+impl StoreLimits {
+    fn decide(&self, fits: bool, refusal: impl FnOnce() -> String) -> Result<bool> {
+        if !fits && self.traps_on_failure { Err(Error::limit(refusal())) } else { Ok(fits) }
+    }
+}
+
 impl ResourceLimiter for StoreLimits {
     fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
-        Ok(desired <= self.memory_bytes)
+        self.decide(desired <= self.memory_bytes, || {
+            format!("a memory cannot grow to {desired} bytes: the limit is {}", self.memory_bytes)
+        })
+    }
+
+    fn memory_grow_failed(&mut self, error: Error) -> Result<()> {
+        if self.traps_on_failure { Err(error) } else { Ok(()) }
+    }
+
+    fn table_grow_failed(&mut self, error: Error) -> Result<()> {
+        if self.traps_on_failure { Err(error) } else { Ok(()) }
     }
 
     fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
-        Ok(desired <= self.table_elements)
+        self.decide(desired <= self.table_elements, || {
+            format!("a table cannot grow to {desired} elements: the limit is {}", self.table_elements)
+        })
     }
 
     fn total_memory(&self) -> usize {

@@ -32,7 +32,7 @@ use cranelift_codegen::isa::{OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_jit::{BranchProtection, JITBuilder, JITMemoryKind, JITMemoryProvider, JITModule};
 use cranelift_module::{FuncId, Module as _, ModuleReloc, ModuleRelocTarget, ModuleResult};
-use epsilon_abi::{CodeTier, CompiledFunction, DefinedFuncIndex, RelocKind, Relocation, seeded};
+use epsilon_abi::{CodeTier, CompiledFunction, DefinedFuncIndex, RelocKind, Relocation};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -328,8 +328,8 @@ impl LinkedCode {
     /// If it is broken.
     pub fn check(&self) -> Result<(), LinkError> {
         match self.broken.get() {
-            Some(reason) if !seeded::bug("broken-module-goes-on") => Err(LinkError::Broken(reason.clone())),
-            _ => Ok(()),
+            Some(reason) => Err(LinkError::Broken(reason.clone())),
+            None => Ok(()),
         }
     }
 
@@ -370,7 +370,7 @@ impl LinkedCode {
                     // SAFETY: a slot is as long; nothing runs the copy yet, and the linker is locked (invariant 18).
                     unsafe { written.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
                 }
-                Some(address) if !self.is_last(index) && !seeded::bug("child-keeps-slots") => {
+                Some(address) if !self.is_last(index) => {
                     // SAFETY: a slot lies there, the address is in the same arena, which is small enough for near jumps, and
                     // the linker is locked (invariant 18).
                     unsafe { arch::link_slot(written, slot, address) };
@@ -505,10 +505,6 @@ impl Linker {
             let known = |r: &Relocation| r.target.index() < function_count;
             if !function.relocations.iter().all(|r| inside(r) && known(r)) || !function.align_bytes.is_power_of_two() {
                 return Err(LinkError::Linker(format!("function {} is malformed", index.0)));
-            }
-            if seeded::bug("ids-before-code") {
-                let id = self.jit.declare_anonymous_function(&self.jit.make_signature()).map_err(linker_error)?;
-                self.ids.insert(*index, id);
             }
         }
         let isa = self.jit.isa();

@@ -15,7 +15,7 @@ use crate::fork::hold_off;
 use crate::module::{Demand, LinkedModule};
 use crate::store::VmStore;
 use crate::trap::Trap;
-use epsilon_abi::{DefinedFuncIndex, seeded};
+use epsilon_abi::DefinedFuncIndex;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -64,8 +64,7 @@ impl LinkedModule {
     /// Likewise.
     pub(crate) fn materialise_for_call(self: &Arc<Self>, index: DefinedFuncIndex, store: &VmStore) -> Result<usize> {
         let is_interrupted = || store.pending.load(Ordering::SeqCst) != 0;
-        let mut in_place =
-            self.info().bodies[index.index()].len() <= IN_PLACE_BYTES || seeded::bug("compiled-in-place");
+        let mut in_place = self.info().bodies[index.index()].len() <= IN_PLACE_BYTES;
         loop {
             let held_off = hold_off();
             let work = match self.claim(index, Demand::Call) {

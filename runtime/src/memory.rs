@@ -17,8 +17,9 @@ use crate::shared::{SharedMemory, StoreMemory};
 use crate::space::{self, Space, SpacePool};
 use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
 use crate::sys::mapping::round_to_pages;
+use crate::types;
 use epsilon_abi::vm::VmMemory;
-use epsilon_abi::{Limits, MemoryStyle, MemoryType, seeded};
+use epsilon_abi::{Limits, MemoryStyle, MemoryType};
 use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -338,7 +339,8 @@ impl Memory {
     ///
     /// # Errors
     /// If the type is that of a shared memory or no memory can have it, or limits are reached.
-    pub fn new(mut store: impl AsContextMut, ty: MemoryType) -> Result<Self> {
+    pub fn new(mut store: impl AsContextMut, ty: types::MemoryType) -> Result<Self> {
+        let ty = ty.abi();
         if ty.shared {
             return Err(Error::misuse("a shared memory belongs to no store; make it with `SharedMemory::new`"));
         }
@@ -352,8 +354,8 @@ impl Memory {
     ///
     /// # Panics
     /// If the memory is of another store.
-    pub fn ty(&self, store: impl AsContext) -> MemoryType {
-        self.get(store.as_context().inner()).ty()
+    pub fn ty(&self, store: impl AsContext) -> types::MemoryType {
+        types::MemoryType::of_abi(self.get(store.as_context().inner()).ty())
     }
 
     /// Size in pages.
@@ -377,7 +379,7 @@ impl Memory {
     /// # Panics
     /// If the memory is of another store.
     pub fn page_size_log2(&self, store: impl AsContext) -> u8 {
-        self.ty(store).page_size_log2
+        self.get(store.as_context().inner()).ty().page_size_log2
     }
 
     /// Where the contents begin, for code that reads and writes them by itself. The pointer is valid until the memory grows
@@ -412,7 +414,7 @@ impl Memory {
     ///
     /// # Panics
     /// If the memory is of another store.
-    pub fn data<'a, T: 'static>(&self, store: impl Into<crate::store::StoreContext<'a, T>>) -> &'a [u8] {
+    pub fn data<'a, T: 'static, E: 'static>(&self, store: impl Into<crate::store::StoreContext<'a, T, E>>) -> &'a [u8] {
         self.get(store.into().inner()).bytes()
     }
 
@@ -420,7 +422,10 @@ impl Memory {
     ///
     /// # Panics
     /// If the memory is of another store.
-    pub fn data_mut<'a, T: 'static>(&self, store: impl Into<crate::store::StoreContextMut<'a, T>>) -> &'a mut [u8] {
+    pub fn data_mut<'a, T: 'static, E: 'static>(
+        &self,
+        store: impl Into<crate::store::StoreContextMut<'a, T, E>>,
+    ) -> &'a mut [u8] {
         self.data_and_store_mut(store).0
     }
 
@@ -428,11 +433,11 @@ impl Memory {
     ///
     /// # Panics
     /// If the memory is of another store.
-    pub fn data_and_store_mut<'a, T: 'static>(
+    pub fn data_and_store_mut<'a, T: 'static, E: 'static>(
         &self,
-        store: impl Into<crate::store::StoreContextMut<'a, T>>,
+        store: impl Into<crate::store::StoreContextMut<'a, T, E>>,
     ) -> (&'a mut [u8], &'a mut T) {
-        let store = store.into().0;
+        let store = store.into().into_box();
         store.inner.assert_owns(self.store, "memory");
         (store.inner.memories[self.index as usize].own_mut().bytes_mut(), &mut store.data)
     }
@@ -514,7 +519,7 @@ impl StoreInner {
             let (old_pages, current, max) = (memory.len_pages(), memory.len_bytes(), memory.max_bytes());
             let Some(desired) = memory.grown_bytes(delta_pages) else { return Err(NotGrown::Refused(None)) };
             let ask = |limiter: &mut dyn ResourceLimiter| limiter.memory_growing(current, desired, max);
-            match seeded::bug("growth-unlimited") || self.allows(ask).map_err(NotGrown::Ended)? {
+            match self.allows(ask).map_err(NotGrown::Ended)? {
                 true => Some(self.memories[index as usize].own_mut().grow_to(desired, &budget).map(|()| old_pages)),
                 false => None,
             }
@@ -523,7 +528,9 @@ impl StoreInner {
             Some(Ok(old_pages)) => Ok(old_pages),
             None => Err(NotGrown::Refused(None)),
             Some(Err(error)) => {
-                self.limiter().map_or(Ok(()), |limiter| limiter.memory_grow_failed(&error)).map_err(NotGrown::Ended)?;
+                self.limiter()
+                    .map_or(Ok(()), |limiter| limiter.memory_grow_failed(Error::limit(error.to_string())))
+                    .map_err(NotGrown::Ended)?;
                 Err(NotGrown::Refused(Some(error)))
             }
         }

@@ -5,7 +5,8 @@ use crate::backtrace::Symbolicate;
 use crate::budget::{Budget, Charge};
 use crate::bytes::ModuleBytes;
 use crate::claims::Claims;
-use crate::error::{Error, HostError, Result};
+use crate::epoch::Epochs;
+use crate::error::{BoxedError, Error, Result};
 use crate::fault::{Fault, Faults, panic_message};
 use crate::image::MemoryImage;
 use crate::link::{LinkError, LinkedCode, Room};
@@ -28,8 +29,10 @@ pub struct RuntimeSettings {
     pub plan: MemoryPlan,
     /// Stack for wasm code, per thread that runs any.
     pub max_wasm_stack_bytes: usize,
-    /// Whether errors carry the guest's frames.
-    pub backtraces: bool,
+    /// How many of the guest's frames errors carry: none with 0.
+    pub backtrace_frames: usize,
+    /// Whether stores begin with a deadline that is reached.
+    pub epochs: bool,
     /// How much memory all that belongs to the engine may take; [`UNLIMITED`](crate::UNLIMITED) if there is no limit.
     pub max_memory_bytes: usize,
     /// Whether to note where guests spend their time.
@@ -55,6 +58,7 @@ pub struct Runtime {
     memory_spaces: Arc<SpacePool>,
     budget: Budget,
     samples: Option<Arc<Samples>>,
+    epochs: Epochs,
     faults: Arc<Faults>,
 }
 
@@ -74,6 +78,7 @@ impl Runtime {
             signatures: Arc::new(Signatures::new(&budget)),
             budget,
             samples: settings.samples.then(Arc::default),
+            epochs: Epochs::default(),
             settings,
             libcalls: libcall_table(),
             memory_spaces: Arc::default(),
@@ -100,6 +105,11 @@ impl Runtime {
     /// Where guests spend their time, if that is noted.
     pub fn samples(&self) -> Option<&Arc<Samples>> {
         self.samples.as_ref()
+    }
+
+    /// The epoch, and the deadlines of stores.
+    pub fn epochs(&self) -> &Epochs {
+        &self.epochs
     }
 
     pub(crate) fn signatures(&self) -> &Arc<Signatures> {
@@ -205,7 +215,7 @@ pub unsafe trait FunctionSource: Send + Sync {
         index: DefinedFuncIndex,
         demand: Demand,
         cancelled: &(dyn Fn() -> bool + Sync),
-    ) -> Result<CompiledFunction, HostError>;
+    ) -> Result<CompiledFunction, BoxedError>;
 
     /// Whether quick code is for now: optimised code takes its place when it is asked for ([`Demand::Hot`]).
     fn replaces_code(&self) -> bool {
@@ -376,7 +386,7 @@ impl LinkedModule {
     ) -> Result<CompiledFunction> {
         self.code.check()?;
         self.runtime.faults.compile(index);
-        self.source.function(index, demand, cancelled).map_err(Error::host)
+        self.source.function(index, demand, cancelled).map_err(Error::from_boxed)
     }
 
     /// Functions that some thread is asking the source for.

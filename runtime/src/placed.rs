@@ -2,7 +2,7 @@
 //! calls. Must not know how they got there.
 
 use crate::fork::RwLock;
-use epsilon_abi::{CompiledFunction, DefinedFuncIndex, HandlerSite, Sites, StackMaps, TagIndex, TrapCode, seeded};
+use epsilon_abi::{CompiledFunction, DefinedFuncIndex, HandlerSite, Sites, StackMaps, TagIndex, TrapCode};
 
 /// A function where it lies, with its tables.
 #[derive(Debug)]
@@ -91,11 +91,7 @@ impl PlacedFunctions {
 
     /// The trap that the instruction at `pc` raises.
     pub fn trap_at(&self, pc: usize) -> Option<TrapCode> {
-        self.with_function(pc, |function, offset| {
-            let found = function.sites.trap_at(offset)?;
-            let first = || function.sites.traps().next().map(|site| site.code);
-            if seeded::bug("trap-code") { first() } else { Some(found) }
-        })
+        self.with_function(pc, |function, offset| function.sites.trap_at(offset))
     }
 
     /// The first clause of the call that returns to `pc` which catches everything or a tag that `catches`, and the
@@ -105,9 +101,8 @@ impl PlacedFunctions {
         self.with_function(pc.checked_sub(1)?, |function, offset| {
             let return_offset = offset + 1;
             let first = function.handlers.partition_point(|site| site.return_offset < return_offset);
-            let clauses = function.handlers[first..].iter().take_while(|site| site.return_offset == return_offset);
-            let passed_over = usize::from(seeded::bug("handler-off-by-one"));
-            let clause = clauses.into_iter().skip(passed_over).find(|site| site.tag.is_none_or(&catches))?;
+            let mut clauses = function.handlers[first..].iter().take_while(|site| site.return_offset == return_offset);
+            let clause = clauses.find(|site| site.tag.is_none_or(&catches))?;
             Some((self.executable + (function.start + clause.handler_offset) as usize, *clause))
         })
     }
@@ -122,10 +117,7 @@ impl PlacedFunctions {
     /// The offsets in the module's binary of the operator that the instruction at `pc` belongs to, and of the inlined
     /// calls around it, innermost first.
     pub fn sources_at(&self, pc: usize) -> Vec<u32> {
-        let found = self.with_function(pc, |function, offset| {
-            let offset = if seeded::bug("source-position") { offset.saturating_sub(1) } else { offset };
-            Some(function.sites.source_at(offset))
-        });
+        let found = self.with_function(pc, |function, offset| Some(function.sites.source_at(offset)));
         found.unwrap_or_default()
     }
 }

@@ -17,9 +17,12 @@ use crate::image::MemoryImage;
 use crate::memory::MemoryData;
 use crate::module::Runtime;
 use crate::sys::arch::bytes;
+use crate::trap::Trap;
+use crate::types;
 use crate::waiting::{Expected, WaitList};
 use epsilon_abi::MemoryType;
 use epsilon_abi::vm::VmMemory;
+use std::cell::UnsafeCell;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard};
@@ -56,7 +59,8 @@ impl SharedMemory {
     ///
     /// # Errors
     /// If the type is not that of a shared memory with a maximum, or the system refuses.
-    pub fn new(engine: &impl AsEngine, ty: MemoryType) -> Result<Self> {
+    pub fn new(engine: &impl AsEngine, ty: types::MemoryType) -> Result<Self> {
+        let ty = ty.abi();
         if !ty.shared || ty.limits.max.is_none_or(|max| max < ty.limits.min) {
             return Err(Error::misuse(format!(
                 "invalid shared memory type {ty}: it must be shared and have a maximum"
@@ -81,7 +85,11 @@ impl SharedMemory {
     }
 
     /// The type, with the present size as the minimum.
-    pub fn ty(&self) -> MemoryType {
+    pub fn ty(&self) -> types::MemoryType {
+        types::MemoryType::of_abi(self.abi_type())
+    }
+
+    pub(crate) fn abi_type(&self) -> MemoryType {
         let mut ty = self.0.ty;
         ty.limits.min = self.size();
         ty
@@ -94,7 +102,7 @@ impl SharedMemory {
 
     /// Size of a page in bytes.
     pub fn page_size(&self) -> u64 {
-        1 << self.ty().page_size_log2
+        1 << self.0.ty.page_size_log2
     }
 
     /// Size in bytes.
@@ -168,11 +176,19 @@ impl SharedMemory {
         Ok(())
     }
 
+    /// The contents, which other threads may write at any time: they are read and written through the cells, with atomic
+    /// accesses where that matters.
+    pub fn data(&self) -> &[UnsafeCell<u8>] {
+        // SAFETY: so many bytes are mapped at the base, and a shared memory never shrinks, while `self` holds it (invariants 7 and
+        // 16). The cells allow for writes by others, and who reads or writes one answers for how (invariant 18).
+        unsafe { std::slice::from_raw_parts(self.0.base.cast(), self.data_size()) }
+    }
+
     /// Wakes up to `count` threads that wait at `address`; returns how many.
     ///
     /// # Errors
     /// If the address is misaligned or outside: as the guest's operator, by a trap.
-    pub fn atomic_notify(&self, address: u64, count: u32) -> Result<u32> {
+    pub fn atomic_notify(&self, address: u64, count: u32) -> Result<u32, Trap> {
         self.checked(address, 4)?;
         Ok(self.0.waiters.notify(address, count))
     }
@@ -181,7 +197,7 @@ impl SharedMemory {
     ///
     /// # Errors
     /// If the address is misaligned or outside: as the guest's operator, by a trap.
-    pub fn atomic_wait32(&self, address: u64, expected: u32, timeout: Option<Duration>) -> Result<WaitResult> {
+    pub fn atomic_wait32(&self, address: u64, expected: u32, timeout: Option<Duration>) -> Result<WaitResult, Trap> {
         self.wait(address, Expected::I32(expected), timeout, None)
     }
 
@@ -189,7 +205,7 @@ impl SharedMemory {
     ///
     /// # Errors
     /// If the address is misaligned or outside: as the guest's operator, by a trap.
-    pub fn atomic_wait64(&self, address: u64, expected: u64, timeout: Option<Duration>) -> Result<WaitResult> {
+    pub fn atomic_wait64(&self, address: u64, expected: u64, timeout: Option<Duration>) -> Result<WaitResult, Trap> {
         self.wait(address, Expected::I64(expected), timeout, None)
     }
 
@@ -200,7 +216,7 @@ impl SharedMemory {
         expected: Expected,
         timeout: Option<Duration>,
         store: Option<&crate::store::VmStore>,
-    ) -> Result<WaitResult> {
+    ) -> Result<WaitResult, Trap> {
         let at = self.checked(address, expected.width_bytes())?;
         // SAFETY: `checked` has looked at alignment and bounds; a shared memory never shrinks, and `self` holds this one
         // (invariants 7 and 16). The access is atomic, as those of guests there are (invariant 18).
@@ -214,9 +230,9 @@ impl SharedMemory {
     }
 
     /// The address of an aligned access inside the memory, or the trap.
-    fn checked(&self, address: u64, width_bytes: usize) -> Result<*mut u8> {
+    fn checked(&self, address: u64, width_bytes: usize) -> Result<*mut u8, Trap> {
         if !address.is_multiple_of(width_bytes as u64) {
-            return Err(crate::trap::Trap::HeapMisaligned.into());
+            return Err(Trap::HeapMisaligned);
         }
         let range = crate::libcalls::memory_range(address, width_bytes as u64, self.data_size())?;
         // SAFETY: the range lies in the memory, as was just checked (invariant 16).
@@ -265,7 +281,7 @@ impl StoreMemory {
     pub fn ty(&self) -> MemoryType {
         match self {
             Self::Own(memory) => memory.ty(),
-            Self::Shared(memory) => memory.ty(),
+            Self::Shared(memory) => memory.abi_type(),
         }
     }
 

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::fork::RwLock;
 use crate::heap::{Draft, Records, RecordsView};
 use epsilon_abi::heap::RECORD_BYTES;
-use epsilon_abi::{CompositeType, FuncType, HeapType, RefType, TypeDef, TypeIndex, ValType, seeded};
+use epsilon_abi::{CompositeType, FieldType, FuncType, HeapType, RefType, StorageType, TypeDef, TypeIndex, ValType};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -75,9 +75,7 @@ impl TypeIds {
 
 impl Drop for TypeIds {
     fn drop(&mut self) {
-        if !seeded::bug("types-kept-for-ever") {
-            self.signatures.0.write().release(std::mem::take(&mut self.groups));
-        }
+        self.signatures.0.write().release(std::mem::take(&mut self.groups));
     }
 }
 
@@ -260,9 +258,60 @@ impl Signatures {
     /// If there is no room for it, or it names types that are not there.
     pub fn id(self: &Arc<Self>, ty: &FuncType) -> Result<TypeIds> {
         let composite = CompositeType::Func(ty.clone());
-        let group = TypeDef { is_final: true, supertype: None, rec_group: 0..1, composite };
-        let first = self.0.write().group([group].into())?;
-        Ok(TypeIds { ids: [first].into(), words: [first].into(), groups: vec![first], signatures: self.clone() })
+        self.define(TypeDef { is_final: true, supertype: None, rec_group: 0..1, composite })
+    }
+
+    /// The id of a type in a group of its own. References to types in it are canonical.
+    ///
+    /// # Errors
+    /// If there is no room for it, or it names types that are not there.
+    pub fn define(self: &Arc<Self>, ty: TypeDef) -> Result<TypeIds> {
+        let mut registry = self.0.write();
+        let first = registry.group([ty].into())?;
+        let word = registry.word(first);
+        drop(registry);
+        Ok(TypeIds { ids: [first].into(), words: [word].into(), groups: vec![first], signatures: self.clone() })
+    }
+
+    /// The type of an id, in which all types are named by their ids, and what keeps it; `None` if no type has the id.
+    pub fn keep(self: &Arc<Self>, id: u32) -> Option<(TypeIds, TypeDef)> {
+        let mut registry = self.0.write();
+        let (first, group) = registry.group_of(id)?;
+        let name = |index: TypeIndex| match index.0 & IN_GROUP {
+            0 => index,
+            _ => TypeIndex(first + (index.0 & !IN_GROUP)),
+        };
+        let ty = group.form[(id - first) as usize].map_types(&name);
+        registry.groups.get_mut(&first)?.uses += 1;
+        let word = registry.word(id);
+        drop(registry);
+        Some((TypeIds { ids: [id].into(), words: [word].into(), groups: vec![first], signatures: self.clone() }, ty))
+    }
+
+    /// Whether a type can declare another one as its supertype, as far as their structure is concerned (specification
+    /// section 3.3.10). Both are canonical.
+    pub fn composite_matches(&self, ty: &CompositeType, of: &CompositeType) -> bool {
+        let all = |types: &[ValType], of: &[ValType]| {
+            types.len() == of.len() && types.iter().zip(of).all(|(ty, of)| self.value_matches(*ty, *of))
+        };
+        match (ty, of) {
+            (CompositeType::Func(ty), CompositeType::Func(of)) => {
+                all(&of.params, &ty.params) && all(&ty.results, &of.results)
+            }
+            (CompositeType::Struct(fields), CompositeType::Struct(of)) => {
+                fields.len() >= of.len() && fields.iter().zip(of).all(|(field, of)| self.field_matches(field, of))
+            }
+            (CompositeType::Array(field), CompositeType::Array(of)) => self.field_matches(field, of),
+            _ => false,
+        }
+    }
+
+    fn field_matches(&self, field: &FieldType, of: &FieldType) -> bool {
+        match (field.storage, of.storage) {
+            _ if field.mutable || of.mutable => field == of,
+            (StorageType::Val(ty), StorageType::Val(of)) => self.value_matches(ty, of),
+            (ty, of) => ty == of,
+        }
     }
 
     /// The ids of all types of a module.
@@ -322,25 +371,30 @@ impl Signatures {
     }
 
     fn heap_matches(&self, ty: HeapType, of: HeapType) -> bool {
-        use HeapType::{
-            Any, Array, ConcreteArray, ConcreteFunc, ConcreteStruct, Eq, Exn, Extern, Func, I31, NoExn, NoExtern,
-            NoFunc, None, Struct,
-        };
-        match (ty, of) {
-            (ConcreteFunc(ty), ConcreteFunc(of))
-            | (ConcreteStruct(ty), ConcreteStruct(of))
-            | (ConcreteArray(ty), ConcreteArray(of)) => self.is_subtype(ty.0, of.0),
-            (ConcreteFunc(_) | NoFunc, Func)
-            | (NoFunc, ConcreteFunc(_))
-            | (NoExtern, Extern)
-            | (NoExn, Exn)
-            | (ConcreteStruct(_), Struct)
-            | (ConcreteArray(_), Array)
-            | (ConcreteStruct(_) | ConcreteArray(_) | Struct | Array | I31, Eq)
-            | (ConcreteStruct(_) | ConcreteArray(_) | Struct | Array | I31 | Eq, Any)
-            | (None, ConcreteStruct(_) | ConcreteArray(_) | Struct | Array | I31 | Eq | Any) => true,
-            _ => ty == of,
-        }
+        heap_matches(ty, of, &|ty, of| self.is_subtype(ty, of))
+    }
+}
+
+/// Whether what a type refers to is also of another one; `is_subtype` says so of types that are defined.
+pub fn heap_matches(ty: HeapType, of: HeapType, is_subtype: &dyn Fn(u32, u32) -> bool) -> bool {
+    use HeapType::{
+        Any, Array, ConcreteArray, ConcreteFunc, ConcreteStruct, Eq, Exn, Extern, Func, I31, NoExn, NoExtern, NoFunc,
+        None, Struct,
+    };
+    match (ty, of) {
+        (ConcreteFunc(ty), ConcreteFunc(of))
+        | (ConcreteStruct(ty), ConcreteStruct(of))
+        | (ConcreteArray(ty), ConcreteArray(of)) => is_subtype(ty.0, of.0),
+        (ConcreteFunc(_) | NoFunc, Func)
+        | (NoFunc, ConcreteFunc(_))
+        | (NoExtern, Extern)
+        | (NoExn, Exn)
+        | (ConcreteStruct(_), Struct)
+        | (ConcreteArray(_), Array)
+        | (ConcreteStruct(_) | ConcreteArray(_) | Struct | Array | I31, Eq)
+        | (ConcreteStruct(_) | ConcreteArray(_) | Struct | Array | I31 | Eq, Any)
+        | (None, ConcreteStruct(_) | ConcreteArray(_) | Struct | Array | I31 | Eq | Any) => true,
+        _ => ty == of,
     }
 }
 

@@ -12,7 +12,6 @@ use crate::fork::{Guard, Mutex};
 use crate::image::MemoryImage;
 use crate::sys::mapping::{self, Mapping, page_size, round_to_pages};
 use epsilon_abi::plan::MEMORY_HEAD_BYTES;
-use epsilon_abi::seeded;
 use region::Protection;
 use std::ops::Range;
 use std::sync::{Arc, MutexGuard};
@@ -201,11 +200,8 @@ impl Space {
 
     /// Back to a memory of so many bytes with its initial contents.
     pub fn reset(&mut self, len_bytes: usize) -> Result<()> {
-        let survives = seeded::bug("grown-pages-survive");
-        let discarded =
-            if survives { round_to_pages(len_bytes).min(self.accessible_bytes) } else { self.accessible_bytes };
         // SAFETY: the range is accessible and our own, and nothing refers into it: `&mut self` (invariant 16).
-        unsafe { mapping::discard(self.base(), discarded).map_err(contents_error)? };
+        unsafe { mapping::discard(self.base(), self.accessible_bytes).map_err(contents_error)? };
         let image = self.image.clone();
         self.prepare(len_bytes, image.as_ref())
     }

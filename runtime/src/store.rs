@@ -7,11 +7,12 @@ use crate::alloc;
 use crate::budget::{Budget, Charge};
 use crate::call::Activation;
 use crate::collector::{Collected, KnownMaps};
+use crate::epoch::NO_DEADLINE;
 use crate::error::{Error, Result};
 use crate::exception::{Exceptions, TagData};
 use crate::func::{Functions, REFERENCE_BYTES};
 use crate::global::HostGlobal;
-use crate::handle::AsEngine;
+use crate::handle::{AsEngine, EngineHandle};
 use crate::heap::Heap;
 use crate::hosts::HostValues;
 use crate::instance::InstanceData;
@@ -27,7 +28,9 @@ use crate::throw::{KnownFrames, Landing};
 use crate::trap::{FaultRecord, Trap, Unwind};
 use crate::waiting::WaitSlot;
 use epsilon_abi::vm::{VM_MAGIC, VmContext};
+use std::any::Any;
 use std::cell::Cell;
+use std::marker::PhantomData;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
@@ -56,6 +59,8 @@ pub struct VmStore {
     pub owner: Cell<*mut StoreInner>,
     /// Where a thrown exception goes on.
     pub landing: Landing,
+    /// The epoch that ends what runs.
+    pub deadline: AtomicU64,
     /// What the thread that runs the store waits for on a shared memory.
     pub waiting: WaitSlot,
     /// Where the signal handler notes what the thread runs; null if nobody wants to know. The store's runtime owns it, so
@@ -83,6 +88,7 @@ impl VmStore {
             fault: Cell::new(FaultRecord::default()),
             owner: Cell::new(std::ptr::null_mut()),
             landing: Landing::default(),
+            deadline: AtomicU64::new(NO_DEADLINE),
             waiting: WaitSlot::default(),
             samples,
         }
@@ -105,6 +111,8 @@ pub struct StoreInner {
     pub(crate) vm: Arc<VmStore>,
     pub(crate) id: StoreId,
     pub(crate) runtime: Arc<Runtime>,
+    /// The engine as the store was made with it.
+    engine: Box<dyn Any + Send + Sync>,
     /// What the store may hold, and how much that is. Its limit is the limiter's, as last asked.
     pub(crate) budget: Budget,
     /// The part of it for what the store keeps until it is dropped: all but memories, tables and exceptions.
@@ -212,14 +220,40 @@ pub(crate) struct StoreBox<T> {
 
 /// Owner of instances and all that belongs to them, and of the embedder's data `T`.
 ///
-/// Everything in a store lives until the store is dropped. Stores move between threads; they are not shared.
-pub struct Store<T: 'static>(Box<StoreBox<T>>);
+/// Everything in a store lives until the store is dropped. Stores move between threads; they are not shared. `E` is what the
+/// embedding API has for an engine.
+pub struct Store<T: 'static, E: 'static = EngineHandle>(Box<StoreBox<T>>, PhantomData<fn() -> E>);
 
-impl<T: 'static> Store<T> {
+impl<T: 'static, E: AsEngine + Clone + Send + Sync + 'static> Store<T, E> {
     /// An empty store of an engine.
-    pub fn new(engine: &impl AsEngine, data: T) -> Self {
-        let runtime = engine.as_engine().runtime();
-        Self(Box::new(StoreBox { inner: StoreInner::new(runtime, limiter_of::<T>), data, limiter: None }))
+    pub fn new(engine: &E, data: T) -> Self {
+        let mut inner = StoreInner::new(engine.as_engine().runtime(), Box::new(engine.clone()), limiter_of::<T>);
+        if inner.runtime.settings().epochs {
+            inner.set_epoch_deadline(0);
+        }
+        Self(Box::new(StoreBox { inner, data, limiter: None }), PhantomData)
+    }
+
+    /// As [`Store::new`], which does not fail.
+    ///
+    /// # Errors
+    /// Never: a new store holds nothing that could be refused.
+    pub fn try_new(engine: &E, data: T) -> Result<Self> {
+        Ok(Self::new(engine, data))
+    }
+}
+
+impl<T: Default + 'static, E: AsEngine + Default + Clone + Send + Sync + 'static> Default for Store<T, E> {
+    /// An empty store of an engine of its own, with the default settings and data.
+    fn default() -> Self {
+        Self::new(&E::default(), T::default())
+    }
+}
+
+impl<T: 'static, E: 'static> Store<T, E> {
+    /// The engine.
+    pub fn engine(&self) -> &E {
+        self.0.inner.engine()
     }
 
     /// The embedder's data.
@@ -242,13 +276,26 @@ impl<T: 'static> Store<T> {
         self.0.limiter = Some(Box::new(limiter));
     }
 
+    /// Frees all objects, exceptions and values of the host that nothing refers to. This happens by itself as well; what guests
+    /// do does not depend on it. Nothing happens if there is no room for it.
+    pub fn gc(&mut self, _why: Option<&dyn std::error::Error>) {
+        let _ = self.inner().collect_garbage();
+    }
+
+    pub(crate) fn inner(&mut self) -> &mut StoreInner {
+        let block: *mut StoreBox<T> = &mut *self.0;
+        // SAFETY: `inner` comes first in the block, so that this leads to the whole of it; it is borrowed exclusively as long as the
+        // result is (invariant 12).
+        unsafe { StoreInner::of_block(block.cast()) }
+    }
+
     /// A handle with which any thread can end what runs in this store.
     pub fn interrupt_handle(&self) -> crate::interrupt::InterruptHandle {
         crate::interrupt::InterruptHandle::new(&self.0.inner.vm)
     }
 }
 
-impl<T: std::fmt::Debug> std::fmt::Debug for Store<T> {
+impl<T: std::fmt::Debug, E> std::fmt::Debug for Store<T, E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Store")
             .field("data", &self.0.data)
@@ -270,7 +317,7 @@ unsafe fn limiter_of<T: 'static>(block: *mut StoreInner) -> Option<*mut dyn Reso
 }
 
 impl StoreInner {
-    fn new(runtime: &Arc<Runtime>, limiter_of: LimiterOf) -> Self {
+    fn new(runtime: &Arc<Runtime>, engine: Box<dyn Any + Send + Sync>, limiter_of: LimiterOf) -> Self {
         let vm = Arc::new(VmStore::new(runtime.samples().map_or(std::ptr::null(), Arc::as_ptr)));
         let budget = Budget::of_store(runtime.budget());
         Self {
@@ -278,6 +325,7 @@ impl StoreInner {
             items: budget.empty_charge("instances, functions, globals and references of a store"),
             items_bytes: 0,
             runtime: runtime.clone(),
+            engine,
             instances: Vec::new(),
             modules: Vec::new(),
             memories: Vec::new(),
@@ -329,6 +377,11 @@ impl StoreInner {
     #[inline]
     pub(crate) fn settle(&mut self) {
         self.vm.owner.set(self.block);
+    }
+
+    /// The engine as the embedding API has it.
+    pub(crate) fn engine<E: 'static>(&self) -> &E {
+        self.engine.downcast_ref().expect("the engine that the store was made with is of this type")
     }
 
     /// The anchor for host functions that are called from the host.
@@ -481,26 +534,45 @@ impl StoreInner {
 pub trait AsContext {
     /// The embedder's data.
     type Data: 'static;
+    /// What the embedding API has for an engine.
+    type Engine: 'static;
     /// The store.
-    fn as_context(&self) -> StoreContext<'_, Self::Data>;
+    fn as_context(&self) -> StoreContext<'_, Self::Data, Self::Engine>;
 }
 
 /// What gives exclusive access to a store.
 pub trait AsContextMut: AsContext {
     /// The store.
-    fn as_context_mut(&mut self) -> StoreContextMut<'_, Self::Data>;
+    fn as_context_mut(&mut self) -> StoreContextMut<'_, Self::Data, Self::Engine>;
 }
 
 /// Shared access to a store.
-pub struct StoreContext<'a, T: 'static>(pub(crate) &'a StoreBox<T>);
+pub struct StoreContext<'a, T: 'static, E: 'static = EngineHandle>(pub(crate) &'a StoreBox<T>, PhantomData<fn() -> E>);
 
 /// Exclusive access to a store.
-pub struct StoreContextMut<'a, T: 'static>(pub(crate) &'a mut StoreBox<T>);
+pub struct StoreContextMut<'a, T: 'static, E: 'static = EngineHandle>(&'a mut StoreBox<T>, PhantomData<fn() -> E>);
 
-impl<'a, T> StoreContext<'a, T> {
+impl<T, E> Clone for StoreContext<'_, T, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T, E> Copy for StoreContext<'_, T, E> {}
+
+impl<'a, T, E> StoreContext<'a, T, E> {
+    pub(crate) fn new(store: &'a StoreBox<T>) -> Self {
+        Self(store, PhantomData)
+    }
+
     /// The embedder's data.
     pub fn data(&self) -> &'a T {
         &self.0.data
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &'a E {
+        self.0.inner.engine()
     }
 
     pub(crate) fn inner(&self) -> &'a StoreInner {
@@ -508,7 +580,11 @@ impl<'a, T> StoreContext<'a, T> {
     }
 }
 
-impl<T> StoreContextMut<'_, T> {
+impl<'a, T, E> StoreContextMut<'a, T, E> {
+    pub(crate) fn new(store: &'a mut StoreBox<T>) -> Self {
+        Self(store, PhantomData)
+    }
+
     /// The embedder's data.
     pub fn data(&self) -> &T {
         &self.0.data
@@ -517,6 +593,20 @@ impl<T> StoreContextMut<'_, T> {
     /// The embedder's data.
     pub fn data_mut(&mut self) -> &mut T {
         &mut self.0.data
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &E {
+        self.0.inner.engine()
+    }
+
+    /// As [`Store::gc`].
+    pub fn gc(&mut self, _why: Option<&dyn std::error::Error>) {
+        let _ = self.inner().collect_garbage();
+    }
+
+    pub(crate) fn into_box(self) -> &'a mut StoreBox<T> {
+        self.0
     }
 
     #[inline]
@@ -528,72 +618,77 @@ impl<T> StoreContextMut<'_, T> {
     }
 }
 
-impl<T: 'static> AsContext for Store<T> {
-    type Data = T;
-    fn as_context(&self) -> StoreContext<'_, T> {
-        StoreContext(&self.0)
-    }
+macro_rules! contexts {
+    ($($context:ty, $is_mut:tt;)*) => {$(
+        impl<T: 'static, E: 'static> AsContext for $context {
+            type Data = T;
+            type Engine = E;
+            #[inline]
+            fn as_context(&self) -> StoreContext<'_, T, E> {
+                StoreContext::new(&self.0)
+            }
+        }
+        contexts!($is_mut $context);
+    )*};
+    (shared $context:ty) => {};
+    (exclusive $context:ty) => {
+        impl<T: 'static, E: 'static> AsContextMut for $context {
+            #[inline]
+            fn as_context_mut(&mut self) -> StoreContextMut<'_, T, E> {
+                StoreContextMut::new(&mut self.0)
+            }
+        }
+    };
 }
 
-impl<T: 'static> AsContextMut for Store<T> {
-    fn as_context_mut(&mut self) -> StoreContextMut<'_, T> {
-        StoreContextMut(&mut self.0)
-    }
+contexts! {
+    Store<T, E>, exclusive;
+    StoreContext<'_, T, E>, shared;
+    StoreContextMut<'_, T, E>, exclusive;
 }
 
-impl<T: 'static> AsContext for StoreContext<'_, T> {
-    type Data = T;
-    fn as_context(&self) -> StoreContext<'_, T> {
-        StoreContext(self.0)
-    }
+macro_rules! through_pointers {
+    ($($pointer:ty, $is_mut:tt;)*) => {$(
+        impl<C: AsContext + ?Sized> AsContext for $pointer {
+            type Data = C::Data;
+            type Engine = C::Engine;
+            #[inline]
+            fn as_context(&self) -> StoreContext<'_, C::Data, C::Engine> {
+                C::as_context(self)
+            }
+        }
+        through_pointers!($is_mut $pointer);
+    )*};
+    (shared $pointer:ty) => {};
+    (exclusive $pointer:ty) => {
+        impl<C: AsContextMut + ?Sized> AsContextMut for $pointer {
+            #[inline]
+            fn as_context_mut(&mut self) -> StoreContextMut<'_, C::Data, C::Engine> {
+                C::as_context_mut(self)
+            }
+        }
+    };
 }
 
-impl<T: 'static> AsContext for StoreContextMut<'_, T> {
-    type Data = T;
-    fn as_context(&self) -> StoreContext<'_, T> {
-        StoreContext(self.0)
-    }
+through_pointers! {
+    &C, shared;
+    &mut C, exclusive;
+    Box<C>, exclusive;
 }
 
-impl<T: 'static> AsContextMut for StoreContextMut<'_, T> {
-    fn as_context_mut(&mut self) -> StoreContextMut<'_, T> {
-        StoreContextMut(self.0)
-    }
-}
-
-impl<C: AsContext> AsContext for &C {
-    type Data = C::Data;
-    fn as_context(&self) -> StoreContext<'_, C::Data> {
-        C::as_context(self)
-    }
-}
-
-impl<C: AsContext> AsContext for &mut C {
-    type Data = C::Data;
-    fn as_context(&self) -> StoreContext<'_, C::Data> {
-        C::as_context(self)
-    }
-}
-
-impl<C: AsContextMut> AsContextMut for &mut C {
-    fn as_context_mut(&mut self) -> StoreContextMut<'_, C::Data> {
-        C::as_context_mut(self)
-    }
-}
-
-impl<'a, T: 'static, C: AsContext<Data = T>> From<&'a C> for StoreContext<'a, T> {
+impl<'a, T: 'static, E: 'static, C: AsContext<Data = T, Engine = E>> From<&'a C> for StoreContext<'a, T, E> {
     fn from(context: &'a C) -> Self {
         context.as_context()
     }
 }
 
-impl<'a, T: 'static, C: AsContext<Data = T>> From<&'a mut C> for StoreContext<'a, T> {
+impl<'a, T: 'static, E: 'static, C: AsContext<Data = T, Engine = E>> From<&'a mut C> for StoreContext<'a, T, E> {
     fn from(context: &'a mut C) -> Self {
         C::as_context(context)
     }
 }
 
-impl<'a, T: 'static, C: AsContextMut<Data = T>> From<&'a mut C> for StoreContextMut<'a, T> {
+impl<'a, T: 'static, E: 'static, C: AsContextMut<Data = T, Engine = E>> From<&'a mut C> for StoreContextMut<'a, T, E> {
     fn from(context: &'a mut C) -> Self {
         context.as_context_mut()
     }

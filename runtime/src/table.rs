@@ -7,9 +7,10 @@ use crate::func::Func;
 use crate::limits::{NotGrown, ResourceLimiter};
 use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
 use crate::trap::Trap;
+use crate::types;
 use crate::value::Ref;
 use epsilon_abi::vm::{VmFuncRow, VmTable};
-use epsilon_abi::{RefRepr, RefType, TableType, ValType, seeded};
+use epsilon_abi::{RefRepr, RefType, TableType, ValType};
 use std::ops::Range;
 
 /// Tables do not grow beyond this many elements, whatever their types say: 160 MB of rows.
@@ -163,9 +164,7 @@ impl TableData {
     /// If the budget or the system refuses. The table is what it was then.
     fn grow(&mut self, delta: usize) -> Result<()> {
         let len = self.len() + delta;
-        if !seeded::bug("table-uncharged") {
-            self.charge.resize(FIXED_BYTES + len * element_bytes(&self.ty))?;
-        }
+        self.charge.resize(FIXED_BYTES + len * element_bytes(&self.ty))?;
         let grown = match &mut self.elements {
             Elements::Functions(rows) => grow_vec(rows, len, NULL_ROW),
             Elements::References(references) => grow_vec(references, len, 0),
@@ -196,9 +195,6 @@ fn element_bytes(ty: &TableType) -> usize {
 /// Makes a vector longer: with room to grow, or if there is no memory for that, without.
 fn grow_vec<T: Copy>(vec: &mut Vec<T>, len: usize, fill: T) -> Result<()> {
     let more = len - vec.len();
-    if seeded::bug("growth-aborts") {
-        vec.reserve(more);
-    }
     if vec.try_reserve(more).is_err() {
         vec.try_reserve_exact(more).map_err(|_| alloc::no_memory("a table", len * size_of::<T>()))?;
     }
@@ -226,9 +222,10 @@ impl Table {
     ///
     /// # Errors
     /// If no table can have the type, `init` is of another one or another store, or limits are reached.
-    pub fn new(mut store: impl AsContextMut, ty: TableType, init: Ref) -> Result<Self> {
+    pub fn new(mut store: impl AsContextMut, ty: types::TableType, init: Ref) -> Result<Self> {
         let mut context = store.as_context_mut();
         let inner = context.inner();
+        let ty = ty.to_abi(inner.runtime.signatures())?;
         if ty.limits.max.is_some_and(|max| max < ty.limits.min) {
             return Err(Error::misuse(format!("invalid table type {ty}: its minimum exceeds its maximum")));
         }
@@ -244,8 +241,10 @@ impl Table {
     ///
     /// # Panics
     /// If the table is of another store.
-    pub fn ty(&self, store: impl AsContext) -> TableType {
-        self.data(store.as_context().inner()).ty()
+    pub fn ty(&self, store: impl AsContext) -> types::TableType {
+        let context = store.as_context();
+        let inner = context.inner();
+        types::TableType::of_abi(inner.runtime.signatures(), self.data(inner).ty())
     }
 
     /// Size in elements.
@@ -375,7 +374,9 @@ impl StoreInner {
             return Err(NotGrown::Refused(None));
         }
         if let Err(error) = self.tables[index as usize].grow(delta as usize) {
-            self.limiter().map_or(Ok(()), |limiter| limiter.table_grow_failed(&error)).map_err(NotGrown::Ended)?;
+            self.limiter()
+                .map_or(Ok(()), |limiter| limiter.table_grow_failed(Error::limit(error.to_string())))
+                .map_err(NotGrown::Ended)?;
             return Err(NotGrown::Refused(Some(error)));
         }
         if init != 0 {
@@ -393,10 +394,7 @@ impl StoreInner {
             Elements::Functions(rows) => {
                 // SAFETY: the bits are those of a function reference: what machine code passes is validated to be one, and else
                 // `ref_to_bits` or a constant expression has made them, in this store (invariant 17).
-                let mut row = unsafe { self.functions.row_of_bits(value, table.private_anchor) };
-                if len == 1 && seeded::bug("row-in-two-steps") {
-                    row.signature = rows[range.start].signature;
-                }
+                let row = unsafe { self.functions.row_of_bits(value, table.private_anchor) };
                 rows[range].fill(row);
             }
         }
@@ -427,7 +425,7 @@ impl StoreInner {
         let source = checked_range(from, len, self.tables[src].len())?;
         let target = checked_range(to, len, self.tables[dst].len())?;
         let anchor = self.tables[dst].private_anchor;
-        let same_view = self.tables[src].private_anchor == anchor || seeded::bug("row-of-another-view");
+        let same_view = self.tables[src].private_anchor == anchor;
         if !same_view && self.tables[src].rows_ref().is_some() {
             // One of them is read by a single instance: so they are two tables, and the ranges do not overlap.
             return self.copy_rows_for((dst, target), (src, source), anchor);

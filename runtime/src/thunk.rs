@@ -14,7 +14,6 @@ use crate::registry::GRANULE_BYTES;
 use crate::sys::arch::{THUNK_SLOT_BYTES, ThunkData, thunk_slot};
 use crate::sys::machcode;
 use crate::sys::mapping::{self, Access, Mapping, SharedPages};
-use epsilon_abi::seeded;
 use std::collections::BTreeSet;
 use std::io;
 use std::mem::size_of;
@@ -125,9 +124,6 @@ impl Pool {
 
     /// Adds a block and returns its number.
     fn add_block(&mut self) -> io::Result<u32> {
-        if seeded::bug("thunks-run-out") && self.blocks.len() == 4 {
-            panic!("no room for more thunks");
-        }
         if self.blocks.is_empty() {
             // A process that cannot map pages twice has slots of its own in each block.
             self.slots = SharedPages::new(CODE_BYTES).ok();

@@ -1,7 +1,7 @@
 //! From an ended activation to an error: what a fault means, and what a host function or libcall left behind.
 
 use crate::backtrace::WasmBacktrace;
-use crate::error::{Error, HostError};
+use crate::error::Error;
 use crate::store::StoreInner;
 use crate::sys::arch::Stopped;
 use std::any::Any;
@@ -16,7 +16,7 @@ pub enum Unwind {
     /// An exception that nothing in the activation catches.
     Exception(u32),
     /// A host function's error.
-    Host(HostError),
+    Host(Error),
     /// A host function's panic, to be resumed outside of wasm.
     Panic(Box<dyn Any + Send>),
 }
@@ -64,7 +64,7 @@ pub fn outcome(store: &mut StoreInner) -> Result<Error, Box<dyn Any + Send>> {
             Error::from(code)
         }
         Some(Unwind::Exception(number)) => Error::from(store.uncaught_exception(number)),
-        Some(Unwind::Host(source)) => Error::host(source),
+        Some(Unwind::Host(error)) => error,
         Some(Unwind::Panic(payload)) => return Err(payload),
         None => {
             store.interrupted = true;
@@ -76,7 +76,8 @@ pub fn outcome(store: &mut StoreInner) -> Result<Error, Box<dyn Any + Send>> {
 
 /// The guest's frames, if the engine wants them with errors.
 fn wanted(store: &StoreInner, walk: impl FnOnce(&StoreInner) -> WasmBacktrace) -> Option<WasmBacktrace> {
-    store.runtime.settings().backtraces.then(|| walk(store))
+    let frames = store.runtime.settings().backtrace_frames;
+    (frames > 0).then(|| walk(store).up_to(frames))
 }
 
 /// What a fault means. A fault that no trap site explains is a bug of ours; going on would be worse than ending.

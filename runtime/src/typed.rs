@@ -6,10 +6,10 @@ use crate::func::Func;
 use crate::store::StoreInner;
 use crate::sys::arch::RegFile;
 use crate::value::{ExternRef, Ref};
-use epsilon_abi::{RefType, Slot, ValType};
+use epsilon_abi::{HeapType, RefType, Slot, ValType};
 
-/// A Rust type that is a WebAssembly value type: `i32`, `u32`, `i64`, `u64`, `f32`, `f64`, `u128` (a vector),
-/// `Option<Func>` and `Option<ExternRef>`.
+/// A Rust type that is a WebAssembly value type: `i32`, `u32`, `i64`, `u64`, `f32`, `f64`, `u128` (a vector), `Func` and
+/// `ExternRef`, and those two in an `Option` where null is one of the values.
 pub trait WasmTy: Send + Sized {
     /// The WebAssembly type.
     const TYPE: ValType;
@@ -63,6 +63,32 @@ impl WasmTy for Option<Func> {
     unsafe fn from_bits(store: &mut StoreInner, bits: u128) -> Self {
         // SAFETY: the bits were made as a function reference, as the caller promises (invariant 17).
         unsafe { store.func_from_bits(bits as u64) }
+    }
+}
+
+impl WasmTy for Func {
+    const TYPE: ValType = ValType::Ref(RefType { nullable: false, heap: HeapType::Func });
+
+    fn into_bits(self, store: &mut StoreInner) -> Result<u128> {
+        store.ref_to_bits(&Ref::Func(Some(self)), RefType::FUNCREF).map(u128::from)
+    }
+
+    unsafe fn from_bits(store: &mut StoreInner, bits: u128) -> Self {
+        // SAFETY: the bits were made as a function reference, as the caller promises (invariant 17).
+        unsafe { store.func_from_bits(bits as u64) }.expect("a reference that cannot be null")
+    }
+}
+
+impl WasmTy for ExternRef {
+    const TYPE: ValType = ValType::Ref(RefType { nullable: false, heap: HeapType::Extern });
+
+    fn into_bits(self, store: &mut StoreInner) -> Result<u128> {
+        store.ref_to_bits(&Ref::Extern(Some(self)), RefType::EXTERNREF).map(u128::from)
+    }
+
+    unsafe fn from_bits(store: &mut StoreInner, bits: u128) -> Self {
+        // SAFETY: the bits were made as an external reference, as the caller promises (invariant 17).
+        unsafe { Option::<Self>::from_bits(store, bits) }.expect("a reference that cannot be null")
     }
 }
 

@@ -4,7 +4,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::instance::Extern;
 use crate::module::LinkedModule;
 use crate::store::{Mark, StoreInner};
-use epsilon_abi::{ElementMode, ElementSegment, seeded};
+use epsilon_abi::{ElementMode, ElementSegment};
 use std::sync::Arc;
 
 impl StoreInner {
@@ -16,9 +16,7 @@ impl StoreInner {
         let index = match allocated {
             Ok(index) => index,
             Err(error) => {
-                if !seeded::bug("failed-instance-kept") {
-                    self.drop_since(mark);
-                }
+                self.drop_since(mark);
                 return Err(error);
             }
         };

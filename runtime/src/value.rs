@@ -8,7 +8,8 @@ use crate::func::Func;
 use crate::heap::host_number;
 use crate::roots::{Owner, RootId};
 use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
-use epsilon_abi::{HeapType, RefRepr, RefType, ValType, seeded};
+use crate::types;
+use epsilon_abi::{HeapType, RefRepr, RefType, ValType};
 use std::any::Any;
 
 /// A WebAssembly value.
@@ -85,9 +86,9 @@ impl ExternRef {
     ///
     /// # Errors
     /// If the reference is of another store, is no longer held, or is to something of guests.
-    pub fn data<'a, T: 'static>(
+    pub fn data<'a, T: 'static, E: 'static>(
         &self,
-        store: impl Into<crate::store::StoreContext<'a, T>>,
+        store: impl Into<crate::store::StoreContext<'a, T, E>>,
     ) -> Result<&'a (dyn Any + Send + Sync)> {
         let inner = store.into().inner();
         let value = host_number(self.bits(inner)?).and_then(|number| inner.hosts.get(number));
@@ -96,9 +97,15 @@ impl ExternRef {
 }
 
 impl Val {
-    /// The type of the value; of a null reference the nullable abstract type.
-    pub fn ty(&self, _store: impl AsContext) -> ValType {
-        self.plain_type()
+    /// The type of the value; of a null reference the one that matches all types of its kind, such as `nullfuncref`.
+    ///
+    /// # Errors
+    /// If the value is of another store.
+    pub fn ty(&self, store: impl AsContext) -> Result<types::ValType> {
+        match self.ref_() {
+            Some(reference) => Ok(reference.ty(store)?.into()),
+            None => Ok(types::ValType::of_abi(store.as_context().inner().runtime.signatures(), self.plain_type())),
+        }
     }
 
     fn plain_type(&self) -> ValType {
@@ -116,7 +123,7 @@ impl Val {
     }
 
     /// The value that a variable of this type starts with.
-    pub fn default_for(ty: ValType) -> Option<Self> {
+    pub(crate) fn default_for(ty: ValType) -> Option<Self> {
         Some(match ty {
             ValType::I32 => Self::I32(0),
             ValType::I64 => Self::I64(0),
@@ -134,8 +141,13 @@ impl Val {
     }
 
     /// The value that a variable of this type starts with; `None` for references that cannot be null.
-    pub fn default_for_ty(ty: &ValType) -> Option<Self> {
-        Self::default_for(*ty)
+    pub fn default_for_ty(ty: &types::ValType) -> Option<Self> {
+        Self::default_for(ty.to_abi())
+    }
+
+    /// The null reference of the kind of this type.
+    pub fn null_ref(heap: &types::HeapType) -> Self {
+        Ref::null(heap).into()
     }
 
     /// A null function reference.
@@ -152,14 +164,9 @@ impl Val {
     ///
     /// # Errors
     /// If the value is of another store.
-    pub fn matches_ty(&self, mut store: impl AsContextMut, ty: &ValType) -> Result<bool> {
-        let mut context = store.as_context_mut();
-        let inner = context.inner();
-        match inner.val_to_bits(self, *ty, String::new) {
-            Ok(_) => Ok(true),
-            Err(error) if matches!(error.kind(), crate::error::ErrorKind::Mismatch { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
+    pub fn matches_ty(&self, store: impl AsContext, ty: &types::ValType) -> Result<bool> {
+        ty.check_engine(store.as_context().inner().runtime.signatures())?;
+        Ok(self.ty(store)?.matches(ty))
     }
 
     /// The integer, if it is one of 32 bits.
@@ -256,9 +263,50 @@ unwraps! { Val:
 }
 
 impl Ref {
-    /// The null reference of the nullable type with this heap type; `None` if there is none yet.
-    pub fn null(heap: &HeapType) -> Option<Self> {
-        Val::default_for(ValType::Ref(RefType { nullable: true, heap: *heap }))?.ref_()
+    /// The null reference of the kind of this heap type.
+    pub fn null(heap: &types::HeapType) -> Self {
+        let ty = ValType::Ref(RefType { nullable: true, heap: heap.to_abi() });
+        Val::default_for(ty).and_then(|null| null.ref_()).expect("a nullable type has null")
+    }
+
+    /// The type of the reference; of a null reference the one that matches all types of its kind.
+    ///
+    /// # Errors
+    /// If the reference is of another store.
+    pub fn ty(&self, store: impl AsContext) -> Result<types::RefType> {
+        use types::HeapType;
+        let context = store.as_context();
+        let inner = context.inner();
+        Ok(match self {
+            Self::Func(None) => types::RefType::NULLFUNCREF,
+            Self::Extern(None) => types::RefType::NULLEXTERNREF,
+            Self::Exn(None) => types::RefType::NULLEXNREF,
+            Self::Func(Some(func)) => {
+                inner.check(func.store, "function")?;
+                types::RefType::new(false, func.ty(context).into())
+            }
+            Self::Extern(Some(reference)) => {
+                inner.check(reference.store, "external reference")?;
+                types::RefType::new(false, HeapType::Extern)
+            }
+            Self::Exn(Some(reference)) => {
+                inner.check(reference.store, "exception")?;
+                types::RefType::new(false, HeapType::Exn)
+            }
+            Self::Any(None) => types::RefType::NULLREF,
+            Self::Any(Some(reference)) => {
+                let heap = inner.heap_type_of(reference.bits(inner)?);
+                types::RefType::new(false, HeapType::of_abi(inner.runtime.signatures(), heap))
+            }
+        })
+    }
+
+    /// Whether the reference can stand where this type is asked for.
+    ///
+    /// # Errors
+    /// If it, or the type, is of another store or engine.
+    pub fn matches_ty(&self, store: impl AsContext, ty: &types::RefType) -> Result<bool> {
+        Val::from(*self).matches_ty(store, &types::ValType::Ref(ty.clone()))
     }
 
     /// Whether it is null.
@@ -417,9 +465,7 @@ impl StoreInner {
                 Ok(u64::from(reference.number))
             }
             (Ref::Func(Some(func)), RefRepr::Func) => {
-                if !seeded::bug("foreign-function") {
-                    self.check(func.store, "function")?;
-                }
+                self.check(func.store, "function")?;
                 let (found, _, signature) = self.signature_of(func.entry);
                 let fits = match ty.heap {
                     HeapType::ConcreteFunc(of) => self.runtime.signatures().is_subtype(signature, of.0),

@@ -11,7 +11,6 @@
 use crate::fork;
 use crate::store::VmStore;
 use crate::sync::{AtomicBool, Condvar, Mutex, MutexGuard, PoisonError};
-use epsilon_abi::seeded;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -139,13 +138,8 @@ impl WaitList {
         store: Option<&VmStore>,
     ) -> WaitResult {
         // Under the lock: who changes the value and then notifies finds this thread in the queue, or changed it before.
-        let (mut queues, differs) = if seeded::bug("wait-misses-notify") {
-            let differs = differs();
-            (self.queues(), differs)
-        } else {
-            (self.queues(), differs())
-        };
-        if differs {
+        let mut queues = self.queues();
+        if differs() {
             return WaitResult::Mismatch;
         }
         queues.entry(address).or_default().push_back(waiter.clone());

@@ -5,7 +5,7 @@ use epsilon_abi::{
     CompiledFunction, CompositeType, DefinedFuncIndex, FuncType, MemoryPlan, ModuleInfo, TypeDef, TypeIndex,
 };
 use epsilon_runtime::{
-    Demand, FunctionSource, HostError, LinkedModule, ModuleBytes, Runtime, RuntimeSettings, Symbol, Symbolicate,
+    BoxedError, Demand, FunctionSource, LinkedModule, ModuleBytes, Runtime, RuntimeSettings, Symbol, Symbolicate,
     UNLIMITED,
 };
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -61,7 +61,7 @@ unsafe impl FunctionSource for Source {
         index: DefinedFuncIndex,
         _: Demand,
         _: &(dyn Fn() -> bool + Sync),
-    ) -> Result<CompiledFunction, HostError> {
+    ) -> Result<CompiledFunction, BoxedError> {
         self.slow.asked[index.index()].fetch_add(1, Ordering::SeqCst);
         if index.index() == 0 {
             let mut may_go_on = self.slow.may_go_on.lock().expect("no panic");
@@ -90,7 +90,8 @@ fn module(slow: &Arc<Slow>) -> Arc<LinkedModule> {
     let settings = RuntimeSettings {
         plan: MemoryPlan::CHECKED,
         max_wasm_stack_bytes: 1 << 20,
-        backtraces: true,
+        backtrace_frames: usize::MAX,
+        epochs: false,
         max_memory_bytes: UNLIMITED,
         samples: false,
         code_room_bytes: None,

@@ -21,8 +21,8 @@ fn random_types(random: &mut Random, below: usize) -> Vec<ValType> {
     let count = random.below(below);
     // Often all of one kind, so that registers of that kind run out.
     match random.below(3) {
-        0 => vec![TYPES[random.below(5)]; count],
-        _ => (0..count).map(|_| TYPES[random.below(TYPES.len())]).collect(),
+        0 => vec![TYPES[random.below(5)].clone(); count],
+        _ => (0..count).map(|_| TYPES[random.below(TYPES.len())].clone()).collect(),
     }
 }
 
@@ -63,11 +63,14 @@ fn expect_call(mut caller: Caller<'_, Expected>, params: &[Val], results: &mut [
     Ok(())
 }
 
+fn words(types: impl Iterator<Item = ValType>) -> String {
+    types.map(|ty| format!("{ty} ")).collect()
+}
+
 /// Instances of two modules that pass calls of one type on: to the host, to each other, and through a table.
 fn pass_on(engine: &Engine, store: &mut Store<Expected>, ty: &FuncType) -> Vec<(&'static str, Func)> {
-    let words = |types: &[ValType]| types.iter().map(|ty| format!("{ty} ")).collect::<String>();
-    let signature = format!("(type $t (func (param {}) (result {})))", words(&ty.params), words(&ty.results));
-    let gets: String = (0..ty.params.len()).map(|n| format!("local.get {n} ")).collect();
+    let signature = format!("(type $t (func (param {}) (result {})))", words(ty.params()), words(ty.results()));
+    let gets: String = (0..ty.params().len()).map(|n| format!("local.get {n} ")).collect();
     let first = format!(
         r#"(module {signature}
             (import "host" "f" (func $host (type $t)))
@@ -84,7 +87,7 @@ fn pass_on(engine: &Engine, store: &mut Store<Expected>, ty: &FuncType) -> Vec<(
             (func (export "twice") (type $t) {gets} call $across)
             (func (export "across_indirect") (type $t) {gets} i32.const 1 call_indirect (type $t)))"#
     );
-    let host = Func::new(&mut *store, ty.clone(), expect_call).expect("a host function");
+    let host = Func::new(&mut *store, ty.clone(), expect_call);
     let first = Instance::new(&mut *store, &module(engine, &first), &[host.into()]).expect("an instance");
     let through = first.get_export(&mut *store, "through").expect("exported");
     let table = first.get_export(&mut *store, "table").expect("exported");
@@ -105,13 +108,12 @@ fn any_values_travel_any_way() {
     for round in 0..150 {
         let mut store = Store::new(&engine, Expected::default());
         let (params, results) = (random_types(&mut random, 26), random_types(&mut random, 26));
-        let ty = FuncType::new(params, results);
+        let ty = FuncType::new(&engine, params, results);
         let functions = pass_on(&engine, &mut store, &ty);
         for (name, func) in functions {
-            let mut values = |types: &[ValType]| -> Vec<Val> {
-                types.iter().map(|ty| random_value(&mut random, &mut store, func, *ty)).collect()
-            };
-            let (arguments, expected) = (values(&ty.params), values(&ty.results));
+            let mut value = |ty: ValType| random_value(&mut random, &mut store, func, ty);
+            let arguments: Vec<Val> = ty.params().map(&mut value).collect();
+            let expected: Vec<Val> = ty.results().map(&mut value).collect();
             *store.data_mut() = Expected { params: text(&store, &arguments), results: expected.clone(), calls: 0 };
             let mut results = vec![Val::I32(-1); expected.len()];
             func.call(&mut store, &arguments, &mut results).unwrap_or_else(|error| panic!("{name} {ty}: {error:?}"));
@@ -124,12 +126,12 @@ fn any_values_travel_any_way() {
 #[test]
 fn a_thousand_parameters_and_results() {
     let engine = crate::support::engine();
-    let types: Vec<ValType> = (0..1000).map(|n| TYPES[n % 5]).collect();
-    let ty = FuncType::new(types.clone(), types);
+    let types: Vec<ValType> = (0..1000).map(|n| TYPES[n % 5].clone()).collect();
+    let ty = FuncType::new(&engine, types.clone(), types);
     let mut store = Store::new(&engine, Expected::default());
     let mut random = Random(7);
     for (name, func) in pass_on(&engine, &mut store, &ty) {
-        let values: Vec<Val> = ty.params.iter().map(|ty| random_value(&mut random, &mut store, func, *ty)).collect();
+        let values: Vec<Val> = ty.params().map(|ty| random_value(&mut random, &mut store, func, ty)).collect();
         *store.data_mut() = Expected { params: text(&store, &values), results: values.clone(), calls: 0 };
         let mut results = vec![Val::I32(0); 1000];
         func.call(&mut store, &values, &mut results).unwrap_or_else(|error| panic!("{name}: {error:?}"));
@@ -319,7 +321,7 @@ fn items_of_another_store_are_refused() {
 fn host_functions_with_wrong_results_are_errors() {
     let engine = crate::support::engine();
     let (mut there, _) = instantiate(&engine, "(module)");
-    let foreign = Func::wrap(&mut there, || {}).expect("a host function");
+    let foreign = Func::wrap(&mut there, || {});
     let results: [(&str, Val); 2] = [("i32", Val::I64(1)), ("funcref", Val::FuncRef(Some(foreign)))];
     for (ty, wrong) in results {
         let mut store = Store::new(&engine, ());
@@ -328,7 +330,7 @@ fn host_functions_with_wrong_results_are_errors() {
             results[0] = wrong;
             Ok(())
         };
-        let host = Func::new(&mut store, FuncType::new([], [value]), body).expect("a host function");
+        let host = Func::new(&mut store, FuncType::new(&engine, [], [value]), body);
         let text = format!(r#"(module (import "" "" (func $h (result {ty}))) (func (export "f") (drop (call $h))))"#);
         let instance = Instance::new(&mut store, &module(&engine, &text), &[host.into()]).expect("an instance");
         let f = instance.get_typed_func::<(), ()>(&mut store, "f").expect("exported");
@@ -380,10 +382,10 @@ fn host_functions_called_by_the_host_have_no_instance() {
         assert!(caller.get_export("memory").is_none() && caller.memory_and_data().is_none());
         n + i64::from(*caller.data())
     };
-    let func = Func::wrap(&mut store, body).expect("a host function");
+    let func = Func::wrap(&mut store, body);
     let typed = func.typed::<i64, i64>(&store).expect("the type fits");
     assert_eq!(typed.call(&mut store, 37).expect("no trap"), 42);
-    assert_eq!(func.ty(&store), FuncType::new([ValType::I64], [ValType::I64]));
+    assert_eq!(func.ty(&store), FuncType::new(&engine, [ValType::I64], [ValType::I64]));
 }
 
 /// host -> wasm -> host -> wasm ..., with stack arguments at each step.

@@ -103,7 +103,7 @@ const THROUGH_HOST: &str = r#"(module (import "host" "tag" (tag $t (param i32)))
 fn through_host(engine: &Engine) -> (Store<u32>, epsilon::Instance, Tag) {
     let mut store = Store::new(engine, 0);
     let mut linker = Linker::new(engine);
-    let tag = Tag::new(&mut store, FuncType::new([ValType::I32], [])).expect("no results");
+    let tag = crate::support::tag(&mut store, [ValType::I32]).expect("no results");
     linker.define(&store, "host", "tag", tag).expect("a fresh name");
     let call = |mut caller: Caller<'_, u32>, func: Option<Func>, n: i32| -> Result<i32, Error> {
         *caller.data_mut() += 1;
@@ -133,14 +133,13 @@ fn exceptions_pass_through_host_functions() {
 fn the_host_throws_and_catches() {
     for (name, engine) in engines() {
         let mut store = Store::new(&engine, ());
-        let tag = Tag::new(&mut store, FuncType::new([ValType::I64], [])).expect("no results");
+        let tag = crate::support::tag(&mut store, [ValType::I64]).expect("no results");
         let host = Func::wrap(&mut store, move |mut caller: Caller<'_, ()>, n: i64| -> Result<i64, Error> {
             match n {
                 0..10 => Err(Exception::new(&mut caller, tag, &[Val::I64(n)])?.into()),
                 _ => Ok(n),
             }
-        })
-        .expect("a thunk");
+        });
         let text = r#"(module (import "h" "t" (tag $t (param i64))) (import "h" "f" (func $f (param i64) (result i64)))
             (func (export "run") (param i64) (result i64)
                 (block $l (result i64) (try_table (result i64) (catch $t $l) (call $f (local.get 0))) (return))
@@ -157,7 +156,7 @@ fn the_host_throws_and_catches() {
         assert_eq!(error.backtrace().expect("switched on").frames().len(), 1);
         assert!(Exception::new(&mut store, tag, &[]).is_err());
         assert!(Exception::new(&mut store, tag, &[Val::I32(1)]).is_err());
-        assert!(Tag::new(&mut store, FuncType::new([], [ValType::I32])).is_err());
+        assert!(Tag::new(&mut store, &epsilon::TagType::new(FuncType::new(&engine, [], [ValType::I32]))).is_err());
     }
 }
 
@@ -244,7 +243,7 @@ fn traps_are_not_caught() {
         (func (export "run") (block $l (try_table (catch_all $l) (call $trap)))))"#;
     let (mut store, instance) = instantiate(&crate::support::engine(), text);
     let run = instance.get_typed_func::<(), ()>(&mut store, "run").expect("exported");
-    assert_eq!(run.call(&mut store, ()).unwrap_err().trap(), Some(epsilon::Trap::Unreachable));
+    assert_eq!(run.call(&mut store, ()).unwrap_err().trap(), Some(epsilon::Trap::UnreachableCodeReached));
 }
 
 /// `run` catches with legacy clauses what the host function throws; `on` throws it on.
@@ -268,12 +267,12 @@ fn legacy_clauses_catch_what_the_host_throws_and_nothing_else() {
     for (name, engine) in engines() {
         let mut store = Store::new(&engine, ());
         let mut linker = Linker::new(&engine);
-        let tag = Tag::new(&mut store, FuncType::new([ValType::I64], [])).expect("no results");
+        let tag = crate::support::tag(&mut store, [ValType::I64]).expect("no results");
         linker.define(&store, "host", "tag", tag).expect("a fresh name");
         let host = move |mut caller: Caller<'_, ()>, n: i64| -> Result<i64, Error> {
             match n {
                 0..10 => Err(Exception::new(&mut caller, tag, &[Val::I64(n)])?.into()),
-                10..20 => Err(Error::host("a failure of the host".into())),
+                10..20 => Err(Error::msg("a failure of the host")),
                 20..30 => Err(epsilon::Trap::IntegerOverflow.into()),
                 _ => Ok(n),
             }

@@ -2,18 +2,18 @@
 
 use crate::support::{engines, instantiate, module};
 use epsilon::{
-    ErrorKind, Extern, Func, Global, GlobalType, Instance, Limits, Memory, MemoryType, Ref, RefType, ResourceLimiter,
+    ErrorKind, Extern, Func, Global, Instance, Memory, MemoryType, MemoryTypeBuilder, Ref, RefType, ResourceLimiter,
     Store, StoreLimits, StoreLimitsBuilder, Table, TableType, Val, ValType,
 };
 
 const PAGE: usize = 65536;
 
-fn memory_type(min: u64, max: Option<u64>) -> MemoryType {
-    MemoryType { limits: Limits { min, max }, is_64: false, shared: false, page_size_log2: 16 }
+fn memory_type(min: u32, max: Option<u32>) -> MemoryType {
+    MemoryType::new(min, max)
 }
 
-fn table_type(element: RefType, min: u64, max: Option<u64>) -> TableType {
-    TableType { element, limits: Limits { min, max }, is_64: false }
+fn table_type(element: RefType, min: u32, max: Option<u32>) -> TableType {
+    TableType::new(element, min, max)
 }
 
 #[test]
@@ -101,11 +101,10 @@ fn a_memory_of_the_host_serves_several_instances() {
 fn memories_too_large_for_the_machine_are_errors() {
     for (_, engine) in engines() {
         let mut store = Store::new(&engine, ());
-        let mut ty = memory_type(1 << 40, None);
+        assert!(MemoryTypeBuilder::new().min(1 << 40).build().is_err());
+        let ty = MemoryType::new64(1 << 47, None);
         assert!(Memory::new(&mut store, ty).is_err());
-        ty = MemoryType { is_64: true, ..memory_type(1 << 47, None) };
-        assert!(Memory::new(&mut store, ty).is_err());
-        let ty = MemoryType { is_64: true, ..memory_type(1, None) };
+        let ty = MemoryType::new64(1, None);
         let memory = Memory::new(&mut store, ty).expect("one page");
         assert!(memory.grow(&mut store, 1 << 47).is_err() && memory.grow(&mut store, u64::MAX - 1).is_err());
         assert_eq!(memory.size(&store), 1);
@@ -121,7 +120,7 @@ fn tables_hold_references() {
     let (mut store, instance) = instantiate(&engine, text);
     let table = instance.get_table(&mut store, "t").expect("exported");
     let call = instance.get_typed_func::<i32, i32>(&mut store, "call").expect("exported");
-    let host = Func::wrap(&mut store, || 42).expect("a host function");
+    let host = Func::wrap(&mut store, || 42);
     table.set(&mut store, 1, Ref::Func(Some(host))).expect("inside");
     assert_eq!(call.call(&mut store, 0).expect("a function"), 1);
     assert_eq!(call.call(&mut store, 1).expect("a function"), 42);
@@ -172,7 +171,7 @@ fn tables_of_the_host_link_instances() {
 fn globals_hold_values_of_every_type() {
     let engine = crate::support::engine();
     let mut store = Store::new(&engine, ());
-    let func = Func::wrap(&mut store, || 7).expect("a host function");
+    let func = Func::wrap(&mut store, || 7);
     let values: [(ValType, Val, Val); 6] = [
         (ValType::I32, 1.into(), (-1).into()),
         (ValType::I64, i64::MIN.into(), 2i64.into()),
@@ -182,7 +181,7 @@ fn globals_hold_values_of_every_type() {
         (ValType::FUNCREF, Val::FuncRef(None), func.into()),
     ];
     for (value, first, second) in values {
-        let global = Global::new(&mut store, GlobalType { value, mutable: true }, first).expect("the type fits");
+        let global = Global::new(&mut store, crate::support::variable(value.clone()), first).expect("the type fits");
         let text = format!(
             r#"(module (import "" "g" (global $g (mut {value}))) (global $copy (mut {value}) (global.get 0))
                 (export "copy" (global $copy))
@@ -190,7 +189,7 @@ fn globals_hold_values_of_every_type() {
                     (local.set $t (global.get $g)) (global.set $g (global.get $copy)) (global.set $copy (local.get $t))))"#
         );
         // A constant expression may read immutable imports only, so the copy is set from here.
-        let text = text.replace("(global.get 0))\n", &format!("{})\n", zero(value)));
+        let text = text.replace("(global.get 0))\n", &format!("{})\n", zero(&value)));
         let instance = Instance::new(&mut store, &module(&engine, &text), &[global.into()]).expect("an instance");
         let copy = instance.get_global(&mut store, "copy").expect("exported");
         copy.set(&mut store, second).expect("the type fits");
@@ -198,16 +197,16 @@ fn globals_hold_values_of_every_type() {
         swap.call(&mut store, ()).expect("no trap");
         assert_eq!(format!("{:?}", global.get(&mut store)), format!("{second:?}"));
         assert_eq!(format!("{:?}", copy.get(&mut store)), format!("{first:?}"));
-        assert_eq!(copy.ty(&store), GlobalType { value, mutable: true });
+        assert_eq!(copy.ty(&store), crate::support::variable(value));
     }
-    let constant = Global::new(&mut store, GlobalType { value: ValType::I32, mutable: false }, 5.into()).expect("fits");
+    let constant = Global::new(&mut store, crate::support::constant(ValType::I32), 5.into()).expect("fits");
     let error = constant.set(&mut store, 6.into()).unwrap_err();
     assert_eq!(error.to_string(), "a global i32 cannot be set: it is immutable");
-    let error = Global::new(&mut store, GlobalType { value: ValType::I32, mutable: false }, 5i64.into()).unwrap_err();
+    let error = Global::new(&mut store, crate::support::constant(ValType::I32), 5i64.into()).unwrap_err();
     assert_eq!(error.to_string(), "initial value of a global: expected i32, found i64");
 }
 
-fn zero(ty: ValType) -> &'static str {
+fn zero(ty: &ValType) -> &'static str {
     match ty {
         ValType::I32 => "(i32.const 0)",
         ValType::I64 => "(i64.const 0)",
@@ -337,10 +336,10 @@ fn limiters_are_asked_and_may_end_the_guest() {
 fn imports_must_match_in_type() {
     let engine = crate::support::engine();
     let mut store = Store::new(&engine, ());
-    let func = Func::wrap(&mut store, |n: i64| n).expect("a host function");
+    let func = Func::wrap(&mut store, |n: i64| n);
     let memory = Memory::new(&mut store, memory_type(1, Some(5))).expect("a memory");
     let table = Table::new(&mut store, table_type(RefType::FUNCREF, 3, None), Ref::Func(None)).expect("a table");
-    let global = Global::new(&mut store, GlobalType { value: ValType::I32, mutable: true }, 0.into()).expect("fits");
+    let global = Global::new(&mut store, crate::support::variable(ValType::I32), 0.into()).expect("fits");
     let cases: [(&str, Extern, &str); 8] = [
         ("(func (param i32))", func.into(), "expected a function (i32) -> (), found a function (i64) -> (i64)"),
         ("(func)", memory.into(), "expected a function, found a memory"),

@@ -110,8 +110,7 @@ fn access_beyond_the_reset_size_traps_again() {
 fn imported_items_are_not_touched() {
     let engine = crate::support::engine();
     let mut store = Store::new(&engine, ());
-    let limits = epsilon::Limits { min: 1, max: None };
-    let ty = MemoryType { limits, is_64: false, shared: false, page_size_log2: 16 };
+    let ty = MemoryType::new(1, None);
     let memory = Memory::new(&mut store, ty).expect("a memory");
     let text = r#"(module (import "" "m" (memory 1)) (data (i32.const 0) "ab"))"#;
     let instance = Instance::new(&mut store, &module(&engine, text), &[memory.into()]).expect("an instance");
@@ -146,7 +145,7 @@ fn a_start_function_that_traps_is_an_error_each_time() {
     let mut linker = Linker::<i32>::new(&engine);
     let fail = |mut caller: Caller<'_, i32>| {
         *caller.data_mut() += 1;
-        if *caller.data() > 1 { Err("not again") } else { Ok(()) }
+        if *caller.data() > 1 { Err(epsilon::Error::msg("not again")) } else { Ok(()) }
     };
     linker.func_wrap("host", "fail", fail).expect("new");
     let text =

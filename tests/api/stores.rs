@@ -64,7 +64,7 @@ fn stores_move_between_threads() {
     let who = Func::wrap(&mut store, |mut caller: epsilon::Caller<'_, Vec<std::thread::ThreadId>>| {
         caller.data_mut().push(std::thread::current().id());
     });
-    let who: Extern = who.expect("a host function").into();
+    let who: Extern = who.into();
     let text = r#"(module (import "" "who" (func $who)) (global $n (mut i32) (i32.const 0))
         (func $deep (param i32) (if (local.get 0) (then (call $deep (i32.sub (local.get 0) (i32.const 1))))
             (else (call $who) unreachable)))
@@ -83,7 +83,7 @@ fn stores_move_between_threads() {
             for (mut store, round) in from {
                 assert_eq!(next.call(&mut store, ()).expect("no trap"), round + 1);
                 let error = trap.call(&mut store, ()).unwrap_err();
-                assert_eq!(error.trap(), Some(Trap::Unreachable));
+                assert_eq!(error.trap(), Some(Trap::UnreachableCodeReached));
                 assert_eq!(error.backtrace().expect("wasm was running").frames().len(), 22);
                 if sender.send((store, round + 1)).is_err() {
                     return;
@@ -116,7 +116,7 @@ fn stores_nest_on_a_thread() {
         let down = Func::wrap(&mut store, move |depth: i32| match depth {
             0 => Ok(0),
             _ => level(&inner_engine, &inner_module, depth - 1),
-        })?;
+        });
         let instance = Instance::new(&mut store, module, &[down.into()])?;
         instance.get_typed_func::<i32, i32>(&mut store, "f")?.call(&mut store, depth)
     }
@@ -128,11 +128,7 @@ fn stores_nest_on_a_thread() {
 fn failed_instantiations_leave_what_they_wrote() {
     let engine = crate::support::engine();
     let mut store = Store::new(&engine, ());
-    let table = epsilon::TableType {
-        element: epsilon::RefType::FUNCREF,
-        limits: epsilon::Limits { min: 2, max: None },
-        is_64: false,
-    };
+    let table = epsilon::TableType::new(epsilon::RefType::FUNCREF, 2, None);
     let table = epsilon::Table::new(&mut store, table, epsilon::Ref::Func(None)).expect("a table");
     let text = r#"(module (import "" "t" (table 2 funcref)) (memory 1) (elem (i32.const 0) $f)
         (func $f (result i32) (i32.load (i32.const 0)))
@@ -168,7 +164,7 @@ fn engines_modules_and_host_functions_come_and_go() {
     for n in 0..300 {
         let engine = crate::support::engine();
         let mut store = Store::new(&engine, ());
-        let host = Func::wrap(&mut store, move || n).expect("a host function");
+        let host = Func::wrap(&mut store, move || n);
         let instance = Instance::new(&mut store, &module(&engine, text), &[host.into()]).expect("an instance");
         let f = instance.get_typed_func::<(), i32>(&mut store, "f").expect("exported");
         assert_eq!(f.call(&mut store, ()).expect("no trap"), n);
@@ -178,7 +174,7 @@ fn engines_modules_and_host_functions_come_and_go() {
     for round in 0..50 {
         let mut store = Store::new(&engine, ());
         for n in 0..1_000 {
-            let host = Func::wrap(&mut store, move || n).unwrap_or_else(|error| panic!("{round} {n}: {error:?}"));
+            let host = Func::try_wrap(&mut store, move || n).unwrap_or_else(|error| panic!("{round} {n}: {error:?}"));
             if n % 100 == 0 {
                 let instance = Instance::new(&mut store, &module, &[host.into()]).expect("an instance");
                 let f = instance.get_typed_func::<(), i32>(&mut store, "f").expect("exported");
@@ -193,7 +189,7 @@ fn many_modules_and_host_functions_live_at_once() {
     let engine = crate::support::engine();
     let mut store = Store::new(&engine, ());
     let functions: Vec<Func> = (0..50_000)
-        .map(|n| Func::wrap(&mut store, move || n).unwrap_or_else(|error| panic!("{n}: {error:?}")))
+        .map(|n| Func::try_wrap(&mut store, move || n).unwrap_or_else(|error| panic!("{n}: {error:?}")))
         .collect();
     let instances: Vec<Instance> = (0..2_000)
         .map(|n| {

@@ -2,7 +2,7 @@
 //! written the same; tags are linked by type; traps of the newer operators name their functions.
 
 use crate::support::{engines, instantiate, module};
-use epsilon::{Engine, Extern, FuncType, Instance, Linker, Store, Tag, Trap, ValType};
+use epsilon::{Engine, Extern, Instance, Linker, Store, Trap, ValType};
 
 /// A pair of types in one recursion group: an open one, and its final subtype.
 const PAIR: &str = "(rec (type $f (sub (func (param i32) (result i32))))
@@ -74,11 +74,11 @@ fn tags_are_linked_by_name_and_type() {
         let mut linker = Linker::new(&engine);
         let missing = format!("{:?}", linker.instantiate(&mut store, &module).unwrap_err());
         assert!(missing.contains("host") && missing.contains("failed"), "{plan}: {missing}");
-        let wrong = Tag::new(&mut store, FuncType::new([ValType::I64], [])).expect("no results");
+        let wrong = crate::support::tag(&mut store, [ValType::I64]).expect("no results");
         linker.define(&store, "host", "failed", wrong).expect("a new name");
         let differs = format!("{:?}", linker.instantiate(&mut store, &module).unwrap_err());
         assert!(differs.contains("i32") && differs.contains("i64"), "{plan}: {differs}");
-        let right = Tag::new(&mut store, FuncType::new([ValType::I32], [])).expect("no results");
+        let right = crate::support::tag(&mut store, [ValType::I32]).expect("no results");
         linker.allow_shadowing(true).define(&store, "host", "failed", right).expect("shadows");
         linker.instantiate(&mut store, &module).expect("linked");
     }

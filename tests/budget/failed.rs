@@ -10,9 +10,9 @@ fn table_type(element: RefType, min: u64) -> TableType {
     let engine = crate::support::engine();
     let text = format!("(module (import \"\" \"\" (table {min} funcref)))");
     let module = module(&engine, &text);
-    let ty = module.imports().next().map(|import| import.ty().clone());
+    let ty = module.imports().next().map(|import| import.ty());
     match ty {
-        Some(ExternType::Table(ty)) if ty.element == element => ty,
+        Some(ExternType::Table(ty)) if *ty.element() == element => ty,
         other => panic!("a table of functions, not {other:?}"),
     }
 }
@@ -58,7 +58,7 @@ const FAILING: [(&str, &str); 9] = [
 fn what_fails_gives_everything_back() {
     for (plan, engine) in engines() {
         let mut linker = Linker::new(&engine);
-        linker.func_wrap("host", "call", || -> Result<(), String> { Err("no".into()) }).expect("a name");
+        linker.func_wrap("host", "call", || -> epsilon::Result<()> { epsilon::bail!("no") }).expect("a name");
         let mut store = store(&engine);
         let modules: Vec<_> = FAILING.iter().map(|(step, text)| (*step, module(&engine, text))).collect();
         let good =
@@ -144,8 +144,8 @@ fn an_exception_that_leaves_keeps_its_tag() {
     let exception = error.exception().expect("an exception").clone();
     let (_, other) = ((), "(module (tag $e (param i64)) (export \"e\" (tag $e)))");
     Instance::new(&mut store, &module(&engine, other), &[]).expect("an instance");
-    assert_eq!(exception.tag().ty(&store).params.len(), 1);
-    assert_eq!(format!("{}", exception.tag().ty(&store)), "(i32) -> ()");
+    assert_eq!(exception.tag().ty(&store).ty().params().len(), 1);
+    assert_eq!(format!("{}", exception.tag().ty(&store).ty()), "(i32) -> ()");
 }
 
 #[test]

@@ -317,12 +317,12 @@ fn compile(engine: &Engine, wasm: &[u8]) -> Result<(), Error> {
 
 fn shared_memories(engine: &Engine) -> Result<(), Error> {
     let importing = Module::new(engine, "(module (import \"\" \"m\" (memory 16 16 shared)))")?;
-    let Some(epsilon::ExternType::Memory(ty)) = importing.imports().next().map(|import| import.ty().clone()) else {
+    let Some(epsilon::ExternType::Memory(ty)) = importing.imports().next().map(|import| import.ty()) else {
         panic!("a memory")
     };
     let mut kept = Vec::new();
     for _ in 0..ENDLESS {
-        let memory = SharedMemory::new(engine, ty)?;
+        let memory = SharedMemory::new(engine, ty.clone())?;
         memory.write(0, &vec![1; 1 << 20])?;
         kept.push(memory);
     }

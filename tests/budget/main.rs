@@ -2,7 +2,7 @@
 //! engine, module and store go on afterwards.
 
 mod failed;
-#[path = "../bombs/functions.rs"]
+#[path = "../compile_bombs/functions.rs"]
 #[allow(dead_code)]
 mod functions;
 #[cfg(target_os = "linux")]
@@ -10,7 +10,7 @@ mod guests;
 #[cfg(target_os = "linux")]
 mod hostile;
 mod limits;
-#[path = "../bombs/modules.rs"]
+#[path = "../compile_bombs/modules.rs"]
 #[allow(dead_code)]
 mod modules;
 mod process;
@@ -18,6 +18,6 @@ mod process;
 mod support;
 #[cfg(target_os = "linux")]
 mod wasi;
-#[path = "../bombs/wasm.rs"]
+#[path = "../compile_bombs/wasm.rs"]
 #[allow(dead_code)]
 mod wasm;

@@ -16,7 +16,7 @@ fn run(engine: &Engine, text: &str) -> Result<i32, Error> {
     (0..200).for_each(|n| std::fs::write(folder.path().join(format!("{n}")), "").expect("a file"));
     let output = OutputStream::captured(Captured::with_limit(1 << 20));
     let mut builder = WasiCtx::builder();
-    builder.stdout(output).preopened_dir(folder.path(), "/", Access::ReadWrite).expect("a directory");
+    builder.stdout(output).directory(folder.path(), "/", Access::ReadWrite).expect("a directory");
     let ctx = builder.build();
     let threads = Threads::new(ctx.interrupt().clone(), |_| {});
     let mut store = Store::new(engine, Guest { ctx: SharedCtx::new(ctx), threads: threads.clone() });
@@ -25,7 +25,7 @@ fn run(engine: &Engine, text: &str) -> Result<i32, Error> {
     add_threads_to_linker(&mut linker, |guest: &Guest| &guest.threads)?;
     for import in module.imports() {
         if let ExternType::Memory(ty) = import.ty() {
-            linker.define(&store, "env", "memory", SharedMemory::new(engine, *ty)?)?;
+            linker.define(&store, "env", "memory", SharedMemory::new(engine, ty)?)?;
         }
     }
     let instance = linker.instantiate(&mut store, &module)?;

@@ -167,7 +167,7 @@ fn make_engine(random: &mut Random, cache: &Path) -> Result<Engine> {
 fn fail(_: Caller<'_, ()>, how: i32) -> Result<()> {
     match how {
         0 => Ok(()),
-        1 => Err(Error::host(HOST_ERROR.into())),
+        1 => Err(Error::msg(HOST_ERROR)),
         _ => panic!("{HOST_PANIC}"),
     }
 }
@@ -209,8 +209,8 @@ impl Running {
     fn try_step(&mut self, random: &mut Random) -> Result<bool> {
         let x = random.next() as i32;
         match random.below(12) {
-            0 => return self.grow(random.below(6) as i32),
-            1 => return self.grow_table(random.below(400) as i32),
+            0 => return self.grow("grow", random.below(6) as i32, MOST_PAGES, |world| &mut world.pages),
+            1 => return self.grow("grow table", random.below(400) as i32, MOST_ELEMENTS, |world| &mut world.elements),
             2 => {
                 let count = self.get("count");
                 // The call either began or it did not.
@@ -251,23 +251,15 @@ impl Running {
         Ok(true)
     }
 
-    fn grow(&mut self, by: i32) -> Result<bool> {
-        let before = self.call("grow", by)?;
+    /// Grows what `size` counts. Whether that worked, or was refused as it must be.
+    fn grow(&mut self, export: &str, by: i32, most: i32, size: impl Fn(&mut Self) -> &mut i32) -> Result<bool> {
+        let before = self.call(export, by)?;
+        let size = size(self);
         if before == -1 {
-            return Ok(self.pages + by > MOST_PAGES);
+            return Ok(*size + by > most);
         }
-        assert_eq!(before, self.pages, "pages before growth");
-        self.pages += by;
-        Ok(true)
-    }
-
-    fn grow_table(&mut self, by: i32) -> Result<bool> {
-        let before = self.call("grow table", by)?;
-        if before == -1 {
-            return Ok(self.elements + by > MOST_ELEMENTS);
-        }
-        assert_eq!(before, self.elements, "elements before growth");
-        self.elements += by;
+        assert_eq!(before, *size, "before `{export}`");
+        *size += by;
         Ok(true)
     }
 }

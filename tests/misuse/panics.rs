@@ -41,7 +41,6 @@ fn panics_pass_through_nested_activations() {
                 }
             }
         });
-        let down = down.expect("a host function");
         let instance = Instance::new(&mut store, &module(&engine, CHAIN), &[down.into()]).expect("an instance");
         *store.data_mut() = Some(instance);
         let f = instance.get_typed_func::<i32, i32>(&mut store, "f").expect("exported");
@@ -66,7 +65,6 @@ fn panics_of_start_functions_and_of_resets_come_out() {
                 panic_any(Thrown(*caller.data()));
             }
         });
-        let start = start.expect("a host function");
         let text = r#"(module (import "" "s" (func $s)) (func (export "f") (result i32) i32.const 4) (start $s))"#;
         let module = module(&engine, text);
         assert_eq!(thrown(|| Instance::new(&mut store, &module, &[start.into()])), 1, "{plan}");
@@ -159,10 +157,8 @@ fn errors_that_panic_do_so_in_the_hands_of_the_embedder() {
     for (plan, engine) in engines() {
         for when_dropped in [false, true] {
             let mut store = Store::new(&engine, ());
-            let fails = Func::wrap(&mut store, move |_: i32| -> std::result::Result<i32, Nasty> {
-                Err(Nasty { when_dropped })
-            });
-            let fails = fails.expect("a host function");
+            let fails =
+                Func::wrap(&mut store, move |_: i32| -> epsilon::Result<i32> { Err(Nasty { when_dropped }.into()) });
             let instance = Instance::new(&mut store, &module(&engine, CHAIN), &[fails.into()]).expect("an instance");
             for name in ["f", "caught"] {
                 let f = instance.get_typed_func::<i32, i32>(&mut store, name).expect("exported");
@@ -181,12 +177,11 @@ fn errors_that_panic_do_so_in_the_hands_of_the_embedder() {
 fn results_of_a_wrong_type_end_the_call_and_no_more() {
     for (plan, engine) in engines() {
         let mut store = Store::new(&engine, ());
-        let ty = FuncType::new([ValType::I32], [ValType::I32]);
+        let ty = FuncType::new(&engine, [ValType::I32], [ValType::I32]);
         let wrong = Func::new(&mut store, ty, |_, params, results| {
             results[0] = if params[0].i32() == Some(1) { Val::F64(0) } else { params[0] };
             Ok(())
         });
-        let wrong = wrong.expect("a host function");
         let instance = Instance::new(&mut store, &module(&engine, CHAIN), &[wrong.into()]).expect("an instance");
         let f = instance.get_typed_func::<i32, i32>(&mut store, "f").expect("exported");
         f.call(&mut store, 1).expect_err(plan);

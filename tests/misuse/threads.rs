@@ -1,9 +1,7 @@
 //! The wrong thread: a host function lends its caller to another one, threads that end, threads with little stack.
 
 use crate::support::{engines, module};
-use epsilon::{
-    Caller, Engine, ErrorKind, Exception, Func, FuncType, Instance, Store, Tag, Trap, TypedFunc, Val, ValType,
-};
+use epsilon::{Caller, Engine, ErrorKind, Exception, Func, Instance, Store, Trap, TypedFunc, Val, ValType};
 use std::cell::RefCell;
 use std::sync::mpsc::{Sender, channel};
 
@@ -24,7 +22,6 @@ fn on_another_thread(engine: &Engine, work: &'static Work) {
             (block $caught (result i64) (try_table (result i64) (catch 0 $caught)
                 (throw 0 (i64.const 5)))) drop
             (local.get 0)))"#;
-    let lend = lend.expect("a host function");
     let instance = Instance::new(&mut store, &module(engine, text), &[lend.into()]).expect("an instance");
     let inner = instance.get_typed_func::<i32, i32>(&mut store, "inner").expect("exported");
     *store.data_mut() = Some(inner);
@@ -52,7 +49,7 @@ fn wasm_is_not_entered_on_another_thread_while_it_runs_on_one() {
 fn exceptions_are_made_on_another_thread_while_wasm_runs_on_one() {
     let engine = crate::support::engine();
     on_another_thread(&engine, &|caller| {
-        let tag = Tag::new(&mut *caller, FuncType::new([ValType::I64; 60], [])).expect("a tag");
+        let tag = crate::support::tag(&mut *caller, [const { ValType::I64 }; 60]).expect("a tag");
         for n in 0..2_000 {
             Exception::new(&mut *caller, tag, &[Val::I64(n); 60]).expect("an exception");
         }
@@ -108,7 +105,7 @@ fn guests_run_or_are_refused_while_their_thread_ends() {
 fn stacks_with_too_little_left_get_an_error() {
     let engine = crate::support::engine();
     let mut store = Store::new(&engine, ());
-    let f = Func::wrap(&mut store, |n: i32| n).expect("a host function");
+    let f = Func::wrap(&mut store, |n: i32| n);
     let stack = corosensei::stack::DefaultStack::new(12 << 10).expect("a stack");
     let result = corosensei::on_stack(stack, || f.call(&mut store, &[Val::I32(1)], &mut [Val::I32(0)]));
     assert_eq!(result.expect_err("too little stack").trap(), Some(Trap::StackOverflow));

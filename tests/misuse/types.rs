@@ -2,8 +2,8 @@
 
 use crate::support::{engines, module};
 use epsilon::{
-    ErrorKind, Exception, Extern, Func, FuncType, Global, GlobalType, Instance, Limits, Linker, Memory, MemoryType,
-    ModuleBytes, Ref, RefType, SharedMemory, Store, Table, TableType, Tag, Trap, Val, ValType,
+    ErrorKind, Exception, Extern, Func, FuncType, Global, Instance, Linker, Memory, MemoryType, MemoryTypeBuilder,
+    ModuleBytes, Ref, RefType, SharedMemory, Store, Table, TableType, Tag, TagType, Trap, Val, ValType,
 };
 
 const NUMBERS: [Val; 5] = [Val::I32(1), Val::I64(1), Val::F32(1), Val::F64(1), Val::V128(1)];
@@ -11,8 +11,8 @@ const TYPES: [ValType; 5] = [ValType::I32, ValType::I64, ValType::F32, ValType::
 const NULLS: [Val; 3] = [Val::FuncRef(None), Val::ExternRef(None), Val::ExnRef(None)];
 const REFS: [ValType; 3] = [ValType::FUNCREF, ValType::EXTERNREF, ValType::EXNREF];
 
-fn memory_type(min: u64, max: Option<u64>) -> MemoryType {
-    MemoryType { limits: Limits { min, max }, is_64: false, shared: false, page_size_log2: 16 }
+fn memory_type(min: u32, max: Option<u32>) -> MemoryType {
+    MemoryType::new(min, max)
 }
 
 /// Every value with every type: accepted where they are the same, else an error; for all ways into a store.
@@ -20,29 +20,30 @@ fn memory_type(min: u64, max: Option<u64>) -> MemoryType {
 fn values_of_another_type_are_refused() {
     let engine = crate::support::engine();
     let mut store = Store::new(&engine, ());
-    let values = NUMBERS.iter().chain(&NULLS).copied().zip(TYPES.iter().chain(&REFS).copied());
+    let values = NUMBERS.iter().chain(&NULLS).copied().zip(TYPES.iter().chain(&REFS));
     for (value, of) in values {
-        for ty in TYPES.iter().chain(&REFS).copied() {
+        for ty in TYPES.iter().chain(&REFS) {
             let fits = ty == of;
-            let echo = Func::new(&mut store, FuncType::new([ty], [ty]), move |_, params, results| {
-                results[0] = params[0];
-                Ok(())
-            });
+            let echo =
+                Func::new(&mut store, FuncType::new(&engine, [ty.clone()], [ty.clone()]), move |_, params, results| {
+                    results[0] = params[0];
+                    Ok(())
+                });
             let mut results = [Val::I32(0)];
-            let called = echo.expect("a function").call(&mut store, &[value], &mut results);
+            let called = echo.call(&mut store, &[value], &mut results);
             assert_eq!(called.is_ok(), fits, "Func::call {value:?} as {ty}");
-            let gives = Func::new(&mut store, FuncType::new([], [ty]), move |_, _, results| {
+            let gives = Func::new(&mut store, FuncType::new(&engine, [], [ty.clone()]), move |_, _, results| {
                 results[0] = value;
                 Ok(())
             });
-            let called = gives.expect("a function").call(&mut store, &[], &mut results);
+            let called = gives.call(&mut store, &[], &mut results);
             assert_eq!(called.is_ok(), fits, "Func::new gives {value:?} as {ty}");
-            let global = Global::new(&mut store, GlobalType { value: ty, mutable: true }, value);
+            let global = Global::new(&mut store, crate::support::variable(ty.clone()), value);
             assert_eq!(global.is_ok(), fits, "Global::new {value:?} as {ty}");
-            let zero = Val::default_for(ty).expect("a type with a default");
-            let global = Global::new(&mut store, GlobalType { value: ty, mutable: true }, zero).expect("a global");
+            let zero = Val::default_for_ty(ty).expect("a type with a default");
+            let global = Global::new(&mut store, crate::support::variable(ty.clone()), zero).expect("a global");
             assert_eq!(global.set(&mut store, value).is_ok(), fits, "Global::set {value:?} as {ty}");
-            let tag = Tag::new(&mut store, FuncType::new([ty], [])).expect("a tag");
+            let tag = crate::support::tag(&mut store, [ty.clone()]).expect("a tag");
             assert_eq!(Exception::new(&mut store, tag, &[value]).is_ok(), fits, "Exception::new {value:?} as {ty}");
         }
     }
@@ -52,7 +53,7 @@ fn values_of_another_type_are_refused() {
 fn counts_and_rust_types_that_differ_are_refused() {
     let engine = crate::support::engine();
     let mut store = Store::new(&engine, ());
-    let f = Func::wrap(&mut store, |a: i32, b: i64| (b, a)).expect("a function");
+    let f = Func::wrap(&mut store, |a: i32, b: i64| (b, a));
     let one = &mut [Val::I32(0)][..];
     f.call(&mut store, &[Val::I32(1)], &mut [Val::I32(0); 2]).expect_err("too few arguments");
     f.call(&mut store, &[Val::I32(1), Val::I64(1), Val::I32(1)], &mut [Val::I32(0); 2]).expect_err("too many");
@@ -60,9 +61,10 @@ fn counts_and_rust_types_that_differ_are_refused() {
     f.typed::<(i64, i32), (i64, i32)>(&store).expect_err("Func::typed");
     f.typed::<(i32, i64), (i64, i32)>(&store).expect("its type");
     f.typed::<(i32, i64), i64>(&store).expect_err("fewer results");
-    let tag = Tag::new(&mut store, FuncType::new([ValType::I32], [ValType::I32])).expect_err("Tag::new");
+    let with_result = FuncType::new(&engine, [ValType::I32], [ValType::I32]);
+    let tag = Tag::new(&mut store, &TagType::new(with_result)).expect_err("Tag::new");
     assert!(matches!(tag.kind(), ErrorKind::Mismatch { .. }));
-    let tag = Tag::new(&mut store, FuncType::new([ValType::I32], [])).expect("a tag");
+    let tag = crate::support::tag(&mut store, [ValType::I32]).expect("a tag");
     Exception::new(&mut store, tag, &[]).expect_err("too few fields");
     Exception::new(&mut store, tag, &[Val::I32(1); 2]).expect_err("too many fields");
 }
@@ -72,12 +74,12 @@ fn items_of_the_wrong_kind_or_type_are_refused_as_imports() {
     let engine = crate::support::engine();
     let mut store = Store::new(&engine, ());
     let memory = Memory::new(&mut store, memory_type(1, Some(2))).expect("a memory");
-    let functions = TableType { element: RefType::FUNCREF, limits: Limits { min: 1, max: Some(2) }, is_64: false };
+    let functions = TableType::new(RefType::FUNCREF, 1, Some(2));
     let table = Table::new(&mut store, functions, Ref::Func(None)).expect("a table");
-    let constant = Global::new(&mut store, GlobalType { value: ValType::I32, mutable: false }, Val::I32(1));
-    let variable = Global::new(&mut store, GlobalType { value: ValType::I32, mutable: true }, Val::I32(1));
-    let tag = Tag::new(&mut store, FuncType::new([ValType::I32], [])).expect("a tag");
-    let func = Func::wrap(&mut store, |n: i32| n).expect("a function");
+    let constant = Global::new(&mut store, crate::support::constant(ValType::I32), Val::I32(1));
+    let variable = Global::new(&mut store, crate::support::variable(ValType::I32), Val::I32(1));
+    let tag = crate::support::tag(&mut store, [ValType::I32]).expect("a tag");
+    let func = Func::wrap(&mut store, |n: i32| n);
     let (constant, variable) = (constant.expect("a global"), variable.expect("a global"));
     let items: [Extern; 6] = [memory.into(), table.into(), constant.into(), variable.into(), tag.into(), func.into()];
     // Which of the items, by their places above, each import takes.
@@ -120,26 +122,28 @@ fn items_of_the_wrong_kind_or_type_are_refused_as_imports() {
 fn types_that_make_no_sense_are_refused() {
     for (plan, engine) in engines() {
         let mut store = Store::new(&engine, ());
-        let base = memory_type(1, Some(2));
-        let wrong: [(&str, MemoryType); 8] = [
-            ("minimum above maximum", memory_type(3, Some(2))),
-            ("more than 32 bits address", memory_type(65537, None)),
-            ("a maximum beyond 32 bits", memory_type(1, Some(65537))),
-            ("a page size that is none", MemoryType { page_size_log2: 3, ..base }),
-            ("a page size that overflows", MemoryType { page_size_log2: 64, ..base }),
-            ("a page size that overflows more", MemoryType { page_size_log2: 255, ..base }),
-            ("more than 64 bits address", MemoryType { is_64: true, ..memory_type(u64::MAX, None) }),
-            ("too much by one", MemoryType { is_64: true, ..memory_type((1 << 48) + 1, None) }),
+        type Change = fn(&mut MemoryTypeBuilder) -> &mut MemoryTypeBuilder;
+        let wrong: [(&str, Change); 8] = [
+            ("minimum above maximum", |ty| ty.min(3)),
+            ("more than 32 bits address", |ty| ty.min(65537).max(None)),
+            ("a maximum beyond 32 bits", |ty| ty.max(Some(65537))),
+            ("a page size that is none", |ty| ty.page_size_log2(3)),
+            ("a page size that overflows", |ty| ty.page_size_log2(64)),
+            ("a page size that overflows more", |ty| ty.page_size_log2(255)),
+            ("more than 64 bits address", |ty| ty.memory64(true).min(u64::MAX).max(None)),
+            ("too much by one", |ty| ty.memory64(true).min((1 << 48) + 1).max(None)),
         ];
-        for (what, ty) in wrong {
-            Memory::new(&mut store, ty).expect_err(&format!("Memory::new: {what}, {plan}"));
-            let shared = MemoryType { shared: true, ..ty };
-            SharedMemory::new(&engine, shared).expect_err(&format!("SharedMemory::new: {what}, {plan}"));
+        for (what, change) in wrong {
+            for shared in [false, true] {
+                let mut builder = MemoryTypeBuilder::new();
+                change(builder.min(1).max(Some(2)).shared(shared));
+                builder.build().expect_err(&format!("MemoryTypeBuilder::build: {what}, {plan}"));
+            }
         }
-        Memory::new(&mut store, MemoryType { shared: true, ..base }).expect_err("a shared memory of a store");
-        SharedMemory::new(&engine, base).expect_err("a memory of a store that is shared");
-        SharedMemory::new(&engine, MemoryType { shared: true, ..memory_type(1, None) }).expect_err("no maximum");
-        let table = |min, max| TableType { element: RefType::FUNCREF, limits: Limits { min, max }, is_64: true };
+        Memory::new(&mut store, MemoryType::shared(1, 2)).expect_err("a shared memory of a store");
+        SharedMemory::new(&engine, memory_type(1, Some(2))).expect_err("a memory of a store that is shared");
+        MemoryTypeBuilder::new().min(1).shared(true).build().expect_err("no maximum");
+        let table = |min, max| TableType::new64(RefType::FUNCREF, min, max);
         for ty in [table(3, Some(2)), table(u64::MAX, None), table(1 << 40, None)] {
             Table::new(&mut store, ty, Ref::Func(None)).expect_err("Table::new");
         }
@@ -159,7 +163,7 @@ fn growth_and_accesses_out_of_bounds_are_refused() {
             memory.read(&store, offset, &mut vec![0; len]).expect_err("Memory::read");
             memory.write(&mut store, offset, &vec![0; len]).expect_err("Memory::write");
         }
-        let functions = TableType { element: RefType::FUNCREF, limits: Limits { min: 1, max: Some(2) }, is_64: false };
+        let functions = TableType::new(RefType::FUNCREF, 1, Some(2));
         let table = Table::new(&mut store, functions, Ref::Func(None)).expect("a table");
         for delta in [2, 1 << 40, u64::MAX] {
             table.grow(&mut store, delta, Ref::Func(None)).expect_err(plan);
@@ -168,7 +172,7 @@ fn growth_and_accesses_out_of_bounds_are_refused() {
             table.set(&mut store, index, Ref::Func(None)).expect_err("Table::set");
             assert!(table.get(&mut store, index).is_none(), "Table::get");
         }
-        let shared = MemoryType { shared: true, ..memory_type(1, Some(2)) };
+        let shared = MemoryType::shared(1, 2);
         let shared = SharedMemory::new(&engine, shared).expect("a memory");
         for address in [1, 65536, u64::MAX - 3] {
             shared.atomic_notify(address, 1).expect_err("SharedMemory::atomic_notify");
@@ -187,8 +191,8 @@ fn host_functions_with_very_many_parameters_work_or_are_refused() {
     let engine = crate::support::engine();
     let mut store = Store::new(&engine, ());
     for count in [1_000, 100_000, 4_000_000] {
-        let ty = FuncType::new(vec![ValType::I64; count], [ValType::I64]);
-        let sum = Func::new(&mut store, ty, |_, params, results| {
+        let ty = FuncType::new(&engine, vec![ValType::I64; count], [ValType::I64]);
+        let sum = Func::try_new(&mut store, ty, |_, params, results| {
             results[0] = Val::I64(params.iter().map(|n| n.i64().expect("an i64")).sum());
             Ok(())
         });

@@ -2,9 +2,8 @@
 
 use crate::support::{engines, instantiate, module};
 use epsilon::{
-    Caller, Engine, Exception, ExnRef, ExternRef, Func, FuncType, Global, GlobalType, Instance, Limits, Linker, Memory,
-    MemoryType, Module, Ref, RefType, Store, StoreLimits, StoreLimitsBuilder, Table, TableType, Tag, Trap, Val,
-    ValType,
+    Caller, Engine, Exception, ExnRef, ExternRef, Func, Global, Instance, Linker, Memory, MemoryType, Module, Ref,
+    RefType, Store, StoreLimits, StoreLimitsBuilder, Table, TableType, Trap, Val, ValType,
 };
 
 const STATE: &str = r#"(module (memory (export "m") 1) (table (export "t") 1 funcref) (global $g (export "g") (mut i32) (i32.const 1))
@@ -50,14 +49,14 @@ fn a_reset_that_fails_can_be_done_again() {
         (func (export "f") (result i32) (i32.load16_u (i32.const 0)) (i32.store16 (i32.const 0) (i32.const 0))))"#;
     for (plan, engine) in engines() {
         let mut store = Store::new(&engine, ());
-        let fails = Global::new(&mut store, GlobalType { value: ValType::I32, mutable: true }, Val::I32(0));
+        let fails = Global::new(&mut store, crate::support::variable(ValType::I32), Val::I32(0));
         let fails = fails.expect("a global");
         let instance = Instance::new(&mut store, &module(&engine, text), &[fails.into()]).expect("an instance");
         let f = instance.get_typed_func::<(), i32>(&mut store, "f").expect("exported");
         assert_eq!(f.call(&mut store, ()).expect(plan), 0x105);
         fails.set(&mut store, Val::I32(1)).expect("mutable");
         let error = instance.reset(&mut store).expect_err("the start function traps");
-        assert_eq!(error.trap(), Some(Trap::Unreachable));
+        assert_eq!(error.trap(), Some(Trap::UnreachableCodeReached));
         fails.set(&mut store, Val::I32(0)).expect("mutable");
         instance.reset(&mut store).expect(plan);
         assert_eq!(f.call(&mut store, ()).expect(plan), 0x105);
@@ -89,7 +88,7 @@ fn what_is_dropped_early_stays_as_long_as_it_is_needed() {
     assert_eq!(f.call(&mut other, ()).expect("no trap"), 47);
     assert_eq!(other.into_data(), 7);
     handle.interrupt(); // of a store that is gone: nothing
-    let wrapped = Func::wrap(&mut store, || 9).expect("a host function");
+    let wrapped = Func::wrap(&mut store, || 9);
     assert_eq!(wrapped.typed::<(), i32>(&store).expect("its type").call(&mut store, ()).expect("no trap"), 9);
 }
 
@@ -108,18 +107,17 @@ fn everything(mut caller: Caller<'_, Data>) -> epsilon::Result<i32> {
     caller.data_and_memory(&memory).1[0] = 3;
     let table = instance.get_table(&mut caller, "t").expect("exported");
     let size = table.grow(&mut caller, 2, Ref::Func(None))?;
-    let host = Func::wrap(&mut caller, |n: i32| n * 2)?;
+    let host = Func::wrap(&mut caller, |n: i32| n * 2);
     table.set(&mut caller, size, Ref::Func(Some(host)))?;
     let global = instance.get_global(&mut caller, "g").expect("exported");
     let n = global.get(&mut caller).i32().expect("an i32");
     global.set(&mut caller, Val::I32(n + 1))?;
-    let tag = Tag::new(&mut caller, FuncType::new([ValType::I32], []))?;
+    let tag = crate::support::tag(&mut caller, [ValType::I32])?;
     let exception = Exception::new(&mut caller, tag, &[Val::I32(1)])?;
     ExnRef::new(&mut caller, &exception)?;
     ExternRef::new(&mut caller, "something")?;
-    let limits = Limits { min: 1, max: None };
-    Memory::new(&mut caller, MemoryType { limits, is_64: false, shared: false, page_size_log2: 16 })?;
-    Table::new(&mut caller, TableType { element: RefType::FUNCREF, limits, is_64: false }, Ref::Func(Some(host)))?;
+    Memory::new(&mut caller, MemoryType::new(1, None))?;
+    Table::new(&mut caller, TableType::new(RefType::FUNCREF, 1, None), Ref::Func(Some(host)))?;
     let module: Module = instance.linked_module_of(&mut caller);
     let again = Instance::new(&mut caller, &module, &[host.into()])?;
     assert_eq!(again.get_typed_func::<(), i32>(&mut caller, "f")?.call(&mut caller, ())?, 1);
@@ -156,7 +154,7 @@ fn everything_can_be_done_from_inside_a_host_call() {
         let limits = StoreLimitsBuilder::new().memory_size(100 << 20).build();
         let mut store = Store::new(&engine, Data { instance: None, limits });
         store.limiter(|data| &mut data.limits);
-        let host = Func::wrap(&mut store, everything).expect("a host function");
+        let host = Func::wrap(&mut store, everything);
         let text = r#"(module (import "" "h" (func $h (result i32))) (memory (export "m") 1) (table (export "t") 1 funcref)
             (global (export "g") (mut i32) (i32.const 5)) (type $double (func (param i32) (result i32)))
             (func (export "trap") (result i32) unreachable)

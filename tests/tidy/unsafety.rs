@@ -11,7 +11,8 @@ const GUESTS: &str = "tests/guests/";
 
 /// Functions elsewhere whose declaration alone is `unsafe`, because their callers promise what nothing can check:
 /// loading compiled code without a key, whoever made it.
-const DECLARATIONS: [(&str, &[&str]); 1] = [("crates/epsilon/src/", &["deserialize", "deserialize_file"])];
+const DECLARATIONS: [(&str, &[&str]); 1] =
+    [("crates/epsilon/src/", &["deserialize", "deserialize_file", "deserialize_open_file"])];
 
 /// Implementations elsewhere that are `unsafe` because they promise what nothing can check: that what a module's functions
 /// come from gives the compiler's output. The trait, the type, and the file.

@@ -2,7 +2,7 @@
 //! frames, and no memory kept.
 
 use crate::support::{PLANS, Random, child_task, engines_with, module, pass_in_child};
-use epsilon::{Engine, Error, Instance, Linker, Module, Store, Trap, TypedFunc};
+use epsilon::{Engine, Error, Instance, Linker, Module, Store, Trap, TypedFunc, UnknownImportError};
 use wasmparser::{Operator, Parser, Payload};
 
 /// Each: a name, what the trapping function does, the operator that traps, and the code. `$zero` and the like are
@@ -45,8 +45,8 @@ const CASES: &[(&str, &str, &str, Trap)] = &[
         "TableCopy ",
         Trap::TableOutOfBounds,
     ),
-    ("undefined", "(call_indirect $funcs (global.get $page))", "CallIndirect ", Trap::UndefinedElement),
-    ("undefined_const", "(call_indirect $funcs (i32.const 3))", "CallIndirect ", Trap::UndefinedElement),
+    ("undefined", "(call_indirect $funcs (global.get $page))", "CallIndirect ", Trap::TableOutOfBounds),
+    ("undefined_const", "(call_indirect $funcs (i32.const 3))", "CallIndirect ", Trap::TableOutOfBounds),
     ("null", "(call_indirect $funcs (global.get $zero))", "CallIndirect ", Trap::IndirectCallToNull),
     ("signature", "(drop (call_indirect $funcs (result i64) (i32.const 1)))", "CallIndirect ", Trap::BadSignature),
     ("overflow", "(drop (i32.div_s (global.get $least) (global.get $minus)))", "I32DivS", Trap::IntegerOverflow),
@@ -72,7 +72,7 @@ const CASES: &[(&str, &str, &str, Trap)] = &[
         Trap::IntegerOverflow,
     ),
     ("convert_const", "(drop (i32.trunc_f64_u (f64.const -1)))", "I32TruncF64U", Trap::IntegerOverflow),
-    ("unreachable", "(unreachable)", "Unreachable", Trap::Unreachable),
+    ("unreachable", "(unreachable)", "Unreachable", Trap::UnreachableCodeReached),
 ];
 
 /// Each case is a chain of three functions, `outer.x` -> `middle.x` -> `x`, with something to do after the call.
@@ -275,8 +275,9 @@ fn ten_thousand_unknown_imports() {
         flat("unknown import", || {
             let error = g.call(&mut store, ()).expect_err("an error");
             assert_eq!((error.trap(), crate::names(&error)), (None, vec!["f", "g"]));
-            let source = std::error::Error::source(&error).expect("the reason").to_string();
-            assert_eq!(source, "call to an unknown import: `no`.`where`");
+            assert_eq!(error.to_string(), "call to an unknown import: `no`.`where`");
+            let unknown: UnknownImportError = error.downcast().expect("its type");
+            assert_eq!((unknown.module(), unknown.name()), ("no", "where"));
         });
     });
 }
@@ -303,6 +304,7 @@ fn ten_thousand_interruptions_before_the_call() {
 #[test]
 fn no_code_is_forgotten() {
     let elsewhere = [
+        (Trap::UndefinedElement, "code alone has it: for embedders it is TableOutOfBounds"),
         (Trap::StackOverflow, "ten_thousand_overflows"),
         (Trap::Interrupt, "interrupts.rs"),
         (Trap::UnknownImport, "ten_thousand_unknown_imports"),
@@ -325,7 +327,7 @@ fn backtraces_can_be_switched_off() {
         let instance = Instance::new(&mut store, &module, &[]).expect("an instance");
         let f = instance.get_typed_func::<(), ()>(&mut store, "f").expect("exported");
         let error = f.call(&mut store, ()).expect_err("a trap");
-        assert_eq!(error.trap(), Some(Trap::Unreachable));
+        assert_eq!(error.trap(), Some(Trap::UnreachableCodeReached));
         assert!(error.backtrace().is_none());
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::names;
 use crate::support::{engines, module};
-use epsilon::{Caller, Engine, Error, Func, Instance, Linker, ResourceLimiter, Store, Trap, TypedFunc};
+use epsilon::{Caller, Engine, Error, Func, Instance, Linker, ResourceLimiter, StdError, Store, Trap, TypedFunc};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -61,9 +61,9 @@ fn step(mut caller: Caller<'_, Data>, n: i32) -> epsilon::Result<i32> {
     }
     match caller.data().end {
         End::Return => Ok(1),
-        End::Fail => Err(Error::host(Box::new(DiskFull { free_bytes: 12, cause: Cause("too many films") }))),
+        End::Fail => Err(DiskFull { free_bytes: 12, cause: Cause("too many films") }.into()),
         End::Panic => std::panic::panic_any(DiskFull { free_bytes: 34, cause: Cause("a panic") }),
-        End::Trap => Err(Trap::Unreachable.into()),
+        End::Trap => Err(Trap::UnreachableCodeReached.into()),
     }
 }
 
@@ -90,7 +90,7 @@ fn host_errors_keep_their_chain_through_three_levels() {
             let error = step.call(&mut store, 2).expect_err("the host fails");
             let found = error.downcast_ref::<DiskFull>().expect("the host's own error");
             assert_eq!(*found, DiskFull { free_bytes: 12, cause: Cause("too many films") }, "{plan}");
-            assert_eq!(error.downcast_ref::<Cause>(), Some(&Cause("too many films")));
+            assert_eq!(error.root_cause().downcast_ref::<Cause>(), Some(&Cause("too many films")));
             assert!(error.downcast_ref::<std::io::Error>().is_none() && error.trap().is_none());
             assert_eq!(names(&error), ["inner", "outer", "inner", "outer", "inner", "outer"], "{plan}");
             store.data_mut().end = End::Return;
@@ -107,7 +107,7 @@ fn host_errors_keep_their_chain_through_three_levels() {
 #[test]
 fn wrapped_errors_keep_everything() {
     #[derive(Debug)]
-    struct Context(i32, Error);
+    struct Context(i32, StdError);
     impl fmt::Display for Context {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             write!(f, "at level {}", self.0)
@@ -120,34 +120,30 @@ fn wrapped_errors_keep_everything() {
     }
     let engine = crate::support::engine();
     let mut linker = Linker::<Data>::new(&engine);
-    let wrapping = |caller: Caller<'_, Data>, n: i32| step(caller, n).map_err(|error| Context(n, error));
+    let wrapping =
+        |caller: Caller<'_, Data>, n: i32| step(caller, n).map_err(|error| Context(n, StdError(error)).into());
     linker.func_wrap("host", "step", wrapping).expect("new");
     let mut store = Store::new(&engine, Data { end: End::Fail, ..Data::default() });
     let instance = linker.instantiate(&mut store, &module(&engine, STEPS)).expect("an instance");
     let step = instance.get_typed_func::<i32, i32>(&mut store, "step").expect("exported");
     store.data_mut().step = Some(step);
     let error = step.call(&mut store, 2).expect_err("the host fails");
-    assert_eq!(error.downcast_ref::<Cause>(), Some(&Cause("too many films")));
+    assert_eq!(error.root_cause().downcast_ref::<Cause>(), Some(&Cause("too many films")));
     assert_eq!(error.downcast_ref::<Context>().map(|context| context.0), Some(2));
-    let mut levels = Vec::new();
-    let mut next: Option<&dyn std::error::Error> = Some(&error);
-    while let Some(found) = next {
-        levels.extend(found.downcast_ref::<Context>().map(|context| context.0));
-        next = found.source();
-    }
+    let levels: Vec<i32> = error.chain().filter_map(|found| Some(found.downcast_ref::<Context>()?.0)).collect();
     assert_eq!(levels, [2, 1, 0]);
     assert_eq!(names(&error), ["inner", "outer"], "each level has its own frames");
     // The innermost error of Epsilon's inside has the frames of all levels.
-    let inner = error.downcast_ref::<Context>().and_then(|context| context.1.downcast_ref::<Context>());
-    assert_eq!(names(&inner.expect("level 1").1).len(), 6);
+    let inner = error.downcast_ref::<Context>().and_then(|context| context.1.0.downcast_ref::<Context>());
+    assert_eq!(names(&inner.expect("level 1").1.0).len(), 6);
 }
 
 #[test]
 fn plain_messages_and_foreign_errors_serve_as_host_errors() {
     let engine = crate::support::engine();
     let mut linker = Linker::<()>::new(&engine);
-    linker.func_wrap("host", "message", || -> Result<(), &str> { Err("no such thing") }).expect("new");
-    let parse = || -> Result<i32, std::num::ParseIntError> { "x".parse::<i32>() };
+    linker.func_wrap("host", "message", || -> epsilon::Result<()> { epsilon::bail!("no such thing") }).expect("new");
+    let parse = || Ok("x".parse::<i32>()?);
     linker.func_wrap("host", "parse", parse).expect("new");
     let text = r#"(module (import "host" "message" (func $m)) (import "host" "parse" (func $p (result i32)))
         (func (export "m") call $m) (func (export "p") (drop (call $p))))"#;
@@ -155,7 +151,7 @@ fn plain_messages_and_foreign_errors_serve_as_host_errors() {
     let instance = linker.instantiate(&mut store, &module(&engine, text)).expect("an instance");
     let m = instance.get_typed_func::<(), ()>(&mut store, "m").expect("exported");
     let error = m.call(&mut store, ()).expect_err("a message");
-    assert_eq!(std::error::Error::source(&error).expect("it").to_string(), "no such thing");
+    assert_eq!(error.to_string(), "no such thing");
     let p = instance.get_typed_func::<(), ()>(&mut store, "p").expect("exported");
     let error = p.call(&mut store, ()).expect_err("an error");
     assert!(error.downcast_ref::<std::num::ParseIntError>().is_some());
@@ -166,7 +162,7 @@ fn host_functions_may_raise_traps() {
     let (mut store, step) = steps(&crate::support::engine());
     store.data_mut().end = End::Trap;
     let error = step.call(&mut store, 1).expect_err("a trap");
-    assert_eq!(error.trap(), Some(Trap::Unreachable));
+    assert_eq!(error.trap(), Some(Trap::UnreachableCodeReached));
     assert_eq!(names(&error), ["inner", "outer", "inner", "outer"]);
 }
 
@@ -262,12 +258,11 @@ fn start_functions_may_fail_and_panic() {
     let text = r#"(module (import "" "" (func $f)) (func $start call $f) (start $start))"#;
     let module = module(&engine, text);
     let mut store = Store::new(&engine, ());
-    let fails = Func::wrap(&mut store, || -> Result<(), &str> { Err("not today") }).expect("a host function");
+    let fails = Func::wrap(&mut store, || -> epsilon::Result<()> { Err(Error::msg("not today")) });
     let error = Instance::new(&mut store, &module, &[fails.into()]).expect_err("the host fails");
     assert_eq!(names(&error), ["start"]);
     let panics =
         Func::wrap(&mut store, || -> () { std::panic::panic_any(DiskFull { free_bytes: 3, cause: Cause("") }) });
-    let panics = panics.expect("a host function");
     let payload = quietly(|| Instance::new(&mut store, &module, &[panics.into()])).expect_err("the host panics");
     assert!(payload.is::<DiskFull>());
     // An imported host function as the start function itself: no frame of wasm at all.

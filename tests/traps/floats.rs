@@ -3,8 +3,8 @@
 #![allow(unsafe_code)] // the environment is a register
 
 use crate::support::{engine, engines, module};
-use epsilon::{Caller, Error, Exception, Func, Instance, InterruptHandle, Linker, Store, Tag, Trap, TypedFunc, Val};
-use epsilon::{FuncType, ResourceLimiter};
+use epsilon::ResourceLimiter;
+use epsilon::{Caller, Error, Exception, Func, Instance, InterruptHandle, Linker, Store, Trap, TypedFunc, Val};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 #[cfg(target_arch = "x86_64")]
@@ -103,7 +103,7 @@ type Guest = (Store<()>, Instance);
 /// A guest whose host function is `h`, made in the present environment.
 fn guest(engine: &epsilon::Engine, h: impl Fn(f64) -> Result<f64, Error> + Send + Sync + 'static) -> Guest {
     let mut store = Store::new(engine, ());
-    let h = Func::wrap(&mut store, h).expect("a host function");
+    let h = Func::wrap(&mut store, h);
     let instance = Instance::new(&mut store, &module(engine, GUEST), &[h.into()]).expect("an instance");
     (store, instance)
 }
@@ -144,7 +144,7 @@ fn guests_compute_as_the_specification_says() {
 fn the_host_gets_its_environment_back() {
     let engine = engine();
     for host in environment::ALL {
-        let mut failing = guest(&engine, |_| Err(Error::host("no".into())));
+        let mut failing = guest(&engine, |_| Err(Error::msg("no")));
         let mut panicking = guest(&engine, |_| panic!("the host's"));
         let names = ["trunc", "unreachable", "deep", "throw"];
         for (name, f) in names.map(|name| (name, get(&mut failing, name))) {
@@ -229,7 +229,7 @@ fn limiters_and_nested_guests() {
             let mut results = [Val::F64(0)];
             add.call(&mut caller, &[Val::F64(n.to_bits())], &mut results)?;
             assert_eq!(environment::get(), before);
-            let tag = Tag::new(&mut caller, FuncType::new([], []))?;
+            let tag = crate::support::tag(&mut caller, [])?;
             let Val::F64(bits) = results[0] else { unreachable!("its type") };
             if bits == 0 { Err(Exception::new(&mut caller, tag, &[])?.into()) } else { Ok(f64::from_bits(bits)) }
         };

@@ -4,7 +4,7 @@
 
 use crate::support::{Random, child_task, pass_in_child};
 use epsilon::{
-    CacheConfig, Compilation, Config, Engine, Instance, Limits, Linker, MemoryType, Module, SharedMemory, Store, Trap,
+    CacheConfig, Compilation, Config, Engine, Instance, Linker, MemoryType, Module, SharedMemory, Store, Trap,
     TypedFunc,
 };
 use epsilon_wasi::{Captured, OutputStream, WasiCtx};
@@ -359,8 +359,7 @@ fn children_find_no_lock_taken() {
     let cache = CacheConfig::new().directory(directory.path()).min_code_size(0).save_after(Duration::ZERO);
     config.compilation(Compilation::Lazy).cache(Some(cache));
     let engine = Engine::new(&config).expect("an engine");
-    let limits = Limits { min: 1, max: Some(100) };
-    let shared = MemoryType { limits, is_64: false, shared: true, page_size_log2: 16 };
+    let shared = MemoryType::shared(1, 100);
     let memory = SharedMemory::new(&engine, shared).expect("a shared memory");
     let text = text(20);
     let other = Module::new(&engine, &text).expect("a module");
@@ -426,8 +425,7 @@ fn a_child_does_not_wake_threads_that_it_lacks() {
         return pass_in_child("fork::a_child_does_not_wake_threads_that_it_lacks", "run");
     }
     let engine = Engine::default();
-    let limits = Limits { min: 1, max: Some(1) };
-    let shared = MemoryType { limits, is_64: false, shared: true, page_size_log2: 16 };
+    let shared = MemoryType::shared(1, 1);
     let memory = SharedMemory::new(&engine, shared).expect("a shared memory");
     std::thread::scope(|scope| {
         scope.spawn(|| memory.atomic_wait32(0, 0, None).expect("aligned"));

@@ -177,7 +177,7 @@ fn trap_in_all_ways() {
     });
     let ends = [
         ("memory", Trap::MemoryOutOfBounds),
-        ("unreachable", Trap::Unreachable),
+        ("unreachable", Trap::UnreachableCodeReached),
         ("div", Trap::IntegerDivisionByZero),
         ("deep", Trap::StackOverflow),
         ("endless", Trap::Interrupt),

@@ -163,8 +163,7 @@ fn rings_of_instances_through_a_table() {
                             (else (i64.div_s (local.get 7) (local.get 1))))))"#
             )
         };
-        let limits = epsilon::Limits { min: 3, max: None };
-        let ty = epsilon::TableType { element: epsilon::RefType::FUNCREF, limits, is_64: false };
+        let ty = epsilon::TableType::new(epsilon::RefType::FUNCREF, 3, None);
         let table = epsilon::Table::new(&mut store, ty, epsilon::Ref::Func(None)).expect("a table");
         let instances: Vec<Instance> = [(0, 1), (1, 2), (2, 0)]
             .into_iter()
@@ -194,7 +193,7 @@ fn rings_of_instances_through_a_table() {
 fn host_functions_pass_through_instances() {
     let engine = crate::support::engine();
     let mut store = Store::new(&engine, ());
-    let host = Func::wrap(&mut store, |a: i64, b: f64, c: i32| (b, a + i64::from(c))).expect("a host function");
+    let host = Func::wrap(&mut store, |a: i64, b: f64, c: i32| (b, a + i64::from(c)));
     let text = r#"(module (import "" "f" (func $f (param i64 f64 i32) (result f64 i64))) (export "f" (func $f)))"#;
     let middle = Instance::new(&mut store, &module(&engine, text), &[host.into()]).expect("an instance");
     let f = middle.get_func(&mut store, "f").expect("exported");

@@ -86,7 +86,7 @@ fn every_kind_of_endless_run_a_thousand_times() {
 fn calls_that_are_not_hit_are_not_disturbed() {
     for (plan, engine) in engines() {
         let mut store = Store::new(&engine, ());
-        let host = Func::wrap(&mut store, |a: i64, b: f64, c: u128| (c, b + 1.0, a * 2)).expect("a host function");
+        let host = Func::wrap(&mut store, |a: i64, b: f64, c: u128| (c, b + 1.0, a * 2));
         let text = r#"(module (import "" "h" (func $h (param i64 f64 v128) (result v128 f64 i64))) (memory 1)
             (func (export "work") (param i64) (result i64 f64 i64) (local $n i64) (local $f f64) (local $v v128)
                 (loop $again
@@ -143,7 +143,7 @@ fn an_interruption_in_a_host_call_acts_when_it_returns() {
     let host = move |mut caller: Caller<'_, usize>, n: i32| {
         inside.get().expect("set before the call").interrupt();
         *caller.data_mut() += 1;
-        if n > 0 { Ok(n) } else { Err(Error::host("the host has its own trouble".into())) }
+        if n > 0 { Ok(n) } else { Err(Error::msg("the host has its own trouble")) }
     };
     linker.func_wrap("host", "f", host).expect("new");
     let text = r#"(module (import "host" "f" (func $f (param i32) (result i32))) (global $after (export "after") (mut i32) (i32.const 0))
@@ -193,7 +193,7 @@ fn nested(mut caller: Caller<'_, Nested>, depth: i32) -> epsilon::Result<i32> {
     match caller.data().swallow {
         Swallow::PassOn => Err(error),
         Swallow::ReturnAValue => Ok(1),
-        Swallow::OwnError => Err(Error::host("something went wrong".into())),
+        Swallow::OwnError => Err(Error::msg("something went wrong")),
         Swallow::CallAgain => {
             let again = spin.call(&mut caller, 0).expect_err("the interruption is sticky");
             assert_eq!(again.trap(), Some(Trap::Interrupt));

@@ -49,7 +49,7 @@ fn measure() -> Vec<(&'static str, usize)> {
     note("a module", &mut || compiled = Some(module(&engine, GUEST)));
     let compiled = compiled.expect("made");
     let mut store = Store::new(&engine, ());
-    let h = Func::wrap(&mut store, |n: i32| n).expect("a host function");
+    let h = Func::wrap(&mut store, |n: i32| n);
     let mut instance = None;
     note("an instance", &mut || {
         instance = Some(Instance::new(&mut store, &compiled, &[h.into()]).expect("an instance"))
@@ -103,7 +103,7 @@ fn measure_wasi(engine: &Engine, note: &mut impl FnMut(&'static str, &mut dyn Fn
     let mut linker = Linker::new(engine);
     add_to_linker(&mut linker, |ctx: &mut WasiCtx| ctx).expect("new names");
     let mut builder = WasiCtx::builder();
-    builder.preopened_dir(directory.path(), "/", Access::ReadWrite).expect("a directory");
+    builder.directory(directory.path(), "/", Access::ReadWrite).expect("a directory");
     let mut store = Store::new(engine, builder.stdout(OutputStream::discard()).build());
     let imports: String = WASI
         .iter()

@@ -181,7 +181,7 @@ fn an_interruption_at_any_instruction_keeps_the_error_of_a_host_function() {
     let mut linker = Linker::new(&engine);
     let fail = || -> Result<(), Error> {
         HAS_FAILED.store(true, Ordering::Relaxed);
-        Err(Error::host("the host's".into()))
+        Err(Error::msg("the host's"))
     };
     linker.func_wrap("", "e", fail).expect("a new name");
     let text = r#"(module (import "" "e" (func $e)) (func (export "f") (call $e)))"#;

@@ -75,10 +75,10 @@ impl World {
     /// A context with this tree; the guest's output is captured.
     pub fn context(&self, args: &[&str], stdout: &Captured, stderr: &Captured) -> WasiCtx {
         let mut builder = WasiCtx::builder();
-        builder.args(args).expect("arguments");
-        builder.env("GREETING", "hello = world").and_then(|builder| builder.env("EMPTY", "")).expect("variables");
-        builder.preopened_dir(self.root(), "/", Access::ReadWrite).expect("a directory");
-        builder.preopened_dir(self.top.path().join("fixed"), "/fixed", Access::ReadOnly).expect("a directory");
+        builder.try_args(args).expect("arguments");
+        builder.env("GREETING", "hello = world").env("EMPTY", "");
+        builder.directory(self.root(), "/", Access::ReadWrite).expect("a directory");
+        builder.directory(self.top.path().join("fixed"), "/fixed", Access::ReadOnly).expect("a directory");
         builder.stdin(InputStream::bytes("typed in")).limits(Limits { descriptors: 100, ..Limits::default() });
         builder.stdout(OutputStream::captured(stdout.clone())).stderr(OutputStream::captured(stderr.clone()));
         builder.build()

@@ -12,18 +12,18 @@ use hostile::{GUESTS, Guest, LIMIT_BYTES};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-#[path = "../../../tests/bombs/functions.rs"]
+#[path = "../../../tests/compile_bombs/functions.rs"]
 #[allow(dead_code)]
 mod functions;
 #[path = "../../../tests/budget/hostile.rs"]
 #[allow(dead_code)]
 mod hostile;
-#[path = "../../../tests/bombs/modules.rs"]
+#[path = "../../../tests/compile_bombs/modules.rs"]
 #[allow(dead_code)]
 mod modules;
 #[path = "../../../tests/budget/wasi.rs"]
 mod wasi;
-#[path = "../../../tests/bombs/wasm.rs"]
+#[path = "../../../tests/compile_bombs/wasm.rs"]
 #[allow(dead_code)]
 mod wasm;
 

@@ -20,7 +20,6 @@
 //! | [`maps`] | where references lie in a function's frame while it calls |
 //! | [`numbers`] | numbers in as few bytes as they need |
 //! | [`text`] | text from modules, made fit to be shown |
-//! | [`seeded`] | bugs for the checks to find, in test builds alone |
 #![forbid(unsafe_code)]
 
 pub mod call;
@@ -33,7 +32,6 @@ pub mod maps;
 pub mod module;
 pub mod numbers;
 pub mod plan;
-pub mod seeded;
 pub mod sites;
 pub mod text;
 pub mod trap;

@@ -191,7 +191,7 @@ mod tests {
         let traps = vec![
             trap(3, TrapCode::MemoryOutOfBounds),
             trap(9, TrapCode::MemoryOutOfBounds),
-            trap(9, TrapCode::Unreachable),
+            trap(9, TrapCode::UnreachableCodeReached),
             trap(70_000, TrapCode::MemoryOutOfBounds),
         ];
         let sources = vec![

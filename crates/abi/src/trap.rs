@@ -54,7 +54,7 @@ traps! {
     /// A number that is not a number, converted to an integer.
     BadConversionToInteger = 8, "invalid conversion to integer";
     /// `unreachable`.
-    Unreachable = 9, "unreachable";
+    UnreachableCodeReached = 9, "unreachable";
     /// The wasm stack is full.
     StackOverflow = 10, "call stack exhausted";
     /// Interrupted by the host: a timeout, Ctrl-C, or an interrupt handle.
@@ -88,7 +88,7 @@ traps! {
 impl fmt::Display for TrapCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         SHOWN.set(Some(*self));
-        f.write_str(self.message())
+        write!(f, "{}{}", Self::PREFIX, self.message())
     }
 }
 
@@ -118,10 +118,10 @@ impl TrapCode {
         }
         SHOWN.set(None);
         let text = last.to_string();
-        SHOWN.take().filter(|code| text.strip_prefix(Self::PREFIX).unwrap_or(&text) == code.message())
+        SHOWN.take().filter(|code| text.strip_prefix(Self::PREFIX) == Some(code.message()))
     }
 
-    /// What an error says before a trap's message.
+    /// What a trap says before its message.
     pub const PREFIX: &'static str = "wasm trap: ";
 }
 

@@ -55,7 +55,9 @@ impl KeyOption {
             return Ok(cache.artifact_key());
         };
         let material = std::fs::read(path).with_context(|| format!("cannot read the key `{}`", path.display()))?;
-        ArtifactKey::new(&material).with_context(|| format!("`{}` is not a valid key file", path.display()))
+        ArtifactKey::new(&material)
+            .map_err(anyhow::Error::from)
+            .with_context(|| format!("`{}` is not a valid key file", path.display()))
     }
 }
 
@@ -66,7 +68,7 @@ impl CompileCommand {
         let mut options = self.engine.options(&self.optimize)?;
         if let Some(target) = &self.target {
             let features: Vec<&str> = self.cpu.iter().map(String::as_str).collect();
-            options.config.target(target, &features);
+            options.config.target_with_features(target, &features);
         }
         let output = self.output.unwrap_or_else(|| default_output(&self.file));
         refuse_to_replace(&self.file, &output)?;

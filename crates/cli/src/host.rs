@@ -87,16 +87,16 @@ impl GuestOptions {
         let descriptors = options.max_descriptors.unwrap_or(limits.descriptors);
         builder.limits(epsilon_wasi::Limits { descriptors, ..limits });
         let name = self.argv0.as_deref().or_else(|| path.file_name()).unwrap_or(path.as_os_str());
-        builder.arg(name.as_bytes())?.args(args.iter().map(|arg| arg.as_bytes()))?;
+        builder.try_arg(name.as_bytes())?.try_args(args.iter().map(|arg| arg.as_bytes()))?;
         for variable in &self.env {
             // A variable that is to be inherited, and is not there, is not there for the guest either.
             if let Some(value) = variable.value.clone().or_else(|| std::env::var_os(&variable.name)) {
-                builder.env(variable.name.as_bytes(), value.as_bytes())?;
+                builder.try_env(variable.name.as_bytes(), value.as_bytes())?;
             }
         }
         let dirs = self.dirs.iter().map(|dir| (dir, Access::ReadWrite));
         for (dir, access) in dirs.chain(self.read_only_dirs.iter().map(|dir| (dir, Access::ReadOnly))) {
-            builder.preopened_dir(&dir.host, dir.guest.as_bytes(), access)?;
+            builder.directory(&dir.host, dir.guest.as_bytes(), access)?;
         }
         for address in &self.listen {
             let listener = match address.strip_prefix("unix:") {
@@ -168,14 +168,11 @@ impl ResourceLimiter for Limits {
         self.decide("table", desired, self.table_elements, "max-table-elements")
     }
 
-    fn memory_grow_failed(&mut self, error: &Error) -> epsilon::Result<()> {
-        match self.trap_on_grow_failure {
-            true => Err(Error::limit(error.to_string())),
-            false => Ok(()),
-        }
+    fn memory_grow_failed(&mut self, error: Error) -> epsilon::Result<()> {
+        if self.trap_on_grow_failure { Err(error) } else { Ok(()) }
     }
 
-    fn table_grow_failed(&mut self, error: &Error) -> epsilon::Result<()> {
+    fn table_grow_failed(&mut self, error: Error) -> epsilon::Result<()> {
         self.memory_grow_failed(error)
     }
 }

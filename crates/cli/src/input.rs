@@ -83,7 +83,7 @@ impl Input {
     /// Why it is not loaded, and what to do about that.
     pub fn refused(&self, error: epsilon::Error) -> anyhow::Error {
         let what = format!("cannot load `{}`", self.name);
-        let ErrorKind::Module(source) = error.kind() else { return anyhow::Error::new(error).context(what) };
+        let ErrorKind::Module(source) = error.kind() else { return anyhow::Error::from(error).context(what) };
         match source.downcast_ref::<CompileError>() {
             Some(CompileError::NotWasm) => Advice::error(
                 format!("{what}: {error}"),

@@ -73,7 +73,8 @@ fn executable(path: &Path) -> Result<Option<Contents>> {
     let Some(embedded) = embedded.and_then(Embedded::of_file) else { return Ok(None) };
     let name = path.display().to_string();
     let (bytes, options) = embedded.read().with_context(|| format!("cannot read `{name}`"))?;
-    let mut contents = artifact(&bytes).with_context(|| format!("cannot read the module in `{name}`"))?;
+    let mut contents =
+        artifact(&bytes).map_err(anyhow::Error::from).with_context(|| format!("cannot read the module in `{name}`"))?;
     if let Some(compiled) = &mut contents.compiled {
         compiled.form = "executable";
         compiled.options = options.iter().map(|option| option.to_string_lossy().into_owned()).collect();

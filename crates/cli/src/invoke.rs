@@ -32,21 +32,21 @@ impl Call {
                 return Err(Advice::error(message, functions(module)));
             }
         };
-        if words.len() != ty.params.len() {
+        if words.len() != ty.params().len() {
             return Err(wrong_count(name, &ty, words.len()));
         }
         let mut arguments = Vec::new();
-        for (n, (ty_wanted, word)) in ty.params.iter().zip(words).enumerate() {
-            let Some(value) = word.to_str().and_then(|word| parse(word, *ty_wanted)) else {
+        for (n, (ty_wanted, word)) in ty.params().zip(words).enumerate() {
+            let Some(value) = word.to_str().and_then(|word| parse(word, &ty_wanted)) else {
                 let message = format!("argument {} of `{name}`: {word:?} is not a valid {ty_wanted}", n + 1);
                 return Err(Advice::error(
                     message,
-                    format!("{}; the function is {name} {ty}", how_to_write(*ty_wanted)),
+                    format!("{}; the function is {name} {ty}", how_to_write(&ty_wanted)),
                 ));
             };
             arguments.push(value);
         }
-        let results = ty.results.iter().map(|ty| Val::default_for(*ty).unwrap_or(Val::I32(0))).collect();
+        let results = ty.results().map(|ty| ty.default_value().unwrap_or(Val::I32(0))).collect();
         Ok(Self { name: name.to_owned(), arguments, results })
     }
 
@@ -94,15 +94,15 @@ pub fn functions(module: &Module) -> String {
 }
 
 fn wrong_count(name: &str, ty: &FuncType, count: usize) -> anyhow::Error {
-    let message = match ty.params.get(count) {
+    let message = match ty.param(count) {
         Some(missing) => format!("argument {} of `{name}` is missing; it is of type {missing}", count + 1),
-        None => format!("too many arguments: `{name}` does not take an argument {}", ty.params.len() + 1),
+        None => format!("too many arguments: `{name}` does not take an argument {}", ty.params().len() + 1),
     };
     Advice::error(message, format!("the function is {name} {ty}"))
 }
 
 /// The value that a word stands for.
-fn parse(word: &str, ty: ValType) -> Option<Val> {
+fn parse(word: &str, ty: &ValType) -> Option<Val> {
     match ty {
         ValType::I32 => integer(word, i32::MIN.into()..=u32::MAX.into()).map(|n| Val::I32(n as i32)),
         ValType::I64 => integer(word, i64::MIN.into()..=u64::MAX.into()).map(|n| Val::I64(n as i64)),
@@ -115,18 +115,18 @@ fn parse(word: &str, ty: ValType) -> Option<Val> {
             None => word.parse().ok().map(|n: f64| Val::F64(n.to_bits())),
         },
         ValType::V128 => vector(word).map(Val::V128),
-        ValType::Ref(_) if word == "null" => Val::default_for(ty),
+        ValType::Ref(_) if word == "null" => Val::default_for_ty(ty),
         ValType::Ref(_) => None,
     }
 }
 
 /// How values of a type are written, for help.
-fn how_to_write(ty: ValType) -> String {
+fn how_to_write(ty: &ValType) -> String {
     match ty {
         ValType::I32 | ValType::I64 => "write an integer in its range, such as 42, -1 or 0xff".into(),
         ValType::F32 | ValType::F64 => "write a number, such as 1.5, -2e9, inf, -nan or nan:0x200001".into(),
         ValType::V128 => "write all 128 bits as one number, such as 0x000102030405060708090a0b0c0d0e0f".into(),
-        ValType::Ref(ty) if ty.nullable && !matches!(ty.heap, HeapType::Any) => {
+        ValType::Ref(ty) if ty.is_nullable() && *ty.heap_type() != HeapType::Any => {
             "the only reference that can be written is null".into()
         }
         ValType::Ref(_) => "no reference of this type can be written".into(),
@@ -210,7 +210,7 @@ mod tests {
 
     /// A value's bits: values have no equality of their own.
     fn bits(word: &str, ty: ValType) -> Option<u128> {
-        Some(match parse(word, ty)? {
+        Some(match parse(word, &ty)? {
             Val::I32(n) => u128::from(n as u32),
             Val::I64(n) => u128::from(n as u64),
             Val::F32(bits) => u128::from(bits),

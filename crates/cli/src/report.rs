@@ -64,20 +64,20 @@ pub fn help_with_system(error: &std::io::Error) -> Option<&'static str> {
 
 /// Prints how a guest ended that did not end by itself.
 pub fn guest_end(name: &str, error: &Error) {
-    let cause = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source()).last();
-    let mut text = match (error.trap(), cause) {
+    let cause = error.root_cause();
+    let mut text = match (error.trap(), error.exception()) {
         (Some(trap), _) => format!("`{name}` trapped: {}", with_note(error, trap)),
-        (None, Some(cause)) if error.exception().is_some() => format!("`{name}` ended with {cause}"),
-        (None, cause) => format!("`{name}` was stopped: {}", cause.unwrap_or(error)),
+        (None, Some(_)) => format!("`{name}` ended with {cause}"),
+        (None, None) => format!("`{name}` was stopped: {cause}"),
     };
     push_backtrace(&mut text, error);
-    let limit = cause.and_then(|cause| match cause.downcast_ref()? {
+    let limit = cause.downcast_ref().and_then(|error| match error {
         CompileError::Limit(limit) => limit.setting,
         _ => None,
     });
     let help = match (error.trap(), limit) {
         // A note is about the host's stack, and says what to do itself.
-        (Some(trap @ Trap::StackOverflow), _) if with_note(error, trap) == trap.to_string() => {
+        (Some(trap @ Trap::StackOverflow), _) if with_note(error, trap) == trap.message() => {
             Some("if recursion this deep is intended, `-W max-wasm-stack=64M` enlarges the stack".to_owned())
         }
         (_, Some(setting)) => Some(crate::options::help_with_limit(setting)),
@@ -89,7 +89,7 @@ pub fn guest_end(name: &str, error: &Error) {
 /// A trap's text, with what the error says beyond it.
 fn with_note(error: &Error, trap: Trap) -> String {
     let text = error.to_string();
-    text.strip_prefix("wasm trap: ").map_or_else(|| trap.to_string(), str::to_owned)
+    text.strip_prefix("wasm trap: ").map_or_else(|| trap.message().to_owned(), str::to_owned)
 }
 
 /// Prints that the guest's time was up, and where it was.

@@ -13,7 +13,7 @@ use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use epsilon::{
     ArtifactKey, Engine, ErrorKind, Escaped, ExternType, FuncType, ImportType, Instance, Linker, Module,
-    ResourceLimiter as _, SharedMemory, Store,
+    ResourceLimiter as _, SharedMemory, Store, UnknownImportError,
 };
 use epsilon_wasi::Exit;
 use std::ffi::OsString;
@@ -187,10 +187,7 @@ impl Session {
         }
         let threads = self.store.data().threads.clone();
         threads.begin(self.linker.instantiate_pre(&module)?, &self.store);
-        let end = self.call_guest(&module, instance, call).map_err(|error| match error.downcast() {
-            Ok(error) => error,
-            Err(error) => epsilon::Error::host(error.into()),
-        });
+        let end = self.call_guest(&module, instance, call).map_err(epsilon::Error::from_anyhow);
         Ok(threads.finish(end)?)
     }
 
@@ -203,17 +200,18 @@ impl Session {
         epsilon_wasi::add_threads_to_linker(&mut self.linker, |host: &Host| &host.threads)?;
         for import in module.imports() {
             if let ExternType::Memory(ty) = import.ty()
-                && ty.shared
+                && ty.is_shared()
                 && self.linker.get(&mut self.store, import.module(), import.name()).is_err()
             {
-                let bytes = |pages: u64| usize::try_from(u128::from(pages) << ty.page_size_log2).unwrap_or(usize::MAX);
-                let (size, max) = (bytes(ty.limits.min), ty.limits.max.map(bytes));
+                let bytes =
+                    |pages: u64| usize::try_from(u128::from(pages) << ty.page_size_log2()).unwrap_or(usize::MAX);
+                let (size, max) = (bytes(ty.minimum()), ty.maximum().map(bytes));
                 // Made for the guest, so what the guest may take holds for it as well.
                 if !self.store.data_mut().limits.memory_growing(0, size, max)? {
                     let message = format!("the {ty} that `{}` imports exceeds the memory limit", self.name);
                     return Err(Advice::error(message, "`-W max-memory-size=SIZE` raises the limit"));
                 }
-                let memory = SharedMemory::new(self.linker.engine(), *ty)?;
+                let memory = SharedMemory::new(self.linker.engine(), ty)?;
                 self.linker.define(&self.store, import.module(), import.name(), memory)?;
             }
         }
@@ -235,8 +233,9 @@ impl Session {
     /// Calls a function without parameters and results, if the module exports it.
     fn call_if_there(&mut self, module: &Module, instance: Instance, name: &str) -> Result<()> {
         let Some(ExternType::Func(ty)) = module.get_export(name) else { return Ok(()) };
-        if ty != FuncType::default() {
-            let message = format!("`{name}` has the type {ty}; it must have the type {}", FuncType::default());
+        let plain = FuncType::new(self.linker.engine(), [], []);
+        if ty != plain {
+            let message = format!("`{name}` has the type {ty}; it must have the type {plain}");
             return Err(Advice::error(message, format!("`--invoke {name}` calls it with arguments")));
         }
         instance.get_typed_func::<(), ()>(&mut self.store, name)?.call(&mut self.store, ())?;
@@ -261,7 +260,7 @@ impl Session {
             Err(error) => error,
         };
         match error.kind() {
-            ErrorKind::Import { .. } => Err(self.unknown_imports(module, name).unwrap_or(error.into())),
+            _ if error.is::<UnknownImportError>() => Err(self.unknown_imports(module, name).unwrap_or(error.into())),
             ErrorKind::Limit(message) if error.backtrace().is_none() => {
                 Err(Advice::error(format!("cannot instantiate `{name}`: {message}"), "the limits are set with `-W`"))
             }
@@ -289,7 +288,7 @@ impl Session {
 
     /// The exit code of a guest that did not return.
     fn end_code(&self, error: anyhow::Error) -> Result<i32> {
-        let error = error.downcast::<epsilon::Error>()?;
+        let error = error.downcast::<epsilon::StdError>()?.0;
         if let Some(Exit(code)) = error.downcast_ref::<Exit>() {
             return Ok(*code);
         }
@@ -300,7 +299,7 @@ impl Session {
             return Ok(cause.exit_code());
         }
         if error.trap().is_none() && error.backtrace().is_none() {
-            return Err(anyhow::Error::new(error).context(format!("cannot run `{}`", self.name)));
+            return Err(anyhow::Error::from(error).context(format!("cannot run `{}`", self.name)));
         }
         report::guest_end(&self.name, &error);
         Ok(report::EXIT_TRAP)

@@ -15,7 +15,7 @@ use crate::translate::{self, Env, FunctionSource, LocalsIn, Notes, RelaxedSimd, 
 use crate::watch::{Unwatched, Watch, go_on};
 use cranelift_codegen::Context;
 use cranelift_frontend::FunctionBuilderContext;
-use epsilon_abi::{CodeTier, CompiledFunction, DefinedFuncIndex, Position, seeded};
+use epsilon_abi::{CodeTier, CompiledFunction, DefinedFuncIndex, Position};
 use wasmparser::{FuncValidatorAllocations, FunctionBody};
 
 /// Below this many bytes of bodies, validation is not worth a second thread.
@@ -111,10 +111,10 @@ impl Compiler {
             ("version", concat!(env!("CARGO_PKG_VERSION"), " ", env!("EPSILON_COMPILER_FINGERPRINT")).into()),
             ("code generator", cranelift_codegen::VERSION.into()),
             ("target", self.isa.triple()),
-            ("processor", if seeded::bug("key-without-processor") { String::new() } else { present.join(" ") }),
+            ("processor", present.join(" ")),
             // Where both tiers are, a function says by itself of which it is.
             ("tier", format!("{:?}", tier.last())),
-            ("memory plan", if seeded::bug("key-without-plan") { String::new() } else { format!("{plan:?}") }),
+            ("memory plan", format!("{plan:?}")),
             ("features", format!("{:#x}, deterministic {deterministic_relaxed_simd}", features.bits())),
             ("passes", format!("{opt_level:?}, hints {branch_hints}, inlining {inlining}, verify {verify_ir}")),
             ("limits", format!("optimised to {max_optimised_bytes} bytes, {max_optimised_values} values")),

@@ -6,7 +6,7 @@ use crate::settings::{OptLevel, Settings, Target};
 use crate::translate::RelaxedSimd;
 use cranelift_codegen::isa::{self, Builder, OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
-use epsilon_abi::{Arch, seeded};
+use epsilon_abi::Arch;
 use target_lexicon::{Architecture, Triple};
 
 /// The machine that code is made for.
@@ -148,7 +148,6 @@ fn flags(settings: &Settings, opt_level: OptLevel, regalloc: &str) -> Result<set
         ("enable_nan_canonicalization", canonical_nans),
     ];
     for (name, value) in FIXED_FLAGS.into_iter().chain(chosen) {
-        let value = if name == "enable_probestack" && seeded::bug("frames-unprobed") { "false" } else { value };
         flags.set(name, value).map_err(target_error)?;
     }
     Ok(settings::Flags::new(flags))

@@ -35,6 +35,7 @@ pub use error::CompileError;
 pub use estimate::{Room, Unlimited};
 pub use isa::Isa;
 pub use limits::{CompileLimit, CompileLimits};
+pub use parallel::thread_count;
 pub use parse::{CodePlaces, ModuleParts, ParsedModule, custom_sections, is_debug_section};
 pub use quick::Left;
 pub use settings::{OptLevel, Settings, Target, Tier};

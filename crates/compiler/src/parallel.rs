@@ -43,7 +43,8 @@ pub(crate) fn for_each_body<T: Send, E: Send>(
     all.into_iter().map(|(_, result)| result).collect()
 }
 
-fn thread_count() -> usize {
+/// How many threads do work in parallel: one for each processor that this process may use.
+pub fn thread_count() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 

@@ -224,7 +224,7 @@ pub fn spawn(workers: Option<usize>, at_least: usize, work: Arc<dyn Fn() + Send 
         drop(thread.spawn(work));
     };
     let first = move || {
-        let spare = || std::thread::available_parallelism().map_or(1, |n| n.get()) - 1;
+        let spare = || epsilon_compiler::thread_count() - 1;
         let count = workers.unwrap_or_else(|| spare().max(at_least));
         for n in 1..count {
             let work = work.clone();

@@ -167,7 +167,7 @@ mod tests {
                 Relocation { offset: 1, kind: RelocKind::Aarch64AddAbsLo12Nc, target: DefinedFuncIndex(0), addend: 9 },
             ],
             sites: Sites::new(
-                &[TrapSite { offset: 3, code: TrapCode::Unreachable }],
+                &[TrapSite { offset: 3, code: TrapCode::UnreachableCodeReached }],
                 &[SourceSite { offset: 0, position: Position(77) }],
                 &[InlinedSite { wasm_offset: 99, call: Position(77) }],
             ),

@@ -33,6 +33,8 @@ pub enum OptLevel {
     /// All that makes code faster.
     #[default]
     Speed,
+    /// As [`OptLevel::Speed`].
+    SpeedAndSize,
 }
 
 /// How linear memories are laid out.
@@ -74,7 +76,9 @@ pub struct Config {
     pub(crate) memory: MemoryStrategy,
     pub(crate) memory_at_anchor: Option<bool>,
     pub(crate) max_wasm_stack_bytes: usize,
-    pub(crate) backtraces: bool,
+    pub(crate) backtrace_frames: usize,
+    pub(crate) epochs: bool,
+    pub(crate) noted: crate::settings::Noted,
     pub(crate) max_memory_bytes: usize,
     pub(crate) verify_ir: bool,
     pub(crate) relaxed_simd_deterministic: bool,
@@ -186,7 +190,9 @@ impl Config {
             memory: MemoryStrategy::Auto,
             memory_at_anchor: None,
             max_wasm_stack_bytes: DEFAULT_WASM_STACK_BYTES,
-            backtraces: true,
+            backtrace_frames: usize::MAX,
+            epochs: false,
+            noted: crate::settings::Noted::default(),
             max_memory_bytes: epsilon_runtime::UNLIMITED,
             verify_ir: false,
             relaxed_simd_deterministic: false,
@@ -235,9 +241,16 @@ impl Config {
     }
 
     /// Compiles for another machine, such as `aarch64-unknown-linux-gnu`: modules can then be precompiled, not run. Code
-    /// uses the least that Epsilon requires of such a processor, and the `cpu_features` given, by Cranelift's names,
-    /// such as `has_avx2`.
-    pub fn target(&mut self, triple: impl Into<String>, cpu_features: &[&str]) -> &mut Self {
+    /// uses the least that Epsilon requires of such a processor.
+    ///
+    /// # Errors
+    /// None; [`Engine::new`](crate::Engine::new) gives one if the machine is not known.
+    pub fn target(&mut self, triple: &str) -> crate::Result<&mut Self> {
+        Ok(self.target_with_features(triple, &[]))
+    }
+
+    /// As [`Config::target`], with code that uses these features of the processor, by Cranelift's names, such as `has_avx2`.
+    pub fn target_with_features(&mut self, triple: impl Into<String>, cpu_features: &[&str]) -> &mut Self {
         self.target = Some((triple.into(), cpu_features.iter().map(|feature| (*feature).to_owned()).collect()));
         self
     }
@@ -300,7 +313,7 @@ impl Config {
 
     /// Whether errors carry the guest's frames. On by default.
     pub fn wasm_backtrace(&mut self, enable: bool) -> &mut Self {
-        self.backtraces = enable;
+        self.backtrace_frames = if enable { usize::MAX } else { 0 };
         self
     }
 
@@ -396,7 +409,7 @@ impl Config {
             },
             opt_level: match self.opt_level {
                 OptLevel::None => epsilon_compiler::OptLevel::None,
-                OptLevel::Speed => epsilon_compiler::OptLevel::Speed,
+                OptLevel::Speed | OptLevel::SpeedAndSize => epsilon_compiler::OptLevel::Speed,
             },
             target: match &self.target {
                 None => Target::Host,

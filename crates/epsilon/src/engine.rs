@@ -9,7 +9,7 @@ use crate::{Error, Result};
 use epsilon_abi::MemoryPlan;
 use epsilon_compiler::Compiler;
 use epsilon_runtime::{AsEngine, Charge, EngineHandle, Runtime, RuntimeSettings};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// What modules are compiled with and stores are made in. Cloning is cheap and gives the same engine.
 #[derive(Clone, Debug)]
@@ -24,6 +24,7 @@ struct Inner {
     compilation: Compilation,
     /// The machine that code is made for, if it is not this one.
     target: Option<String>,
+    config: Config,
     workers: Workers,
     /// Where quick code comes first.
     tiering: Option<Arc<Tiering>>,
@@ -74,6 +75,7 @@ impl Engine {
                 `deterministic` want; choose `Tier::Optimised` or `Tier::Auto`";
             return Err(Error::misuse(reason));
         }
+        config.noted.check()?;
         let plan = memory_plan(config)?;
         let compiler = Compiler::new(config.compiler_settings(plan)).map_err(Error::module)?;
         let is_tiered = compiler.settings().tier == epsilon_compiler::Tier::Auto;
@@ -81,7 +83,8 @@ impl Engine {
             plan,
             samples: is_tiered,
             max_wasm_stack_bytes: config.max_wasm_stack_bytes,
-            backtraces: config.backtraces,
+            backtrace_frames: config.backtrace_frames,
+            epochs: config.epochs,
             max_memory_bytes: config.max_memory_bytes,
             code_room_bytes: config.code_room_bytes,
             gc_stress: config.gc_stress,
@@ -96,6 +99,7 @@ impl Engine {
             runtime,
             compilation: config.compilation,
             target: config.target.as_ref().map(|(triple, _)| triple.clone()),
+            config: config.clone(),
             workers: Workers::new(config.workers),
             tiering,
             #[cfg(feature = "cache")]
@@ -130,6 +134,44 @@ impl Engine {
     /// Stack for wasm code, per thread that runs any, in bytes: [`Config::max_wasm_stack`] in whole pages.
     pub fn max_wasm_stack(&self) -> usize {
         self.runtime().settings().max_wasm_stack_bytes
+    }
+
+    /// What the engine was made with.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// The next epoch begins: stores whose deadline that is are interrupted.
+    pub fn increment_epoch(&self) {
+        self.runtime().epochs().increment();
+    }
+
+    /// A handle that does not keep the engine.
+    ///
+    /// ```
+    /// let engine = epsilon::Engine::default();
+    /// let weak = engine.weak();
+    /// assert!(weak.upgrade().is_some_and(|same| epsilon::Engine::same(&same, &engine)));
+    /// drop(engine);
+    /// assert!(weak.upgrade().is_none());
+    /// ```
+    pub fn weak(&self) -> EngineWeak {
+        EngineWeak(Arc::downgrade(&self.0))
+    }
+
+    /// Whether guests are called asynchronously. They are not.
+    pub fn is_async(&self) -> bool {
+        false
+    }
+
+    /// Whether guests are interpreted. They are not.
+    pub fn is_pulley(&self) -> bool {
+        false
+    }
+
+    /// What compiled code depends on beside the module: artifacts of engines with the same hash can be exchanged.
+    pub fn precompile_compatibility_hash(&self) -> impl std::hash::Hash + '_ {
+        self.compiler().fingerprint()
     }
 
     /// Whether two handles are of the same engine.
@@ -171,6 +213,17 @@ impl Engine {
 
     pub(crate) fn runtime(&self) -> &Arc<Runtime> {
         &self.0.runtime
+    }
+}
+
+/// A handle of an [`Engine`] that does not keep it.
+#[derive(Clone, Debug)]
+pub struct EngineWeak(Weak<Inner>);
+
+impl EngineWeak {
+    /// The engine, if anything still has it.
+    pub fn upgrade(&self) -> Option<Engine> {
+        self.0.upgrade().map(Engine)
     }
 }
 

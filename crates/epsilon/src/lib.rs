@@ -29,12 +29,13 @@
 //! gives it back in [`Error::exception`]. Tags tell exceptions apart, and are imported and exported like anything else.
 //!
 //! ```
-//! use epsilon::{Engine, Error, Exception, Linker, Module, Store, Tag, Val, ValType};
+//! use epsilon::{Engine, Error, Exception, FuncType, Linker, Module, Store, Tag, TagType, Val, ValType};
 //!
 //! # fn main() -> epsilon::Result<()> {
 //! let engine = Engine::default();
 //! let mut store = Store::new(&engine, ());
-//! let tag = Tag::new(&mut store, epsilon::FuncType::new([ValType::I32], []))?;
+//! let ty = TagType::new(FuncType::new(&engine, [ValType::I32], []));
+//! let tag = Tag::new(&mut store, &ty)?;
 //! let mut linker = Linker::new(&engine);
 //! linker.define(&store, "host", "missing", tag)?;
 //! linker.func_wrap("host", "look_up", move |mut caller: epsilon::Caller<'_, ()>, key: i32| -> epsilon::Result<i32> {
@@ -66,7 +67,7 @@
 //! import it, and the host reads, writes, waits and wakes there too.
 //!
 //! ```
-//! use epsilon::{Engine, Instance, Limits, MemoryType, Module, SharedMemory, Store};
+//! use epsilon::{Engine, Instance, MemoryType, Module, SharedMemory, Store};
 //!
 //! # fn main() -> epsilon::Result<()> {
 //! let engine = Engine::default();
@@ -75,8 +76,7 @@
 //!         (i32.store (i32.const 4) (local.get 0))
 //!         (i32.atomic.store (i32.const 0) (i32.const 1))
 //!         (drop (memory.atomic.notify (i32.const 0) (i32.const 1)))))"#)?;
-//! let ty = MemoryType { limits: Limits { min: 1, max: Some(1) }, is_64: false, shared: true, page_size_log2: 16 };
-//! let memory = SharedMemory::new(&engine, ty)?;
+//! let memory = SharedMemory::new(&engine, MemoryType::shared(1, 1))?;
 //! std::thread::scope(|scope| -> epsilon::Result<()> {
 //!     let sender = scope.spawn(|| -> epsilon::Result<()> {
 //!         let mut store = Store::new(&engine, ());
@@ -115,6 +115,8 @@ mod linker;
 #[cfg(feature = "compiler")]
 mod module;
 #[cfg(feature = "compiler")]
+mod settings;
+#[cfg(feature = "compiler")]
 mod source;
 #[cfg(feature = "compiler")]
 mod symbols;
@@ -131,22 +133,48 @@ pub use cache::{Cache, CacheConfig, CacheEntryInfo, CacheStatus};
 pub use config::Config;
 pub use config::{Compilation, MemoryStrategy, OptLevel, Tier};
 #[cfg(feature = "compiler")]
-pub use engine::{Engine, ReservedMemory};
-#[doc(hidden)]
-pub use epsilon_abi::seeded;
+pub use engine::{Engine, EngineWeak, ReservedMemory};
 pub use epsilon_abi::text::{Escaped, escape_lines, is_unfit};
-pub use epsilon_abi::{FuncType, GlobalType, HeapType, Limits, MemoryType, RefType, TableType, ValType};
 #[cfg(feature = "compiler")]
 pub use epsilon_compiler::{CompileError, CompileLimit, CompileLimits};
 #[doc(hidden)]
 pub use epsilon_runtime::Fault;
 pub use epsilon_runtime::{
-    AnyRef, AsContext, AsContextMut, AsEngine, AsModule, Caller, Error, ErrorKind, Exception, ExnRef, Extern,
-    ExternRef, ForkGuard, ForkMutex, Frame, Func, GcStats, Global, HostError, HostResult, I31, Instance,
-    InterruptHandle, IntoHostFunc, Memory, ModuleBytes, Ref, ResourceLimiter, Result, SharedMemory, Store,
-    StoreContext, StoreContextMut, StoreLimits, StoreLimitsBuilder, Symbol, Table, Tag, Trap, TypedFunc, Val,
-    WaitResult, WasmBacktrace, WasmParams, WasmResults, WasmTy,
+    ArrayType, ExnType, FieldType, Finality, FuncType, GlobalType, HeapType, MemoryType, MemoryTypeBuilder, Mutability,
+    RefType, StorageType, StructType, TableType, TagType, ValType,
 };
+pub use epsilon_runtime::{
+    AnyRef, AsContext, AsContextMut, AsEngine, AsModule, BoxedError, Chain, Context, Error, ErrorKind, Exception, ExnRef,
+    Export, Extern, ExternRef, ForkGuard, ForkMutex, Frame, Func, GcStats, Global, HostError, HostResult, I31, Instance,
+    InterruptHandle, IntoError, IntoHostFunc, Memory, ModuleBytes, ModuleExport, Ref, ResourceLimiter, Result,
+    SharedMemory, StdError, StoreLimits, StoreLimitsBuilder, Symbol, Table, Tag, Trap, TypedFunc, Val, WaitResult,
+    WasmBacktrace, WasmParams, WasmResults, WasmTy, bail, ensure, format_err,
+};
+#[doc = include_str!("../COMING_FROM_WASMTIME.md")]
+pub mod coming_from_wasmtime {}
+
+/// Owner of instances and all that belongs to them, and of the embedder's data.
+#[cfg(feature = "compiler")]
+pub type Store<T> = epsilon_runtime::Store<T, Engine>;
+/// Shared access to a store.
+#[cfg(feature = "compiler")]
+pub type StoreContext<'a, T> = epsilon_runtime::StoreContext<'a, T, Engine>;
+/// Exclusive access to a store.
+#[cfg(feature = "compiler")]
+pub type StoreContextMut<'a, T> = epsilon_runtime::StoreContextMut<'a, T, Engine>;
+/// What a host function sees of its caller: the store, and the instance that called.
+#[cfg(feature = "compiler")]
+pub type Caller<'a, T> = epsilon_runtime::Caller<'a, T, Engine>;
+/// Another name of [`HostResult`].
+pub use epsilon_runtime::HostResult as WasmRet;
+/// Another name of [`IntoHostFunc`].
+pub use epsilon_runtime::IntoHostFunc as IntoFunc;
+
+/// The items of this crate that make and take errors, by the name that embedders know.
+pub mod error {
+    pub use epsilon_runtime::{Chain, Context, Error, Result, bail, ensure, format_err};
+}
+
 /// Another name of [`Frame`].
 pub type FrameInfo = Frame;
 /// Another name of [`Symbol`].
@@ -155,8 +183,10 @@ pub use externs::{ExportType, ExternType, ImportType};
 #[cfg(feature = "hash-time")]
 pub use hash::{HashTime, hash_time};
 #[cfg(feature = "compiler")]
-pub use linker::{InstancePre, Linker};
+pub use linker::{InstancePre, Linker, UnknownImportError};
 #[cfg(feature = "compiler")]
-pub use module::{CustomSection, Module};
+pub use module::{CustomSection, Module, ResourcesRequired};
+#[cfg(feature = "compiler")]
+pub use settings::{Collector, ProfilingStrategy, RegallocAlgorithm, Strategy, WasmBacktraceDetails};
 #[cfg(feature = "compiler")]
 pub use watch::{CancelToken, Progress, Watch};

@@ -4,8 +4,8 @@ use crate::engine::Engine;
 use crate::externs::ExternType;
 use crate::module::Module;
 use crate::{
-    AsContext, AsContextMut, Caller, Error, ErrorKind, Extern, Func, FuncType, Global, ImportType, Instance,
-    IntoHostFunc, Memory, Result, SharedMemory, Table, Trap, Val, ValType,
+    AsContext, AsContextMut, Caller, Error, ErrorKind, Extern, Func, FuncType, ImportType, Instance, IntoHostFunc,
+    Result, Trap, Val,
 };
 use epsilon_abi::Escaped;
 use epsilon_runtime::{HostFunc, ImportItem, TypedExtern};
@@ -81,6 +81,11 @@ impl<T: 'static> Linker<T> {
         &self.engine
     }
 
+    /// Whether modules may export what no import names. They always may.
+    pub fn allow_unknown_exports(&mut self, _allow: bool) -> &mut Self {
+        self
+    }
+
     /// Whether a name may be defined again. Off by default.
     pub fn allow_shadowing(&mut self, allow: bool) -> &mut Self {
         self.allow_shadowing = allow;
@@ -107,7 +112,7 @@ impl<T: 'static> Linker<T> {
         ty: FuncType,
         func: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
     ) -> Result<&mut Self> {
-        let func = HostFunc::new(self.engine.runtime(), ty, func)?;
+        let func = HostFunc::new(self.engine.runtime(), &ty, func)?;
         self.insert(module, name, Definition::Host(func))
     }
 
@@ -128,18 +133,15 @@ impl<T: 'static> Linker<T> {
 
     /// Defines every import of `module` that has no definition as a function that traps when it is called.
     ///
+    /// Imports of other kinds are left as they are: instantiation says that they are missing.
+    ///
     /// # Errors
-    /// If an import without definition is no function.
+    /// If the engine's limit is reached.
     pub fn define_unknown_imports_as_traps(&mut self, module: &Module) -> Result<()> {
         self.for_undefined(module, |linker, import| {
-            let ExternType::Func(ty) = import.ty() else {
-                let problem = format!("not defined, and only functions can trap; this is a {}", import.ty());
-                return Err(import_error(import.module(), import.name(), problem));
-            };
-            let (from, name) = (import.module().to_owned(), import.name().to_owned());
-            linker.func_new(import.module(), import.name(), ty.clone(), move |_, _, _| {
-                Err(Error::host(Box::new(UnknownImport { module: from.clone(), name: name.clone() })))
-            })?;
+            let ExternType::Func(ty) = import.ty() else { return Ok(()) };
+            let unknown = UnknownImportError::called(import);
+            linker.func_new(import.module(), import.name(), ty, move |_, _, _| Err(unknown.clone().into()))?;
             Ok(())
         })
     }
@@ -155,9 +157,11 @@ impl<T: 'static> Linker<T> {
         instance: Instance,
     ) -> Result<&mut Self> {
         if !instance.is_of(&store) {
-            return Err(Error::new(ErrorKind::WrongStore { item: "instance" }));
+            return Err(ErrorKind::WrongStore { item: "instance" }.into());
         }
-        for (name, item) in instance.exports(&mut store) {
+        let exports: Vec<_> =
+            instance.exports(&mut store).map(|export| (export.name().to_owned(), export.into_extern())).collect();
+        for (name, item) in exports {
             let item = TypedExtern::new(&store, item)?;
             self.insert(module, &name, Definition::Item(item))?;
         }
@@ -304,32 +308,24 @@ impl<T: 'static> Linker<T> {
     /// If a type has no such value, such as a reference that cannot be null, or an import is a tag; or limits are reached.
     pub fn define_unknown_imports_as_default_values(
         &mut self,
-        mut store: impl AsContextMut<Data = T>,
+        mut store: impl AsContextMut<Data = T, Engine = Engine>,
         module: &Module,
     ) -> Result<()> {
         self.for_undefined(module, |linker, import| {
-            let none = |ty: &dyn std::fmt::Display| {
-                import_error(import.module(), import.name(), format!("not defined, and {ty} has no default value"))
+            let none = |error: Error| {
+                let problem = format!("not defined, and {} has no default value: {error}", import.ty());
+                import_error(import.module(), import.name(), problem)
             };
-            let default = |ty: ValType| Val::default_for(ty).ok_or_else(|| none(&ty));
-            let item: Extern = match import.ty() {
-                ExternType::Func(ty) => {
-                    let values: Vec<Val> = ty.results.iter().map(|ty| default(*ty)).collect::<Result<_>>()?;
-                    linker.func_new(import.module(), import.name(), ty.clone(), move |_, _, results| {
-                        results.copy_from_slice(&values);
-                        Ok(())
-                    })?;
-                    return Ok(());
-                }
-                ExternType::Global(ty) => Global::new(&mut store, *ty, default(ty.value)?)?.into(),
-                ExternType::Memory(ty) if ty.shared => SharedMemory::new(&linker.engine, *ty)?.into(),
-                ExternType::Memory(ty) => Memory::new(&mut store, *ty)?.into(),
-                ExternType::Table(ty) => {
-                    let value = default(ValType::Ref(ty.element))?.ref_().expect("a reference");
-                    Table::new(&mut store, *ty, value)?.into()
-                }
-                ExternType::Tag(_) => return Err(none(import.ty())),
-            };
+            if let ExternType::Func(ty) = import.ty() {
+                let values: Option<Vec<Val>> = ty.results().map(|ty| ty.default_value()).collect();
+                let values = values.ok_or_else(|| none(Error::misuse("a result cannot be null")))?;
+                linker.func_new(import.module(), import.name(), ty, move |_, _, results| {
+                    results.copy_from_slice(&values);
+                    Ok(())
+                })?;
+                return Ok(());
+            }
+            let item = import.ty().default_value(&mut store).map_err(none)?;
             linker.define(&store, import.module(), import.name(), item)?;
             Ok(())
         })
@@ -368,7 +364,10 @@ impl<T: 'static> Linker<T> {
     fn definitions_for(&self, module: &Module) -> Result<Vec<Definition<T>>> {
         let find = |import: crate::ImportType<'_>| match self.find(import.module(), import.name()) {
             Some(definition) => Ok(definition.clone()),
-            None => Err(import_error(import.module(), import.name(), self.missing(&import))),
+            None => {
+                let problem = Some(self.missing(&import));
+                Err(UnknownImportError { problem, ..UnknownImportError::called(&import) }.into())
+            }
         };
         module.imports().map(find).collect()
     }
@@ -453,18 +452,59 @@ fn import_error(module: &str, name: &str, problem: impl Into<String>) -> Error {
     Error::new(ErrorKind::Import { module: module.into(), name: name.into(), problem: problem.into() })
 }
 
-/// A call to an import that was left undefined and set to trap.
+/// A call to an import that was left undefined and set to trap; or an import that is not defined.
+///
+/// ```
+/// use epsilon::{Engine, Linker, Module, Store, UnknownImportError};
+/// # fn main() -> epsilon::Result<()> {
+/// let engine = Engine::default();
+/// let module = Module::new(&engine, r#"(module (import "a" "b" (func)))"#)?;
+/// let error = Linker::new(&engine).instantiate(Store::new(&engine, ()), &module).unwrap_err();
+/// let unknown: UnknownImportError = error.downcast()?;
+/// assert_eq!((unknown.module(), unknown.name()), ("a", "b"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct UnknownImport {
+pub struct UnknownImportError {
     module: String,
     name: String,
+    ty: ExternType,
+    /// What would mend it; `None` if it was called.
+    problem: Option<String>,
 }
 
-impl std::fmt::Display for UnknownImport {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (module, name) = (Escaped::new(&self.module), Escaped::new(&self.name));
-        write!(f, "{}: `{module}`.`{name}`", Trap::UnknownImport)
+impl UnknownImportError {
+    /// That an import was called.
+    fn called(import: &ImportType<'_>) -> Self {
+        let (module, name) = (import.module().to_owned(), import.name().to_owned());
+        Self { module, name, ty: import.ty(), problem: None }
+    }
+
+    /// The first of the import's names.
+    pub fn module(&self) -> &str {
+        &self.module
+    }
+
+    /// The second of the import's names.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The type of the import.
+    pub fn ty(&self) -> ExternType {
+        self.ty.clone()
     }
 }
 
-impl std::error::Error for UnknownImport {}
+impl std::fmt::Display for UnknownImportError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (module, name) = (Escaped::new(&self.module), Escaped::new(&self.name));
+        match &self.problem {
+            Some(problem) => write!(f, "import `{module}`.`{name}`: {}", Escaped::new(problem)),
+            None => write!(f, "{}: `{module}`.`{name}`", Trap::UnknownImport.message()),
+        }
+    }
+}
+
+impl std::error::Error for UnknownImportError {}

@@ -13,9 +13,9 @@ use crate::source::Stored;
 use crate::source::{self, CustomSections, HELD, ModuleSource, SharedSource};
 use crate::symbols::Symbols;
 use crate::watch::{Progress, Watch};
-use crate::{Error, Result};
+use crate::{Error, ModuleExport, Result};
 use epsilon_abi::DefinedFuncIndex;
-use epsilon_compiler::{CompileError, ParsedModule};
+use epsilon_compiler::{CompileError, ParsedModule, thread_count};
 use epsilon_runtime::{AsModule, Budget, Charge, Demand, LinkedModule, ModuleBytes, ModuleHandle, UNLIMITED};
 use std::borrow::Cow;
 use std::path::Path;
@@ -47,6 +47,21 @@ impl Drop for SourceHandle {
     fn drop(&mut self) {
         self.0.save();
     }
+}
+
+/// What an instance of a module takes: memories and tables that it defines, and the largest sizes that they begin with, in
+/// pages and in elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ResourcesRequired {
+    /// How many memories.
+    pub num_memories: u32,
+    /// The largest of their initial sizes; `None` without memories.
+    pub max_initial_memory_size: Option<u64>,
+    /// How many tables.
+    pub num_tables: u32,
+    /// The largest of their initial sizes; `None` without tables.
+    pub max_initial_table_size: Option<u64>,
 }
 
 /// A custom section of a module.
@@ -178,7 +193,7 @@ impl Module {
     pub fn compile_all_watched(&self, watch: Watch<'_>) -> Result<()> {
         self.linked.check()?;
         let share = Share { module: self, watch, next: AtomicUsize::new(0), failed: Mutex::default() };
-        let others = std::thread::available_parallelism().map_or(1, |n| n.get()) - 1;
+        let others = thread_count() - 1;
         std::thread::scope(|scope| {
             let others: Vec<_> = (0..others)
                 // Where there are no more threads, there are fewer at work.
@@ -203,7 +218,7 @@ impl Module {
     pub fn validate(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<()> {
         let wasm = to_binary(engine, bytes.as_ref(), None)?;
         let (parsed, _held) = parse(engine, &wasm, 0)?;
-        let _working = reserve(engine.runtime().budget(), || parsed.validating_bytes(source::threads()))?;
+        let _working = reserve(engine.runtime().budget(), || parsed.validating_bytes(thread_count()))?;
         engine.compiler().validate(&parsed, &wasm).map_err(Error::module)
     }
 
@@ -254,7 +269,38 @@ impl Module {
 
     /// The type of the export of this name.
     pub fn get_export(&self, name: &str) -> Option<ExternType> {
-        self.exports().find(|export| export.name() == name).map(|export| export.ty().clone())
+        self.exports().find(|export| export.name() == name).map(|export| export.ty())
+    }
+
+    /// The export of this name, with which instances find it at once:
+    /// [`Instance::get_module_export`](crate::Instance::get_module_export).
+    pub fn get_export_index(&self, name: &str) -> Option<ModuleExport> {
+        ModuleExport::of(self, name)
+    }
+
+    /// Whether two handles are of the same module, compiled once.
+    pub fn same(a: &Self, b: &Self) -> bool {
+        Arc::ptr_eq(&a.linked, &b.linked)
+    }
+
+    /// What an instance takes, without what it grows.
+    pub fn resources_required(&self) -> ResourcesRequired {
+        let info = self.linked.info();
+        let (memories, tables) = (&info.memories[info.imported_memories..], &info.tables[info.imported_tables..]);
+        ResourcesRequired {
+            num_memories: memories.len() as u32,
+            max_initial_memory_size: memories.iter().map(|ty| ty.limits.min).max(),
+            num_tables: tables.len() as u32,
+            max_initial_table_size: tables.iter().map(|ty| ty.limits.min).max(),
+        }
+    }
+
+    /// Makes the initial contents of memories ready, which making the module has done.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn initialize_copy_on_write_image(&self) -> Result<()> {
+        Ok(())
     }
 
     /// The custom sections of this name, in order.

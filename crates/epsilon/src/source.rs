@@ -7,9 +7,9 @@ use crate::background::{Likely, Shared};
 use crate::cache::CachedModule;
 use crate::tiering::{Heat, Tiering};
 use crate::watch::{Counting, Watch};
-use crate::{Error, HostError};
+use crate::{BoxedError, Error};
 use epsilon_abi::{ByteRange, CodeTier, CompiledFunction, DefinedFuncIndex, EntityIndex, MemoryPlan, ModuleInfo};
-use epsilon_compiler::{CompileError, Compiler, ParsedModule, Room, Scratch};
+use epsilon_compiler::{CompileError, Compiler, ParsedModule, Room, Scratch, thread_count};
 use epsilon_runtime::{
     Budget, Charge, Demand, FunctionSource, LinkedModule, ModuleBytes, Trap, host_stack_left_bytes,
     in_guest_float_environment,
@@ -45,7 +45,7 @@ pub fn within_budget(
     is_demanded: bool,
     cancelled: &(dyn Fn() -> bool + Sync),
     mut compile: impl FnMut(&dyn Room) -> Result<CompiledFunction, CompileError>,
-) -> Result<Result<CompiledFunction, CompileError>, HostError> {
+) -> Result<Result<CompiledFunction, CompileError>, BoxedError> {
     let mut bytes = LEAST_COMPILATION_BYTES;
     loop {
         let charge = if is_demanded {
@@ -87,11 +87,6 @@ pub fn room_for(body_bytes: usize) -> usize {
 
 /// Exports that programs are entered at.
 const ENTRIES: [&str; 2] = ["_initialize", "_start"];
-
-/// Threads that validate together at most.
-pub fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
 
 /// Custom sections: the binary that they are part of, and for each its name and where in that its contents lie.
 #[derive(Clone, Copy)]
@@ -158,7 +153,7 @@ impl ModuleSource {
             _ => {}
         }
         let watch = Counting::new(watch, self.parsed.info.defined_functions());
-        let _working = crate::module::reserve(&self.budget, || self.parsed.validating_bytes(threads()))?;
+        let _working = crate::module::reserve(&self.budget, || self.parsed.validating_bytes(thread_count()))?;
         self.compiler.validate_watched(&self.parsed, &self.wasm, &watch).map_err(Error::module)?;
         #[cfg(feature = "cache")]
         if let Some(cached) = self.stored.cached() {
@@ -243,7 +238,7 @@ impl ModuleSource {
     }
 
     /// The function as it was compiled before, if it is there.
-    fn stored(&self, index: DefinedFuncIndex, tier: CodeTier) -> Result<Option<CompiledFunction>, HostError> {
+    fn stored(&self, index: DefinedFuncIndex, tier: CodeTier) -> Result<Option<CompiledFunction>, BoxedError> {
         #[cfg(feature = "cache")]
         match &self.stored {
             Stored::Nothing => {}
@@ -264,7 +259,7 @@ impl ModuleSource {
         index: DefinedFuncIndex,
         demand: Demand,
         cancelled: &(dyn Fn() -> bool + Sync),
-    ) -> Result<CompiledFunction, HostError> {
+    ) -> Result<CompiledFunction, BoxedError> {
         let is_demanded = !matches!(demand, Demand::Ahead | Demand::Hot);
         let compiled = within_budget(&self.budget, is_demanded, cancelled, |room| {
             let compile = |scratch: &mut Scratch| {
@@ -281,7 +276,7 @@ impl ModuleSource {
         index: DefinedFuncIndex,
         demand: Demand,
         cancelled: &(dyn Fn() -> bool + Sync),
-    ) -> Result<CompiledFunction, HostError> {
+    ) -> Result<CompiledFunction, BoxedError> {
         if host_stack_left_bytes() >= COMPILER_STACK_BYTES {
             return self.compile(index, demand, cancelled);
         }
@@ -350,7 +345,7 @@ unsafe impl FunctionSource for SharedSource {
         index: DefinedFuncIndex,
         demand: Demand,
         cancelled: &(dyn Fn() -> bool + Sync),
-    ) -> Result<CompiledFunction, HostError> {
+    ) -> Result<CompiledFunction, BoxedError> {
         if let Some(function) = self.0.stored(index, self.0.tier(demand))? {
             self.note(index, &function, demand, None);
             return Ok(function);

@@ -240,13 +240,13 @@ impl WasiCtx {
 /// // A run that is the same each time: its input, its clocks and its random numbers are given.
 /// let output = Captured::with_limit(1 << 20);
 /// let repeatable = WasiCtx::builder()
-///     .args(["report", "--short"])?
-///     .env("LANG", "C")?
+///     .args(["report", "--short"])
+///     .env("LANG", "C")
 ///     .stdin(InputStream::bytes("one\ntwo\n"))
 ///     .stdout(OutputStream::captured(output.clone()))
 ///     .clocks(VirtualClocks::new(1_700_000_000_000_000_000, 1_000))
 ///     .random(SeededRandom::new(7))
-///     .preopened_dir(data, "/data", Access::ReadOnly)?
+///     .directory(data, "/data", Access::ReadOnly)?
 ///     .build();
 ///
 /// // Another guest in the same process, which shares nothing with the first.
@@ -255,7 +255,7 @@ impl WasiCtx {
 ///     .inherit_stdio()
 ///     .stderr(OutputStream::stream(std::io::sink()))
 ///     .clocks(SystemClocks::new())
-///     .preopened_dir(scratch, ".", Access::ReadWrite)?
+///     .directory(scratch, ".", Access::ReadWrite)?
 ///     .limits(limits)
 ///     .build();
 /// # drop((repeatable, other));
@@ -299,21 +299,54 @@ impl Default for WasiCtxBuilder {
 
 impl WasiCtxBuilder {
     /// Appends an argument; the first is by custom the program's name.
-    pub fn arg(&mut self, arg: impl AsRef<[u8]>) -> Result<&mut Self, BuildError> {
+    ///
+    /// # Panics
+    /// If it has a zero byte, which [`WasiCtxBuilder::try_arg`] gives as an error.
+    pub fn arg(&mut self, arg: impl AsRef<[u8]>) -> &mut Self {
+        self.try_arg(arg).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Appends arguments.
+    ///
+    /// # Panics
+    /// As [`WasiCtxBuilder::arg`].
+    pub fn args<A: AsRef<[u8]>>(&mut self, args: impl IntoIterator<Item = A>) -> &mut Self {
+        self.try_args(args).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Sets an environment variable; setting one again replaces it.
+    ///
+    /// # Panics
+    /// If no environment can have it, which [`WasiCtxBuilder::try_env`] gives as an error.
+    pub fn env(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> &mut Self {
+        self.try_env(name, value).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// As [`WasiCtxBuilder::arg`].
+    ///
+    /// # Errors
+    /// If it has a zero byte.
+    pub fn try_arg(&mut self, arg: impl AsRef<[u8]>) -> Result<&mut Self, BuildError> {
         self.args.push(without_zero("the argument", arg.as_ref())?);
         Ok(self)
     }
 
-    /// Appends arguments.
-    pub fn args<A: AsRef<[u8]>>(&mut self, args: impl IntoIterator<Item = A>) -> Result<&mut Self, BuildError> {
+    /// As [`WasiCtxBuilder::args`].
+    ///
+    /// # Errors
+    /// If one has a zero byte.
+    pub fn try_args<A: AsRef<[u8]>>(&mut self, args: impl IntoIterator<Item = A>) -> Result<&mut Self, BuildError> {
         for arg in args {
-            self.arg(arg)?;
+            self.try_arg(arg)?;
         }
         Ok(self)
     }
 
-    /// Sets an environment variable; setting one again replaces it.
-    pub fn env(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<&mut Self, BuildError> {
+    /// As [`WasiCtxBuilder::env`].
+    ///
+    /// # Errors
+    /// If no environment can have it: without a name, with `=` in the name, with a zero byte.
+    pub fn try_env(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<&mut Self, BuildError> {
         let name = name.as_ref();
         if name.is_empty() || name.contains(&b'=') {
             return Err(BuildError::VariableName(String::from_utf8_lossy(name).into_owned()));
@@ -354,7 +387,10 @@ impl WasiCtxBuilder {
     }
 
     /// Gives the guest a directory of the host, under the name by which the guest finds it.
-    pub fn preopened_dir(
+    ///
+    /// # Errors
+    /// If the directory cannot be opened, or the name has a zero byte.
+    pub fn directory(
         &mut self,
         host: impl AsRef<Path>,
         guest: impl AsRef<[u8]>,

@@ -200,15 +200,15 @@ impl std::error::Error for Errno {}
 /// A host function that ends the guest returns it as its error; an embedder finds it in the error of the call into
 /// the guest by downcasting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Exit(pub i32);
+pub struct I32Exit(pub i32);
 
-impl fmt::Display for Exit {
+impl fmt::Display for I32Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the guest ended with exit code {}", self.0)
     }
 }
 
-impl std::error::Error for Exit {}
+impl std::error::Error for I32Exit {}
 
 /// Why a call does not return success: an error code for the guest, or the guest's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -216,7 +216,7 @@ pub enum Stop {
     /// The guest receives this code and goes on.
     Errno(Errno),
     /// The guest is not returned to.
-    Exit(Exit),
+    Exit(I32Exit),
     /// Nothing is done yet: the call is to be made again when there is something to read from this descriptor. Only
     /// contexts that threads share say so ([`crate::SharedCtx`]), for they are not to be held meanwhile.
     AwaitInput(u32),

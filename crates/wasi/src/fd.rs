@@ -5,7 +5,6 @@
 
 use std::os::fd::BorrowedFd;
 
-use epsilon::seeded;
 use rustix::fs::{OFlags, SeekFrom, Timespec, Timestamps};
 
 use crate::clock::nanoseconds;
@@ -164,10 +163,6 @@ pub(crate) fn fd_fdstat_set_rights(
     inheriting: u64,
 ) -> Outcome {
     let descriptor = ctx.table.get_mut(fd)?;
-    if seeded::bug("rights-regained") {
-        descriptor.dropped = !Rights::from_bits_truncate(base);
-        return Ok(());
-    }
     let (had, had_inheriting) = (descriptor.rights(), descriptor.inheriting);
     if base & !had.bits() != 0 || inheriting & !had_inheriting.bits() != 0 {
         return Err(Errno::NotCapable.into());

@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 
 use crate::channel::Channel;
 use crate::ctx::WasiCtx;
-use crate::errno::{Errno, Exit, Outcome, Stop};
+use crate::errno::{Errno, I32Exit, Outcome, Stop};
 use crate::input::Input;
 use crate::interrupt::Interrupt;
 use crate::memory::{GuestMemory, io_slices};
@@ -127,7 +127,7 @@ pub(crate) fn fd_write(
             }
             match output.write(&slices, nonblocking) {
                 // A process would have been ended by the first one.
-                Err(_) if output.is_deaf() => return Err(Stop::Exit(Exit(EXIT_PIPE))),
+                Err(_) if output.is_deaf() => return Err(Stop::Exit(I32Exit(EXIT_PIPE))),
                 result => result?,
             }
         }

@@ -46,6 +46,7 @@ mod interrupt;
 mod linker;
 mod memory;
 mod output;
+pub mod p1;
 mod path;
 mod poll;
 mod proc;
@@ -64,11 +65,14 @@ pub mod reference {}
 pub use calls::{Call, NOT_YET, Param, calls, errno_of};
 pub use clock::{Clocks, SystemClocks, VirtualClocks};
 pub use ctx::{BuildError, InputStream, Limits, OutputStream, TerminalOutput, WasiCtx, WasiCtxBuilder};
-pub use errno::{Errno, Exit, Outcome, Stop};
+/// Another name of [`I32Exit`].
+pub use errno::I32Exit as Exit;
+pub use errno::{Errno, I32Exit, Outcome, Stop};
 pub use interrupt::Interrupt;
 pub use linker::add_to_linker;
 pub use memory::{GuestMemory, SharedBytes};
 pub use output::Captured;
+pub use p1::{DirPerms, FilePerms};
 pub use random::{Random, SeededRandom, SystemRandom};
 pub use shared::{LendCtx, SharedCtx};
 pub use table::Access;

@@ -3,7 +3,7 @@
 //! A guest's memory is what it exports as `memory`. A guest that exports none has a memory of no size: calls that
 //! take an address return `fault`, the others work.
 
-use epsilon::{Caller, Extern, HostError, Linker, SharedMemory};
+use epsilon::{Caller, Extern, Linker, Result, SharedMemory};
 
 use crate::calls::{Argument, perform, preview1_calls, shared_calls, versioned_calls};
 use crate::clock::{clock_res_get, clock_time_get};
@@ -102,7 +102,7 @@ fn call<T: 'static, C: LendCtx>(
     caller: &mut Caller<'_, T>,
     get: impl Fn(&mut T) -> &mut C,
     body: impl Fn(&mut WasiCtx, GuestMemory<'_>) -> Outcome,
-) -> Result<i32, HostError> {
+) -> Result<i32> {
     loop {
         let outcome = match caller.memory_and_data() {
             Some((bytes, data)) => get(data).with(|ctx| body(ctx, GuestMemory::new(bytes))),

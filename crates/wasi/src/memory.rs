@@ -10,8 +10,6 @@ use std::borrow::Cow;
 use std::io::IoSlice;
 use std::ops::Range;
 
-use epsilon::seeded;
-
 use crate::errno::Errno;
 
 /// The most buffers one vectored call passes on; a longer list is served partly, as a short read or write.
@@ -164,7 +162,6 @@ impl<'a> GuestMemory<'a> {
 
     /// The buffers that a list of `iovec` or `ciovec` names: checked, without the empty ones.
     pub(crate) fn buffers(&self, list: u32, count: u32) -> Result<Vec<Range<usize>>, Errno> {
-        let count = if seeded::bug("iovec-total") { count << 3 >> 3 } else { count };
         let list = self.check(list, u64::from(count) * 8)?;
         let mut buffers = Vec::with_capacity((count as usize).min(IOV_MAX));
         let mut room_bytes = match &self.contents {

@@ -14,7 +14,6 @@ use std::time::Duration;
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt, SystemTimeSpec};
 use cap_std::fs::{Dir, File, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
 use cap_std::time::{SystemClock, SystemTime};
-use epsilon::seeded;
 use rustix::fs::{FileType as HostType, OFlags};
 
 use crate::clock::nanoseconds;
@@ -253,7 +252,6 @@ fn open_below(directory: &Directory, request: &OpenRequest) -> Result<Kind, Errn
     }
     let file = match directory.access {
         Access::ReadWrite => open_file(&directory.dir, request)?,
-        Access::ReadOnly if seeded::bug("read-only-written") => open_file(&directory.dir, request)?,
         Access::ReadOnly => open_read_only(&directory.dir, request)?,
     };
     let filetype = host_stat(file.as_fd())?.filetype;
@@ -302,10 +300,6 @@ fn open_file(dir: &Dir, request: &OpenRequest) -> Result<File, Errno> {
     flags.set(OFlags::EXCL, request.open.contains(OpenFlags::CREAT | OpenFlags::EXCL));
     flags.set(OFlags::TRUNC, request.open.contains(OpenFlags::TRUNC));
     flags.set(OFlags::APPEND, request.flags.contains(FdFlags::APPEND));
-    if seeded::bug("symlink-out") {
-        let file = rustix::fs::openat(dir, &request.path, flags | OFlags::RDWR, 0o666.into())?;
-        return Ok(File::from_std(file.into()));
-    }
     let write = request.write || request.open.contains(OpenFlags::TRUNC);
     let mut options = OpenOptions::new();
     options.read(request.read || !write).write(write).custom_flags(flags.bits() as i32).follow(if request.follow {

@@ -1,14 +1,14 @@
 //! `proc_exit`, `proc_raise`, `sched_yield`.
 
 use crate::ctx::WasiCtx;
-use crate::errno::{Errno, Exit, Outcome, Stop};
+use crate::errno::{Errno, I32Exit, Outcome, Stop};
 use crate::memory::GuestMemory;
 
 /// witx: "Terminate the process normally." Held-back output is written first.
 pub(crate) fn proc_exit(ctx: &mut WasiCtx, _memory: GuestMemory<'_>, code: u32) -> Outcome {
     // The guest is past hearing of an error; an embedder that wants it calls `flush` again for its own.
     ctx.before_waiting();
-    Err(Stop::Exit(Exit(code as i32)))
+    Err(Stop::Exit(I32Exit(code as i32)))
 }
 
 /// witx: "Send a signal to the process of the caller."

@@ -7,7 +7,7 @@ use epsilon_wasi::{
 
 fn context(output: &Captured) -> WasiCtx {
     let mut builder = WasiCtx::builder();
-    builder.args(["guest", "argument"]).unwrap();
+    builder.try_args(["guest", "argument"]).unwrap();
     builder.stdin(InputStream::bytes("typed in")).stdout(OutputStream::captured(output.clone()));
     builder.build()
 }
@@ -78,7 +78,7 @@ fn a_guest_uses_a_file() {
             (i32.add (i32.add)))
         (func (export "position") (result i64) (i64.load (i32.const 112))))"#;
     let root = tempfile::TempDir::new().unwrap();
-    let ctx = WasiCtx::builder().preopened_dir(root.path(), "/", Access::ReadWrite).unwrap().build();
+    let ctx = WasiCtx::builder().directory(root.path(), "/", Access::ReadWrite).unwrap().build();
     let (mut store, instance) = instantiate(wat, ctx);
     let run = instance.get_typed_func::<(), i32>(&mut store, "run").unwrap();
     assert_eq!(run.call(&mut store, ()).unwrap(), 0, "no call returned an error");

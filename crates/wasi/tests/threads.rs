@@ -1,6 +1,6 @@
 //! Threads of WASI through the library: a program of Rust's `wasm32-wasip1-threads` many times over, and what ends it.
 
-use epsilon::{Engine, ExternType, Limits, Linker, MemoryType, Module, SharedMemory, Store, Trap};
+use epsilon::{Engine, ExternType, Linker, MemoryType, Module, SharedMemory, Store, Trap};
 use epsilon_wasi::{
     Captured, Exit, OutputStream, SharedCtx, Threads, WasiCtx, WasiCtxBuilder, add_threads_to_linker, add_to_linker,
 };
@@ -26,11 +26,10 @@ fn run(module: &Module, builder: &mut WasiCtxBuilder) -> epsilon::Result<()> {
     add_to_linker(&mut linker, |guest: &mut Guest| &mut guest.ctx)?;
     add_threads_to_linker(&mut linker, |guest: &Guest| &guest.threads)?;
     let memory = module.imports().find_map(|import| match import.ty() {
-        ExternType::Memory(ty) => Some(*ty),
+        ExternType::Memory(ty) => Some(ty),
         _ => None,
     });
-    let limits = Limits { min: 1, max: Some(1) };
-    let ty = memory.unwrap_or(MemoryType { limits, is_64: false, shared: true, page_size_log2: 16 });
+    let ty = memory.unwrap_or_else(|| MemoryType::shared(1, 1));
     linker.define(&store, "env", "memory", SharedMemory::new(engine, ty)?)?;
     let instance = linker.instantiate(&mut store, module)?;
     threads.begin(linker.instantiate_pre(module)?, &store);
@@ -60,10 +59,10 @@ fn a_rust_program_with_threads_is_right_every_time() {
 fn any_thread_ends_the_program() {
     let engine = Engine::default();
     let module = program(&engine);
-    let end = |test: &str| run(&module, WasiCtx::builder().args(["guest", test]).expect("arguments"));
+    let end = |test: &str| run(&module, WasiCtx::builder().try_args(["guest", test]).expect("arguments"));
     for _ in 0..TIMES / 10 {
         assert_eq!(end("exit").expect_err("an exit").downcast_ref::<Exit>(), Some(&Exit(7)));
-        assert_eq!(end("trap").expect_err("a trap").trap(), Some(Trap::Unreachable));
+        assert_eq!(end("trap").expect_err("a trap").trap(), Some(Trap::UnreachableCodeReached));
         assert!(end("leave").is_ok(), "the main thread's return ends the others");
     }
 }

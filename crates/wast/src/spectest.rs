@@ -1,8 +1,8 @@
 //! The host module `spectest` that scripts import (the test suite's `README.md`).
 
 use epsilon::{
-    AsContextMut, Global, GlobalType, Limits, Linker, Memory, MemoryType, Ref, RefType, Result, SharedMemory, Table,
-    TableType, Val, ValType,
+    AsContextMut, Global, GlobalType, Linker, Memory, MemoryType, Mutability, Ref, RefType, Result, SharedMemory,
+    Table, TableType, Val, ValType,
 };
 
 /// Defines `spectest`. What its functions are given is not printed: scripts assert nothing about it.
@@ -22,20 +22,21 @@ pub fn define(linker: &mut Linker<()>, mut store: impl AsContextMut<Data = ()>) 
         ("global_f64", ValType::F64, Val::from(666.6f64)),
     ];
     for (global, value, init) in globals {
-        let ty = GlobalType { value, mutable: false };
+        let ty = GlobalType::new(value, Mutability::Const);
         let global_item = Global::new(&mut store, ty, init)?;
         linker.define(&store, name, global, global_item)?;
     }
-    for (table, is_64) in [("table", false), ("table64", true)] {
-        let ty = TableType { element: RefType::FUNCREF, limits: Limits { min: 10, max: Some(20) }, is_64 };
+    let tables = [
+        ("table", TableType::new(RefType::FUNCREF, 10, Some(20))),
+        ("table64", TableType::new64(RefType::FUNCREF, 10, Some(20))),
+    ];
+    for (table, ty) in tables {
         let item = Table::new(&mut store, ty, Ref::Func(None))?;
         linker.define(&store, name, table, item)?;
     }
-    let limits = Limits { min: 1, max: Some(2) };
-    let ty = MemoryType { limits, is_64: false, shared: false, page_size_log2: 16 };
-    let memory = Memory::new(&mut store, ty)?;
+    let memory = Memory::new(&mut store, MemoryType::new(1, Some(2)))?;
     linker.define(&store, name, "memory", memory)?;
-    let shared = SharedMemory::new(linker.engine(), MemoryType { shared: true, ..ty })?;
+    let shared = SharedMemory::new(linker.engine(), MemoryType::shared(1, 2))?;
     linker.define(&store, name, "shared_memory", shared)?;
     Ok(())
 }

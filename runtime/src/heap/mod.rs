@@ -30,7 +30,6 @@ use blocks::{BLOCK_CHARGE, Blocks, blocks_for};
 use epsilon_abi::heap::{
     LARGE_OBJECT_BYTES, LENGTH_OFFSET, MAX_OBJECT_BYTES, RECORD_MASK, TypeKind, TypeRecord, VmHeap, array_bytes,
 };
-use epsilon_abi::seeded;
 use nursery::Nursery;
 use object::Objects;
 use region::Region;
@@ -288,7 +287,7 @@ impl Heap {
     /// After code was left by force, between allocation of an object and its end: makes the rest of the memory for new
     /// objects what code expects.
     pub fn clear_rest(&mut self) {
-        if !seeded::bug("rest-not-cleared") && self.vm.alloc < self.limit {
+        if self.vm.alloc < self.limit {
             self.objects.region.fill(self.vm.alloc..self.limit, 0);
         }
     }
@@ -338,9 +337,7 @@ impl Heap {
 
     /// A reference was written into an object: has the next collection look for it there.
     pub fn wrote_reference(&self, object: u32) {
-        if !seeded::bug("card-forgotten") {
-            self.objects.region.mark_card(object);
-        }
+        self.objects.region.mark_card(object);
     }
 
     /// Calls `found` with each reference to an exception in any object.

@@ -94,17 +94,17 @@ fn value(ty: ValType, number: i32) -> Option<Val> {
         ValType::I64 => Some(Val::I64(number.into())),
         ValType::F32 => Some(Val::F32(number as u32)),
         ValType::F64 => Some(Val::F64(number as u64)),
-        ty => Val::default_for(ty),
+        ty => Val::default_for_ty(&ty),
     }
 }
 
 fn call_all(store: &mut Store<StoreLimits>, module: &Module, instance: Instance, argument: i32) {
     for export in module.exports().take(20) {
-        let Some(ty) = export.ty().func() else { continue };
-        let params: Option<Vec<Val>> = ty.params.iter().map(|ty| value(*ty, argument)).collect();
+        let epsilon::ExternType::Func(ty) = export.ty() else { continue };
+        let params: Option<Vec<Val>> = ty.params().map(|ty| value(ty, argument)).collect();
         let Some(params) = params else { continue };
         let mut results: Vec<Val> =
-            ty.results.iter().map(|ty| Val::default_for(*ty).unwrap_or(Val::FuncRef(None))).collect();
+            ty.results().map(|ty| ty.default_value().unwrap_or(Val::FuncRef(None))).collect();
         let func = instance.get_func(&mut *store, export.name()).expect("exported");
         if let Err(error) = for_a_time(store, |store| func.call(store, &params, &mut results)) {
             drop(format!("{error:?}"));

@@ -74,7 +74,7 @@ fn state() -> &'static State {
         let mut config = common::config(Compilation::Eager);
         let engine = Engine::new(config.cache(Some(cache))).expect("an engine");
         let key = ArtifactKey::new(&[7; 32]).expect("a key");
-        let artifact = engine.precompile_module(MODULE, Some(&key)).expect("an artifact");
+        let artifact = engine.precompile_module_with_key(MODULE, Some(&key)).expect("an artifact");
         drop(Module::new(&engine, MODULE).expect("a module"));
         let entries = engine.cache().expect("a cache").entries().expect("entries");
         let entry = entries.first().expect("an entry").path.clone();

@@ -68,7 +68,7 @@ impl Guest {
                 if first == b"abcd" { Ok(()) } else { Err(format!("after a reset the memory has {first:?}")) }
             }
             kind @ 1..=3 => {
-                let traps = [Trap::Unreachable, Trap::MemoryOutOfBounds, Trap::IntegerDivisionByZero];
+                let traps = [Trap::UnreachableCodeReached, Trap::MemoryOutOfBounds, Trap::IntegerDivisionByZero];
                 let result = self.call("trap", kind as i32 - 1).map_err(|error| error.trap());
                 if result == Err(Some(traps[kind - 1])) { Ok(()) } else { Err(format!("trap {kind}: {result:?}")) }
             }

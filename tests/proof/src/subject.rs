@@ -4,8 +4,8 @@ use crate::case::Rng;
 use crate::outcome::{Outcome, Refusal, Type, Value, random_value};
 use crate::setup::Setup;
 use epsilon::{
-    Caller, ExportType, Extern, ExternRef, ExternType, Func, Global, HeapType, Instance, Memory, Module, Ref, RefType,
-    Store, Table, Val, ValType,
+    Caller, ExportType, Extern, ExternRef, ExternType, Func, Global, HeapType, Instance, Memory, Module, Ref, Store,
+    Table, Val, ValType,
 };
 
 /// What host functions share.
@@ -22,7 +22,7 @@ fn type_of(ty: ValType) -> Type {
         ValType::F32 => Type::F32,
         ValType::F64 => Type::F64,
         ValType::V128 => Type::V128,
-        ValType::Ref(RefType { heap: HeapType::Func, .. }) => Type::Func,
+        ValType::Ref(ty) if *ty.heap_type() == HeapType::Func => Type::Func,
         ValType::Ref(_) => Type::Extern,
     }
 }
@@ -66,7 +66,7 @@ fn host_function(mut caller: Caller<'_, Host>, name: &str, params: &[Val], resul
     let mut rng = Rng::new(host.seed ^ (host.calls << 32));
     host.log.push(format!("host {name} {:?}", show_all(params)));
     for result in results {
-        let value = random_value(type_of(result.ty(&caller)), &mut rng);
+        let value = random_value(type_of(result.ty(&caller).expect("of this store")), &mut rng);
         *result = make(&mut caller, value);
     }
 }
@@ -76,24 +76,24 @@ fn imports(store: &mut Store<Host>, module: &Module, rng: &mut Rng) -> epsilon::
     let mut items = Vec::new();
     for import in module.imports() {
         let name = format!("{}.{}", import.module(), import.name());
-        items.push(match import.ty().clone() {
+        items.push(match import.ty() {
             ExternType::Func(ty) => Extern::Func(Func::new(&mut *store, ty, move |caller, params, results| {
                 host_function(caller, &name, params, results);
                 Ok(())
-            })?),
+            })),
             ExternType::Global(ty) => {
-                let value = make(&mut *store, random_value(type_of(ty.value), rng));
+                let value = make(&mut *store, random_value(type_of(ty.content().clone()), rng));
                 Extern::Global(Global::new(&mut *store, ty, value)?)
             }
             ExternType::Memory(ty) => Extern::Memory(Memory::new(&mut *store, ty)?),
             ExternType::Table(ty) => {
-                let null = match type_of(ValType::Ref(ty.element)) {
+                let null = match type_of(ValType::Ref(ty.element().clone())) {
                     Type::Func => Ref::Func(None),
                     _ => Ref::Extern(None),
                 };
                 Extern::Table(Table::new(&mut *store, ty, null)?)
             }
-            ExternType::Tag(_) => return Err(epsilon::Error::host("tags are not made".into())),
+            ExternType::Tag(_) => return Err(epsilon::Error::msg("tags are not made")),
         });
     }
     Ok(items)
@@ -102,8 +102,7 @@ fn imports(store: &mut Store<Host>, module: &Module, rng: &mut Rng) -> epsilon::
 /// The names of a trap on which engines agree.
 fn trap_name(error: &epsilon::Error) -> String {
     match error.trap() {
-        Some(epsilon::Trap::UndefinedElement) => "trap: out of bounds table access".into(),
-        Some(trap) => format!("trap: {trap}"),
+        Some(trap) => format!("trap: {}", trap.message()),
         None => format!("error: {error}"),
     }
 }
@@ -120,9 +119,9 @@ fn call_all(store: &mut Store<Host>, module: &Module, instance: Instance, rng: &
     for export in sorted(module) {
         let ExternType::Func(ty) = export.ty() else { continue };
         let Some(func) = instance.get_func(&mut *store, export.name()) else { continue };
-        let values: Vec<Value> = ty.params.iter().map(|ty| random_value(type_of(*ty), rng)).collect();
+        let values: Vec<Value> = ty.params().map(|ty| random_value(type_of(ty), rng)).collect();
         let params: Vec<Val> = values.iter().map(|value| make(&mut *store, *value)).collect();
-        let mut results = vec![Val::I32(0); ty.results.len()];
+        let mut results = vec![Val::I32(0); ty.results().len()];
         store.data_mut().log.push(format!("call {:?} {values:?}", export.name()));
         let event = match func.call(&mut *store, &params, &mut results) {
             Ok(()) => format!("returned {:?}", show_all(&results)),

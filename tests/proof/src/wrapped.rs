@@ -18,11 +18,11 @@ fn kind(error: &Error) -> String {
         return "exception".into();
     }
     let kind = match error.trap() {
-        Some(Trap::Unreachable) => "unreachable",
+        Some(Trap::UnreachableCodeReached) => "unreachable",
         Some(Trap::HeapMisaligned) => "unaligned",
         Some(Trap::MemoryOutOfBounds) => "memory",
         Some(Trap::BadSignature | Trap::IndirectCallToNull) => "indirect call",
-        Some(Trap::TableOutOfBounds | Trap::UndefinedElement) => "table",
+        Some(Trap::TableOutOfBounds) => "table",
         Some(Trap::IntegerDivisionByZero) => "division by zero",
         Some(Trap::IntegerOverflow | Trap::BadConversionToInteger) => "overflow or conversion",
         Some(Trap::NullReference) => "null",
@@ -76,12 +76,12 @@ fn imports(store: &mut Store<Host>, module: &Module) -> epsilon::Result<Vec<Exte
     for import in module.imports() {
         let name = import.name().to_owned();
         let ExternType::Func(ty) = import.ty().clone() else {
-            return Err(Error::host(format!("imports `{name}`, which is no function").into()));
+            return Err(Error::msg(format!("imports `{name}`, which is no function")));
         };
         items.push(Extern::Func(Func::new(&mut *store, ty, move |caller, params, results| {
             host_function(caller, &name, params, results);
             Ok(())
-        })?));
+        })));
     }
     Ok(items)
 }

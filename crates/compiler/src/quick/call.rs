@@ -7,7 +7,7 @@ use super::Ty;
 use super::machine::{self, Move, Reg};
 use super::operand::Place;
 use super::translator::Translator;
-use epsilon_abi::{CallLayout, DefinedFuncIndex, FuncIndex, FuncType, Libcall, Slot, TypeIndex, seeded};
+use epsilon_abi::{CallLayout, DefinedFuncIndex, FuncIndex, FuncType, Libcall, Slot, TypeIndex};
 
 /// What a call goes to.
 #[derive(Clone, Copy)]
@@ -156,7 +156,6 @@ impl Translator<'_> {
                 self.read_into(operand, reg);
                 reg
             });
-            let offset = if seeded::bug("quick-stack-argument") { offset ^ 8 } else { offset };
             self.store_arg(operand.ty, reg, offset);
         }
     }

@@ -9,7 +9,7 @@ use super::machine::{self, Cond, Label};
 use super::reader::{BlockType, Catches, HeapCode, Targets, TypeCode};
 use super::translator::Translator;
 use super::{Left, Ty};
-use epsilon_abi::{CompositeType, ModuleInfo, RefRepr, TrapCode, TypeIndex, seeded};
+use epsilon_abi::{CompositeType, ModuleInfo, RefRepr, TrapCode, TypeIndex};
 use std::collections::BTreeMap;
 
 /// A list of types.
@@ -190,9 +190,7 @@ impl Translator<'_> {
         let signature = self.signature(ty);
         self.settle_all();
         self.spill_top(signature.params.len(self.env.info));
-        if !seeded::bug("quick-stale-copy") {
-            self.forget_copies();
-        }
+        self.forget_copies();
         let label = self.asm.label_here();
         self.open(FrameKind::Loop, signature, label);
     }
@@ -455,7 +453,7 @@ impl Translator<'_> {
     }
 
     pub fn unreachable(&mut self) {
-        self.trap(TrapCode::Unreachable);
+        self.trap(TrapCode::UnreachableCodeReached);
         self.end_path();
     }
 

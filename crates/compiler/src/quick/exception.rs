@@ -11,7 +11,7 @@ use super::machine::{self, Label, Reg};
 use super::reader::{BlockType, Catches, Clause};
 use super::translator::Translator;
 use epsilon_abi::vm::VmGlobal;
-use epsilon_abi::{HandlerSite, Libcall, TagIndex, TrapCode, seeded};
+use epsilon_abi::{HandlerSite, Libcall, TagIndex, TrapCode};
 use std::collections::HashSet;
 use std::mem::size_of;
 
@@ -210,7 +210,7 @@ impl Translator<'_> {
     fn throwing_libcall(&mut self, libcall: Libcall) {
         self.libcall_args(&[], 1);
         self.emit_call_instruction(Callee::Libcall(libcall as usize));
-        self.trap(TrapCode::Unreachable);
+        self.trap(TrapCode::UnreachableCodeReached);
         self.end_path();
     }
 }
@@ -244,9 +244,7 @@ impl Translator<'_> {
             unreachable!("a clause stands in a `try`")
         };
         frame.kind = FrameKind::LegacyCatch(scope);
-        if !seeded::bug("quick-catch-covers-itself") {
-            frame.scope = outer;
-        }
+        frame.scope = outer;
         let base = frame.base;
         self.truncate(base);
         self.forget_copies();

@@ -4,7 +4,7 @@ use super::Ty;
 use super::machine::{self, INT_ARGS, INT_RESULTS, Label, Move, RESULT_AREA, Reg, STACK_POINTER, float_arg};
 use super::operand::Place;
 use super::translator::Translator;
-use epsilon_abi::{Slot, seeded};
+use epsilon_abi::Slot;
 
 /// Offset of the first stack argument from the frame pointer.
 pub(in crate::quick) const STACK_ARGS: i32 = 16;
@@ -39,9 +39,7 @@ impl Translator<'_> {
             }
             match local.pin {
                 // Only a move gives an `i32` its upper half.
-                Some(pin) if pin == from && local.ty == Ty::I32 && !seeded::bug("quick-upper-half") => {
-                    self.zero_extend(pin)
-                }
+                Some(pin) if pin == from && local.ty == Ty::I32 => self.zero_extend(pin),
                 Some(pin) => self.moves.push(Move { to: pin, from, ty: local.ty }),
                 None => {}
             }

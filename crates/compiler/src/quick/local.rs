@@ -13,7 +13,6 @@ use super::machine::{self, Reg};
 use super::operand::{Operand, Place};
 use super::reader::TypeCode;
 use super::translator::Translator;
-use epsilon_abi::seeded;
 
 /// A local.
 #[derive(Clone, Copy, Debug)]
@@ -114,9 +113,6 @@ impl Translator<'_> {
     /// Loads the pins that a call has not preserved.
     pub fn reload_pins(&mut self) {
         self.forget_copies();
-        if seeded::bug("quick-pin-lost") {
-            return;
-        }
         for at in 0..self.reloaded.len() {
             self.reload(self.reloaded[at]);
         }

@@ -10,7 +10,7 @@ use super::scan::Scan;
 use super::{Env, Left, operators};
 use epsilon_abi::{
     CallLayout, CodeTier, CompiledFunction, DefinedFuncIndex, HandlerSite, Position, Relocation, Sites, SourceSite,
-    StackMaps, TrapCode, TrapSite, TypeIndex, seeded,
+    StackMaps, TrapCode, TrapSite, TypeIndex,
 };
 
 /// What translating one function leaves for the next one to use again.
@@ -235,8 +235,7 @@ impl<'a> Translator<'a> {
     /// Notes that the next instruction may trap.
     pub fn trap_site(&mut self, code: TrapCode) {
         self.source();
-        let off = u32::from(seeded::bug("quick-trap-site"));
-        self.traps.push(TrapSite { offset: self.asm.at() + off, code });
+        self.traps.push(TrapSite { offset: self.asm.at(), code });
     }
 
     /// Code that is laid behind the body: where it will be.

@@ -5,7 +5,7 @@
 use super::{FuncTranslator, Translated};
 use crate::trap::clif_trap;
 use cranelift_codegen::ir::{AtomicRmwOp, InstBuilder, MemFlagsData, Type, Value, types};
-use epsilon_abi::{Libcall, MemoryIndex, TrapCode, seeded};
+use epsilon_abi::{Libcall, MemoryIndex, TrapCode};
 use wasmparser::{MemArg, Ordering};
 
 /// What an atomic access reads or writes, and the type of its operands.
@@ -68,7 +68,6 @@ impl FuncTranslator<'_> {
     }
 
     pub(super) fn atomic_rmw(&mut self, memarg: &MemArg, width: Width, op: AtomicRmwOp) {
-        let width = if seeded::bug("atomic-width") { Width { access: width.operand, ..width } } else { width };
         let value = self.pop();
         let value = self.cut_to(value, width);
         let (flags, address) = self.atomic_address(memarg, width.access);

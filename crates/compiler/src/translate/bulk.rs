@@ -11,7 +11,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, AbiParam, InstBuilder, MemFlagsData, SigRef, Signature, Value, types};
 use cranelift_codegen::isa::CallConv;
 use epsilon_abi::vm::VmContext;
-use epsilon_abi::{BulkRoutine, MemoryIndex, TrapCode, seeded};
+use epsilon_abi::{BulkRoutine, MemoryIndex, TrapCode};
 use std::mem::{offset_of, size_of};
 
 impl FuncTranslator<'_> {
@@ -35,13 +35,6 @@ impl FuncTranslator<'_> {
         match constant {
             Some(len) if len <= MAX_INLINE_BYTES => {
                 let flags = self.bulk_flags();
-                if seeded::bug("copy-overlap") {
-                    for piece in pieces(len) {
-                        let value = self.ins().load(piece_type(piece), flags, src, piece.at);
-                        self.ins().store(flags, value, dst, piece.at);
-                    }
-                    return;
-                }
                 let load = |piece| (self.ins().load(piece_type(piece), flags, src, piece.at), piece.at);
                 let values: Vec<_> = pieces(len).map(load).collect();
                 for (value, at) in values {
@@ -106,7 +99,6 @@ impl FuncTranslator<'_> {
     fn range_is_outside(&mut self, memory: MemoryIndex, start: Value, len: Value) -> Value {
         let end = self.ins().iadd(start, len);
         let size = self.memory_len(memory);
-        let size = if seeded::bug("bulk-move-bounds") { self.ins().iadd_imm_u(size, 1) } else { size };
         self.ins().icmp(IntCC::UnsignedGreaterThan, end, size)
     }
 

@@ -10,7 +10,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, Value, types};
 use epsilon_abi::heap::{DISPLAY_LEN, HOST_TAG, I31_BIT, TypeKind, TypeRecord};
 use epsilon_abi::vm::VmFuncRef;
-use epsilon_abi::{HeapType, Libcall, RefType, TrapCode, TypeIndex, seeded};
+use epsilon_abi::{HeapType, Libcall, RefType, TrapCode, TypeIndex};
 use std::mem::{offset_of, size_of};
 use wasmparser::AbstractHeapType;
 
@@ -241,7 +241,6 @@ impl FuncTranslator<'_> {
         }
         let depth = self.env.info.type_depth(ty);
         if depth < DISPLAY_LEN {
-            let depth = if depth > 0 && seeded::bug("display-too-short") { depth - 1 } else { depth };
             let place = offset_of!(TypeRecord, display) + depth * size_of::<u32>();
             let ancestor = self.record_word(header, place);
             return self.ins().icmp(IntCC::Equal, ancestor, wanted);

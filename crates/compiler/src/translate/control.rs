@@ -463,7 +463,7 @@ impl<'a> FuncTranslator<'a> {
     }
 
     pub(super) fn unreachable(&mut self) -> Translated {
-        self.ins().trap(clif_trap(TrapCode::Unreachable));
+        self.ins().trap(clif_trap(TrapCode::UnreachableCodeReached));
         self.end_block();
         Ok(())
     }

@@ -183,7 +183,7 @@ impl FuncTranslator<'_> {
             self.ins().try_call_indirect(code, &[vmctx, arg], table);
             self.after_try_call(next);
         }
-        self.ins().trap(clif_trap(TrapCode::Unreachable));
+        self.ins().trap(clif_trap(TrapCode::UnreachableCodeReached));
         self.end_block();
         Ok(())
     }

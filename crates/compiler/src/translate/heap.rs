@@ -23,7 +23,7 @@ use cranelift_frontend::FunctionBuilder;
 use epsilon_abi::heap::{self, StructLayout, VmHeap};
 use epsilon_abi::vm::{VmContext, VmFuncRef};
 use epsilon_abi::{
-    CompositeType, FieldType, Libcall, RefRepr, RefType, StorageType, TrapCode, TypeIndex, ValType, seeded,
+    CompositeType, FieldType, Libcall, RefRepr, RefType, StorageType, TrapCode, TypeIndex, ValType,
 };
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -136,7 +136,7 @@ fn is_safepoint(func: &ir::Function, inst: ir::Inst) -> bool {
 impl FuncTranslator<'_> {
     /// Notes that a value may be a reference to an object, if its type says so.
     pub(super) fn declare(&mut self, value: Value, ty: ValType) {
-        if ty.is_traced() && !seeded::bug("stack-map-entry-missing") {
+        if ty.is_traced() {
             self.builder.declare_value_needs_stack_map(value);
         }
     }
@@ -306,7 +306,7 @@ impl FuncTranslator<'_> {
     /// younger objects. It stands before the store, so that no store is ever without it, wherever a thread is stopped.
     pub(super) fn mark_card(&mut self, object: Value, ty: FieldType, value: Value) {
         let StorageType::Val(ty) = ty.storage else { return };
-        if !ty.is_traced() || self.is_no_object(value) || seeded::bug("card-missing") {
+        if !ty.is_traced() || self.is_no_object(value) {
             return;
         }
         let cards = self.heap_constant(offset_of!(VmHeap, cards));

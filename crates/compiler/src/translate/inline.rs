@@ -11,7 +11,7 @@ use super::variable::{Locals, LocalsIn};
 use crate::error::CompileError;
 use crate::parse::BodyKind;
 use cranelift_codegen::ir;
-use epsilon_abi::{DefinedFuncIndex, FuncIndex, InlinedSite, Position, seeded};
+use epsilon_abi::{DefinedFuncIndex, FuncIndex, InlinedSite, Position};
 
 /// A call costs about as many instructions as a body of this size has.
 const ALWAYS_BYTES: usize = 24;
@@ -124,10 +124,7 @@ impl FuncTranslator<'_> {
         self.env.hints = module.hints.of(func);
 
         let at = self.stack.len() - ty.params.len();
-        let mut args = self.stack.split_off(at);
-        if seeded::bug("inlined-arguments") && args.len() == 2 && ty.params[0] == ty.params[1] {
-            args.swap(0, 1);
-        }
+        let args = self.stack.split_off(at);
         for (ty, value) in ty.params.iter().zip(args) {
             self.declare_local(*ty, value);
         }

@@ -8,7 +8,7 @@ use super::control::{Clause, FrameKind};
 use super::exception::Catch;
 use super::{FuncTranslator, Translated};
 use cranelift_codegen::ir::{InstBuilder, types};
-use epsilon_abi::{Libcall, TagIndex, seeded};
+use epsilon_abi::{Libcall, TagIndex};
 use wasmparser::{BlockType, FunctionBody, Operator, OperatorsReader};
 
 /// How a `try` ends.
@@ -81,7 +81,6 @@ impl FuncTranslator<'_> {
         let Try { clauses, delegate, .. } = self.end_of_try();
         let mut own = None;
         let scope = match delegate {
-            Some(depth) if seeded::bug("delegate-one-off") => self.scope_of(depth as usize + 1),
             // A label that is not there is found by validation, when it gets to it.
             Some(depth) => self.scope_of(depth as usize),
             None if clauses.is_empty() => self.scope(),

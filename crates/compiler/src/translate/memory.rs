@@ -6,7 +6,7 @@ use crate::trap::clif_trap;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, Endianness, InstBuilder, MemFlagsData, Value, types};
 use epsilon_abi::vm::VmMemory;
-use epsilon_abi::{Libcall, MemoryAccess, MemoryIndex, MemoryType, TrapCode, seeded};
+use epsilon_abi::{Libcall, MemoryAccess, MemoryIndex, MemoryType, TrapCode};
 use std::mem::offset_of;
 use wasmparser::{MemArg, MemArgTarget};
 
@@ -27,12 +27,6 @@ impl FuncTranslator<'_> {
             .with_alias_region(Some(self.regions.memory));
         let (address, offset) = match self.env.plan.access(&ty, memarg.offset, width_bytes) {
             MemoryAccess::Unchecked => self.unchecked(memory, &ty, index, memarg.offset),
-            _ if ty.is_64 && seeded::bug("checks-dropped-for-64-bit") => {
-                self.unchecked(memory, &ty, index, memarg.offset)
-            }
-            _ if self.env.plan.is_guarded(&ty) && seeded::bug("offset-beyond-the-guard") => {
-                self.unchecked(memory, &ty, index, memarg.offset)
-            }
             MemoryAccess::Checked => (self.checked(memory, &ty, index, memarg.offset, width_bytes), 0),
         };
         (flags, address, offset)
@@ -41,12 +35,6 @@ impl FuncTranslator<'_> {
     /// Base, index and offset, with as much of the offset as possible left to the instruction.
     fn unchecked(&mut self, memory: MemoryIndex, ty: &MemoryType, index: Value, offset: u64) -> (Value, i32) {
         let base = self.memory_base(memory, ty);
-        if seeded::bug("address-in-32-bits") {
-            let sum = self.ins().iadd_imm_u(index, offset.cast_signed());
-            let cut = self.ins().ireduce(types::I32, sum);
-            let index = self.ins().uextend(types::I64, cut);
-            return (self.ins().iadd(base, index), 0);
-        }
         let address = self.ins().iadd(base, index);
         match i32::try_from(offset) {
             Ok(folded) => (address, folded),
@@ -90,7 +78,7 @@ impl FuncTranslator<'_> {
         if self.is_at_anchor(memory) {
             return self.vmctx();
         }
-        if self.env.plan.base_is_constant(ty) || seeded::bug("stale-memory-base") {
+        if self.env.plan.base_is_constant(ty) {
             return self.constant_memory_base(memory);
         }
         let def = self.memory_def(memory);
@@ -120,11 +108,7 @@ impl FuncTranslator<'_> {
     /// A load that extends.
     pub(super) fn load_extending(&mut self, memarg: &MemArg, width_bytes: u64, load: LoadExtending) {
         let (flags, address, offset) = self.memory_address(memarg, width_bytes);
-        let mut value = load(self, flags, address, offset);
-        if width_bytes == 4 && seeded::bug("narrow-load-sign") {
-            let low = self.ins().ireduce(types::I32, value);
-            value = self.ins().uextend(types::I64, low);
-        }
+        let value = load(self, flags, address, offset);
         self.push(value);
     }
 

@@ -4,10 +4,10 @@ use super::vm::{changing_word, constant_word};
 use super::{FuncTranslator, PTR, Translated, clif_type};
 use crate::error::CompileError;
 use crate::parse::val_type;
-use cranelift_codegen::ir::{InstBuilder, MemFlagsData, StackSlot, StackSlotData, StackSlotKind, Type, Value, types};
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, StackSlot, StackSlotData, StackSlotKind, Type, Value};
 use cranelift_frontend::{FunctionBuilder, Variable};
+use epsilon_abi::GlobalIndex;
 use epsilon_abi::layout::GlobalPlace;
-use epsilon_abi::{GlobalIndex, seeded};
 use wasmparser::ValType;
 
 /// Where locals are kept.
@@ -193,8 +193,6 @@ impl FuncTranslator<'_> {
 
     pub(super) fn select(&mut self) -> Translated {
         let (a, b, condition) = self.pop3();
-        let swaps = self.type_of(a) == types::F64 && seeded::bug("select-swapped");
-        let (a, b) = if swaps { (b, a) } else { (a, b) };
         let chosen = self.ins().select(condition, a, b);
         self.push(chosen);
         Ok(())

@@ -10,9 +10,11 @@ use std::sync::OnceLock;
 pub struct DebugPart {
     header: Header,
     secret: Secret,
-    /// What [`CustomSections`] are of.
-    read: OnceLock<(Vec<u8>, Vec<(String, ByteRange)>)>,
+    read: OnceLock<Owned>,
 }
+
+/// What [`CustomSections`] borrow: the binary, and the sections in it.
+type Owned = (Vec<u8>, Vec<(String, ByteRange)>);
 
 impl DebugPart {
     /// That of an artifact.

@@ -16,7 +16,7 @@ use crate::source::{ModuleSource, Stored, within_budget};
 use crate::watch::{Counting, Watch};
 use crate::{Engine, Error, Module, Result};
 use debug::DebugPart;
-use epsilon_abi::{DefinedFuncIndex, seeded};
+use epsilon_abi::DefinedFuncIndex;
 use epsilon_compiler::{CodePlaces, CompileError, ModuleParts, Watch as _};
 use epsilon_runtime::{ModuleBytes, in_guest_float_environment};
 use file::{Header, MAGIC, Sections, damaged};
@@ -109,7 +109,15 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Module::new`].
-    pub fn precompile_module(&self, bytes: impl AsRef<[u8]>, key: Option<&ArtifactKey>) -> Result<Vec<u8>> {
+    pub fn precompile_module(&self, bytes: impl AsRef<[u8]>) -> Result<Vec<u8>> {
+        self.precompile_module_with_key(bytes, None)
+    }
+
+    /// As [`Engine::precompile_module`]; with a key, the artifact can be loaded safely by who has that key too.
+    ///
+    /// # Errors
+    /// As [`Engine::precompile_module`].
+    pub fn precompile_module_with_key(&self, bytes: impl AsRef<[u8]>, key: Option<&ArtifactKey>) -> Result<Vec<u8>> {
         self.precompile_module_watched(bytes, key, Watch::new())
     }
 
@@ -141,7 +149,7 @@ impl Engine {
             });
             let function = match compiled {
                 Err(_) if watch.is_cancelled() => return Err(Error::module(CompileError::Cancelled)),
-                compiled => codec::encode(&compiled.map_err(Error::host)?.map_err(Error::module)?),
+                compiled => codec::encode(&compiled.map_err(Error::from_boxed)?.map_err(Error::module)?),
             };
             // Half-way through a panic a charge may be out of step: then this panics too, and nothing is made.
             let mut kept = kept.lock().expect("another thread has panicked");
@@ -169,6 +177,19 @@ impl Engine {
         }
         let (_version, keyed) = (reader.u32()?, reader.u32()?);
         Some(if keyed == 0 { Precompiled::Module } else { Precompiled::KeyedModule })
+    }
+
+    /// As [`Engine::detect_precompiled`], of a file.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn detect_precompiled_file(path: impl AsRef<Path>) -> Result<Option<Precompiled>> {
+        use std::io::Read;
+        let path = path.as_ref();
+        let mut beginning = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(DETECTED_BYTES).read_to_end(&mut beginning));
+        read.map_err(|error| Error::system(format!("read `{}`", path.display()), error))?;
+        Ok(Self::detect_precompiled(&beginning))
     }
 }
 
@@ -207,9 +228,17 @@ impl Module {
     ///
     /// # Errors
     /// If a function cannot be compiled; and if the module was loaded from an artifact that is damaged.
-    pub fn serialize(&self, key: Option<&ArtifactKey>) -> Result<Vec<u8>> {
+    pub fn serialize(&self) -> Result<Vec<u8>> {
+        self.serialize_with_key(None)
+    }
+
+    /// As [`Module::serialize`], with a key as for [`Engine::precompile_module_with_key`].
+    ///
+    /// # Errors
+    /// As [`Module::serialize`].
+    pub fn serialize_with_key(&self, key: Option<&ArtifactKey>) -> Result<Vec<u8>> {
         match (self.wasm(), self.stored()) {
-            (Some(wasm), _) => self.engine().precompile_module(wasm, key),
+            (Some(wasm), _) => self.engine().precompile_module_with_key(wasm, key),
             (None, Stored::Artifact(artifact)) => artifact.serialize(key),
             (None, _) => unreachable!("a module that has no bytes was loaded from an artifact"),
         }
@@ -268,6 +297,19 @@ impl Module {
         load(engine, read(path.as_ref())?, &NO_KEY, false)
     }
 
+    /// As [`Module::deserialize_file`], from a file that is open. It is read from its beginning.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Safety
+    /// As for [`Module::deserialize`].
+    #[allow(unsafe_code)]
+    pub unsafe fn deserialize_open_file(engine: &Engine, file: File) -> Result<Self> {
+        let bytes = Bytes::file(file, 0).map_err(|error| Error::system("read an artifact", error))?;
+        load(engine, bytes, &NO_KEY, false)
+    }
+
     /// Writes an artifact so that others see all of it or nothing.
     ///
     /// # Errors
@@ -278,6 +320,9 @@ impl Module {
             .map_err(|error| Error::system(format!("write `{}`", path.display()), error))
     }
 }
+
+/// More than [`Engine::detect_precompiled`] looks at.
+const DETECTED_BYTES: u64 = 64;
 
 /// From this size on, a file stays open and is read as it is needed.
 const LARGE_BYTES: u64 = 4 << 20;
@@ -292,14 +337,11 @@ fn read(path: &Path) -> Result<Bytes> {
 
 /// A reason why an artifact is not loaded.
 fn refuse(reason: impl Into<String>) -> Error {
-    Error::module(reason.into())
+    Error::invalid_module(reason)
 }
 
 fn load(engine: &Engine, bytes: Bytes, secret: &Secret, keyed: bool) -> Result<Module> {
     let header = Header::read(bytes)?;
-    let downgrades = !header.keyed;
-    let (secret, keyed) =
-        if downgrades && seeded::bug("artifact-key-unchecked") { (&NO_KEY, false) } else { (secret, keyed) };
     header.check(secret, keyed)?;
     let settings = header.settings(Some(secret))?;
     check_settings(engine, &settings)?;

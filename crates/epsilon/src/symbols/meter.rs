@@ -1,7 +1,6 @@
 //! A reader for gimli that counts what it is asked for, and ends when enough has been read: so nothing that gimli does
 //! with it takes longer than was allowed, whatever refers to what how often.
 
-use epsilon_abi::seeded;
 use gimli::{EndianSlice, Error, LittleEndian, Reader, ReaderOffsetId, Result};
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -39,12 +38,11 @@ impl<'a> Metered<'a> {
 
     /// Pays for work.
     pub fn charge(&self, reads: usize) -> Result<()> {
-        let left = self.reads.get().checked_sub(reads as u64);
-        if left.is_none() && !seeded::bug("debug-information-unmetered") {
+        let Some(left) = self.reads.get().checked_sub(reads as u64) else {
             self.reads.set(0);
             return Err(Error::UnexpectedEof(self.bytes.offset_id()));
-        }
-        self.reads.set(left.unwrap_or(0));
+        };
+        self.reads.set(left);
         Ok(())
     }
 }

@@ -28,7 +28,7 @@ fn arguments_arrive_as_given() {
     let lists: &[&[&str]] = &[&[], &["program"], &["program", "", "-x", "ünï cödé", "a=b"]];
     for list in lists {
         let mut guest = Guest::with(|builder| {
-            builder.args(*list).unwrap();
+            builder.try_args(*list).unwrap();
         });
         let read = read_list(&mut guest, "args");
         assert_eq!(read, list.iter().map(|text| text.as_bytes().to_vec()).collect::<Vec<_>>());
@@ -40,7 +40,7 @@ fn many_and_long_arguments_arrive() {
     let long = "x".repeat(100_000);
     let many: Vec<String> = (0..10_000).map(|i| i.to_string()).collect();
     let mut guest = Guest::with(|builder| {
-        builder.arg(&long).unwrap().args(&many).unwrap();
+        builder.try_arg(&long).unwrap().try_args(&many).unwrap();
     });
     let read = read_list(&mut guest, "args");
     assert_eq!(read.len(), 10_001);
@@ -51,8 +51,8 @@ fn many_and_long_arguments_arrive() {
 #[test]
 fn the_environment_arrives_as_given() {
     let mut guest = Guest::with(|builder| {
-        builder.env("A", "1").unwrap().env("EMPTY", "").unwrap().env("EQUALS", "a=b").unwrap();
-        builder.env("A", "2").unwrap();
+        builder.try_env("A", "1").unwrap().try_env("EMPTY", "").unwrap().try_env("EQUALS", "a=b").unwrap();
+        builder.try_env("A", "2").unwrap();
     });
     let read = read_list(&mut guest, "environ");
     assert_eq!(read, [b"EMPTY=".to_vec(), b"EQUALS=a=b".to_vec(), b"A=2".to_vec()], "the last value of a name counts");
@@ -61,7 +61,7 @@ fn the_environment_arrives_as_given() {
 #[test]
 fn lists_that_do_not_fit_change_nothing() {
     let mut guest = Guest::with(|builder| {
-        builder.arg("program").unwrap();
+        builder.try_arg("program").unwrap();
     });
     let end = guest.memory.len() as u64;
     assert_eq!(guest.call("args_get", &[0, end - 4]), Err(Errno::Fault));
@@ -74,10 +74,10 @@ fn lists_that_do_not_fit_change_nothing() {
 #[test]
 fn what_cannot_be_told_apart_is_refused() {
     let mut builder = WasiCtx::builder();
-    assert!(matches!(builder.arg("a\0b"), Err(BuildError::ZeroByte { .. })));
-    assert!(matches!(builder.env("A", "a\0b"), Err(BuildError::ZeroByte { .. })));
-    assert!(matches!(builder.env("A=B", ""), Err(BuildError::VariableName(_))));
-    assert!(matches!(builder.env("", "x"), Err(BuildError::VariableName(_))));
-    let error = builder.preopened_dir("/no/such/place", "/", epsilon_wasi::Access::ReadOnly).unwrap_err();
+    assert!(matches!(builder.try_arg("a\0b"), Err(BuildError::ZeroByte { .. })));
+    assert!(matches!(builder.try_env("A", "a\0b"), Err(BuildError::ZeroByte { .. })));
+    assert!(matches!(builder.try_env("A=B", ""), Err(BuildError::VariableName(_))));
+    assert!(matches!(builder.try_env("", "x"), Err(BuildError::VariableName(_))));
+    let error = builder.directory("/no/such/place", "/", epsilon_wasi::Access::ReadOnly).unwrap_err();
     assert_eq!(error.to_string(), "cannot open directory \"/no/such/place\"");
 }

@@ -176,8 +176,8 @@ fn given_directories_are_found_by_number() {
     let (first, second) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     std::fs::write(second.path().join("file"), "second").unwrap();
     let mut guest = Guest::with(|builder| {
-        builder.preopened_dir(first.path(), "", Access::ReadWrite).unwrap();
-        builder.preopened_dir(second.path(), "/data/ünï", Access::ReadWrite).unwrap();
+        builder.directory(first.path(), "", Access::ReadWrite).unwrap();
+        builder.directory(second.path(), "/data/ünï", Access::ReadWrite).unwrap();
     });
     let mut names = Vec::new();
     for fd in 3.. {
@@ -208,7 +208,7 @@ fn given_directories_are_found_by_number() {
 #[test]
 fn a_file_cannot_be_given_as_a_directory() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    assert!(WasiCtx::builder().preopened_dir(file.path(), "/", Access::ReadWrite).is_err());
+    assert!(WasiCtx::builder().directory(file.path(), "/", Access::ReadWrite).is_err());
 }
 
 /// What the right to read a directory is for: listing it. That to search it is for the names in it.
@@ -242,8 +242,8 @@ fn listing_takes_the_right_to_read_alone() {
         guest.open_at(searched, 1, "inner", DIRECTORY, READ, 0).expect("a name in it");
         // The same for directories that are given to the guest.
         let given = |builder: &mut epsilon_wasi::WasiCtxBuilder| {
-            builder.preopened_dir(&listed_host, "/listed", epsilon_wasi::Access::ReadWrite).unwrap();
-            builder.preopened_dir(&searched_host, "/searched", epsilon_wasi::Access::ReadWrite).unwrap();
+            builder.directory(&listed_host, "/listed", epsilon_wasi::Access::ReadWrite).unwrap();
+            builder.directory(&searched_host, "/searched", epsilon_wasi::Access::ReadWrite).unwrap();
         };
         let mut other = Guest::with(given);
         assert_eq!(other.names(4), [".", "..", "inner"]);

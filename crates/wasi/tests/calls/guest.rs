@@ -93,7 +93,7 @@ impl Guest {
         let (out, err) = (Captured::new(), Captured::new());
         let mut builder = WasiCtx::builder();
         builder.stdout(OutputStream::captured(out.clone())).stderr(OutputStream::captured(err.clone()));
-        builder.preopened_dir(root.path(), "/", access).expect("the directory is there");
+        builder.directory(root.path(), "/", access).expect("the directory is there");
         more(&mut builder);
         let ctx = builder.build();
         let table = calls(version).into_iter().map(|call| (call.name, call)).collect();

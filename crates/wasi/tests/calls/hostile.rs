@@ -46,7 +46,7 @@ fn resident_bytes() -> u64 {
 
 fn guest(version: Version) -> Guest {
     let guest = Guest::built(version, Access::ReadWrite, |builder| {
-        builder.args(["program", "argument"]).unwrap().env("NAME", "value").unwrap();
+        builder.args(["program", "argument"]).env("NAME", "value");
         builder.stdin(InputStream::bytes("some input"));
         builder.clocks(VirtualClocks::new(1, 1)).random(SeededRandom::new(1));
         builder.limits(Limits { descriptors: 64, subscriptions: 64, ..Limits::default() });

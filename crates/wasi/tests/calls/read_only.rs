@@ -76,7 +76,7 @@ fn no_descriptor_can_change_anything() {
 fn files_cannot_be_carried_out() {
     let writable = tempfile::TempDir::new().unwrap();
     let mut guest = Guest::built(Version::Preview1, Access::ReadOnly, |builder| {
-        builder.preopened_dir(writable.path(), "/rw", Access::ReadWrite).unwrap();
+        builder.directory(writable.path(), "/rw", Access::ReadWrite).unwrap();
     });
     guest.host_write("file", "data");
     std::fs::write(writable.path().join("own"), "own").unwrap();

@@ -53,7 +53,7 @@ impl World {
         }
         let root = path("root");
         let mut guest = Guest::with(|builder| {
-            builder.preopened_dir(root, "/root", Access::ReadWrite).unwrap();
+            builder.directory(root, "/root", Access::ReadWrite).unwrap();
         });
         assert_eq!(guest.call("fd_renumber", &[4, ROOT.into()]), Ok(()));
         World { top, guest }

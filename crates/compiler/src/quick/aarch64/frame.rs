@@ -22,7 +22,7 @@ use super::asm::{Cond, FP, INSTRUCTION_BYTES, LINK, Label, Mem, Op, Reg, SP, ZER
 use super::ops::*;
 use super::{ANCHOR, CALLEE, FAR, FLOAT_SCRATCH, KEPT, SCRATCH, area_register};
 use epsilon_abi::vm::VmContext;
-use epsilon_abi::{DefinedFuncIndex, RelocKind, Relocation, TrapCode, seeded};
+use epsilon_abi::{DefinedFuncIndex, RelocKind, Relocation, TrapCode};
 use std::mem::{offset_of, size_of};
 
 /// Where the parts of a frame are.
@@ -129,7 +129,7 @@ impl Translator<'_> {
             self.asm.pair(STP, ZERO, ZERO, FP, at);
             at += 16;
         }
-        if at < top && !seeded::bug("quick-local-not-zeroed") {
+        if at < top {
             self.store_slot(Ty::I64, ZERO, at);
         }
     }
@@ -195,7 +195,7 @@ impl Translator<'_> {
     /// Lays what stands behind the code, and fills in the size of the frame, which is returned.
     pub fn finish_frame(&mut self) -> u32 {
         let frame_bytes = self.lowest.unsigned_abs().next_multiple_of(16);
-        let is_deep = frame_bytes + self.most_pushed > UNPROBED_BYTES && !seeded::bug("quick-frame-unprobed");
+        let is_deep = frame_bytes + self.most_pushed > UNPROBED_BYTES;
         if is_deep || !super::asm::is_add_immediate(i64::from(frame_bytes)) {
             self.reserve_apart(frame_bytes, is_deep);
         } else if frame_bytes > 0 {

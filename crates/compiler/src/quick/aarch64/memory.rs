@@ -10,7 +10,7 @@ use super::asm::{Access, Cond, Mem, Op, Reg, ZERO};
 use super::ops::*;
 use super::{ANCHOR, FAR, SCRATCH};
 use epsilon_abi::vm::VmMemory;
-use epsilon_abi::{MemoryAccess, TrapCode, seeded};
+use epsilon_abi::{MemoryAccess, TrapCode};
 use std::mem::offset_of;
 
 impl Load {
@@ -133,9 +133,7 @@ impl Translator<'_> {
         let base = self.memory_base(at.memory, def, SCRATCH);
         self.asm.rrr(ADD.wide(true), SCRATCH, base, held.reg);
         self.add_to_scratch(at.offset);
-        if !seeded::bug("quick-bounds-unchecked") {
-            self.trap_if(Cond::Above, TrapCode::MemoryOutOfBounds);
-        }
+        self.trap_if(Cond::Above, TrapCode::MemoryOutOfBounds);
         self.null_if(Cond::Above, SCRATCH);
         self.registers.release(def);
         Address { mem: Mem::Base(SCRATCH, 0), index: Some(held) }

@@ -50,7 +50,7 @@ use super::translator::Translator;
 use super::{Env, Ty};
 use crate::quick::Features;
 use asm::{Access, FP, Mem, SP, ZERO, v, x};
-use epsilon_abi::{Arch, CallLayout, seeded};
+use epsilon_abi::{Arch, CallLayout};
 use ops::*;
 
 pub(super) const ARCH: Arch = Arch::Aarch64;
@@ -266,7 +266,6 @@ impl Translator<'_> {
 
     pub fn const_to(&mut self, ty: Ty, to: Reg, bits: u64) {
         match (ty.is_float(), bits) {
-            (false, 0) if seeded::bug("quick-flags-overwritten") => self.asm.rrr(SUBS, to, to, to),
             (false, _) if ty.is_wide() => self.asm.mov_imm(to, bits),
             (false, _) => self.asm.mov_imm(to, u64::from(bits as u32)),
             (true, 0) => self.asm.put(MOVI_BYTES_V.0 | to.number()),

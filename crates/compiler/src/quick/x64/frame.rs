@@ -21,7 +21,7 @@ use super::asm::{Cond, Label, R11, RAX, RBP, RSP, Reg, Rm};
 use super::ops::*;
 use super::{ALIGN_BYTES, ANCHOR, CALLEE, FLOAT_SCRATCH, KEPT, SCRATCH, area_register};
 use epsilon_abi::vm::VmContext;
-use epsilon_abi::{RelocKind, Relocation, TrapCode, seeded};
+use epsilon_abi::{RelocKind, Relocation, TrapCode};
 use std::mem::{offset_of, size_of};
 
 /// Where the parts of a frame are.
@@ -110,7 +110,7 @@ impl Translator<'_> {
             self.asm.rm(MOVUPS_STORE, false, FLOAT_SCRATCH, Rm::Base(RBP, at));
             at += 16;
         }
-        if at < top && !seeded::bug("quick-local-not-zeroed") {
+        if at < top {
             self.asm.rm(MOVSD_STORE, false, FLOAT_SCRATCH, Rm::Base(RBP, at));
         }
     }
@@ -146,7 +146,7 @@ impl Translator<'_> {
     /// Lays what stands behind the code, and fills in the size of the frame, which is returned.
     pub fn finish_frame(&mut self) -> u32 {
         let frame_bytes = self.lowest.unsigned_abs().next_multiple_of(16);
-        if frame_bytes + self.most_pushed > UNPROBED_BYTES && !seeded::bug("quick-frame-unprobed") {
+        if frame_bytes + self.most_pushed > UNPROBED_BYTES {
             self.probes(frame_bytes);
         } else {
             self.asm.patch(FRAME_BYTES_AT, frame_bytes);

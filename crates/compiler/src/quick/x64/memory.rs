@@ -10,7 +10,7 @@ use super::asm::{Cond, Op, Reg, Rm};
 use super::ops::*;
 use super::{ANCHOR, SCRATCH};
 use epsilon_abi::vm::VmMemory;
-use epsilon_abi::{MemoryAccess, TrapCode, seeded};
+use epsilon_abi::{MemoryAccess, TrapCode};
 use std::mem::offset_of;
 
 impl Load {
@@ -112,9 +112,7 @@ impl Translator<'_> {
         self.asm.rm(CMP, true, SCRATCH, Rm::Base(def, word(offset_of!(VmMemory, len_bytes))));
         let base = self.memory_base(at.memory, def, SCRATCH);
         self.add_index(base, held.reg, at.offset, def);
-        if !seeded::bug("quick-bounds-unchecked") {
-            self.trap_if(Cond::Above, TrapCode::MemoryOutOfBounds);
-        }
+        self.trap_if(Cond::Above, TrapCode::MemoryOutOfBounds);
         self.asm.mov_imm(def, 0);
         self.asm.rr(CMOV.on(Cond::Above), true, SCRATCH, def);
         self.registers.release(def);

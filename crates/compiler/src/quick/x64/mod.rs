@@ -51,7 +51,7 @@ use super::translator::Translator;
 use super::{Env, Ty};
 use crate::quick::Features;
 use asm::{Op, R8, R9, R10, R11, R12, R13, R14, R15, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP, Rm, XMM0, XMM15};
-use epsilon_abi::{Arch, CallLayout, seeded};
+use epsilon_abi::{Arch, CallLayout};
 use ops::*;
 
 pub(super) const ARCH: Arch = Arch::X86_64;
@@ -222,7 +222,6 @@ impl Translator<'_> {
 
     pub fn const_to(&mut self, ty: Ty, to: Reg, bits: u64) {
         match (ty.is_float(), bits) {
-            (false, 0) if seeded::bug("quick-flags-overwritten") => self.asm.rr(XOR, false, to, to),
             (false, _) if ty.is_wide() => self.asm.mov_imm(to, bits),
             (false, _) => self.asm.mov_imm(to, u64::from(bits as u32)),
             (true, 0) => self.asm.rr(XORPS, false, to, to),

@@ -6,7 +6,6 @@ use cranelift_codegen::ir::types::{F64X2, I8X16, I16X8, I32, I32X4, I64X2};
 use cranelift_codegen::ir::{
     ConstantData, Endianness, InstBuilder, InstructionData, MemFlagsData, Opcode, Type, Value,
 };
-use epsilon_abi::seeded;
 use wasmparser::V128;
 
 /// Lane 0 of a vector lies at the lowest address.
@@ -140,8 +139,6 @@ impl FuncTranslator<'_> {
 
     pub(super) fn compare_lanes(&mut self, ty: Type, condition: IntCC) -> Translated {
         let (x, y) = self.pop2_lanes(ty);
-        let signed = (ty, condition) == (I16X8, IntCC::UnsignedGreaterThan) && seeded::bug("lane-comparison");
-        let condition = if signed { IntCC::SignedGreaterThan } else { condition };
         let mask = self.ins().icmp(condition, x, y);
         self.push_lanes(mask)
     }

@@ -1,10 +1,10 @@
-//! The third height of the compiler's cases: results. `crates/compiler/tests/cases/*.wat` are looked at there as CLIF
-//! and as assembly; here their lines `;; invoke f 1 2 => 3` are carried out, in every memory plan, whatever plan the
-//! case is printed for. After `=>` stand the results, or `trap:` and a trap's message. Cases are added as files.
+//! What the compiler's cases return: lines `;; invoke f 1 2 => 3` of `crates/compiler/tests/cases/*.wat` are carried out, in
+//! every memory plan, whatever plan the case's snapshots are of. After `=>` stand the results, or `trap:` and a trap's message.
+//! Cases are added as files.
 
 mod support;
 
-use epsilon::{Engine, Global, GlobalType, Linker, Module, Store, Val, ValType};
+use epsilon::{Engine, Global, GlobalType, Linker, Module, Mutability, Store, Val, ValType};
 use std::path::{Path, PathBuf};
 
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/crates/compiler/tests/cases");
@@ -40,13 +40,15 @@ fn value(ty: ValType, word: &str) -> Option<Val> {
         ValType::F32 => Val::from(word.parse::<f32>().ok()?),
         ValType::F64 => Val::from(word.parse::<f64>().ok()?),
         ValType::V128 => Val::V128(word.parse::<u128>().ok()?),
-        ValType::Ref(_) => (word == "null").then(|| Val::default_for(ty))??,
+        ValType::Ref(_) => (word == "null").then(|| Val::default_for_ty(&ty))??,
     })
 }
 
-fn values(types: &[ValType], words: &[&str]) -> Vec<Val> {
+fn values(types: impl Iterator<Item = ValType>, words: &[&str]) -> Vec<Val> {
+    let types: Vec<ValType> = types.collect();
     assert_eq!(types.len(), words.len(), "{words:?} for {types:?}");
-    let value = |(ty, word): (&ValType, &&str)| value(*ty, word).unwrap_or_else(|| panic!("`{word}` is no {ty}"));
+    let value =
+        |(ty, word): (&ValType, &&str)| value(ty.clone(), word).unwrap_or_else(|| panic!("`{word}` is no {ty}"));
     types.iter().zip(words).map(value).collect()
 }
 
@@ -55,7 +57,8 @@ fn host(engine: &Engine, store: &mut Store<()>) -> Linker<()> {
     let mut linker = Linker::new(engine);
     linker.func_wrap("host", "f", |n: i32| n * 2).expect("a new name");
     for (name, mutable, value) in [("base", false, Val::I64(7)), ("shared", true, Val::I32(0))] {
-        let ty = GlobalType { value: value.ty(&*store), mutable };
+        let mutability = if mutable { Mutability::Var } else { Mutability::Const };
+        let ty = GlobalType::new(value.ty(&*store).expect("a number"), mutability);
         let global = Global::new(&mut *store, ty, value).expect("the type fits");
         linker.define(&*store, "host", name, global).expect("a new name");
     }
@@ -70,15 +73,15 @@ fn run(engine: &Engine, case: &Path, call: &Invocation<'_>) {
         linker.instantiate(&mut store, &module).unwrap_or_else(|error| panic!("{}: {error}", case.display()));
     let func = instance.get_func(&mut store, call.function).expect("an exported function");
     let ty = func.ty(&store);
-    let mut results = vec![Val::I32(0); ty.results.len()];
-    let outcome = func.call(&mut store, &values(&ty.params, &call.arguments), &mut results);
+    let mut results = vec![Val::I32(0); ty.results().len()];
+    let outcome = func.call(&mut store, &values(ty.params(), &call.arguments), &mut results);
     match (call.expected.strip_prefix("trap:"), outcome) {
         (Some(message), Err(error)) => {
             assert_eq!(error.trap().map(|trap| trap.message()), Some(message.trim()), "{error:?}");
         }
         (None, Ok(())) => {
             let words: Vec<&str> = call.expected.split_whitespace().collect();
-            let expected = values(&ty.results, &words);
+            let expected = values(ty.results(), &words);
             assert_eq!(format!("{results:?}"), format!("{expected:?}"));
         }
         (_, outcome) => panic!("expected {}, got {outcome:?} {results:?}", call.expected),
