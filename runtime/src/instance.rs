@@ -18,9 +18,7 @@ use crate::typed::{WasmParams, WasmResults};
 use crate::{TypedFunc, call};
 use epsilon_abi::layout::GlobalPlace;
 use epsilon_abi::vm::{VM_MAGIC, VmContext, VmGlobal, VmMemoryRef, VmTableRef};
-use epsilon_abi::{
-    DataIndex, ElemIndex, EntityIndex, FuncIndex, GlobalIndex, MemoryIndex, ModuleInfo, TableIndex,
-};
+use epsilon_abi::{DataIndex, ElemIndex, EntityIndex, FuncIndex, GlobalIndex, MemoryIndex, ModuleInfo, TableIndex};
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::sync::Arc;
 

@@ -73,6 +73,31 @@ const CASES: &[(&str, &str, &str, Trap)] = &[
     ),
     ("convert_const", "(drop (i32.trunc_f64_u (f64.const -1)))", "I32TruncF64U", Trap::IntegerOverflow),
     ("unreachable", "(unreachable)", "Unreachable", Trap::UnreachableCodeReached),
+    ("null_struct", "(drop (struct.get $box 0 (global.get $no_box)))", "StructGet ", Trap::NullStruct),
+    ("null_struct_set", "(struct.set $box 1 (global.get $no_box) (ref.null any))", "StructSet ", Trap::NullStruct),
+    ("null_array", "(drop (array.len (global.get $no_list)))", "ArrayLen ", Trap::NullArray),
+    (
+        "null_array_copy",
+        "(array.copy $list $list (array.new_default $list (i32.const 1)) (i32.const 0) (global.get $no_list) (i32.const 0) (i32.const 0))",
+        "ArrayCopy ",
+        Trap::NullArray,
+    ),
+    (
+        "array_get",
+        "(drop (array.get $list (array.new_default $list (i32.const 3)) (i32.const 3)))",
+        "ArrayGet ",
+        Trap::ArrayOutOfBounds,
+    ),
+    (
+        "array_fill",
+        "(array.fill $list (array.new_default $list (i32.const 3)) (global.get $minus) (i64.const 1) (i32.const 1))",
+        "ArrayFill ",
+        Trap::ArrayOutOfBounds,
+    ),
+    ("cast", "(drop (ref.cast (ref $box) (global.get $any)))", "RefCastNonNull ", Trap::CastFailure),
+    ("cast_of_null", "(drop (ref.cast (ref $box) (global.get $no_box)))", "RefCastNonNull ", Trap::CastFailure),
+    ("null_i31", "(drop (i31.get_u (global.get $no_i31)))", "I31GetU", Trap::NullI31),
+    ("too_large", "(drop (array.new_default $list (global.get $minus)))", "ArrayNewDefault ", Trap::AllocationTooLarge),
 ];
 
 /// Each case is a chain of three functions, `outer.x` -> `middle.x` -> `x`, with something to do after the call.
@@ -86,7 +111,10 @@ fn text() -> String {
     };
     let chains: String = CASES.iter().map(chain).collect();
     format!(
-        "(module $traps (memory 1) (memory $second 1) (memory $wide i64 1)
+        "(module $traps (type $box (struct (field i32) (field (mut anyref)))) (type $list (array (mut i64)))
+            (global $no_box (mut (ref null $box)) (ref.null $box)) (global $no_list (mut (ref null $list)) (ref.null $list))
+            (global $any (mut anyref) (ref.i31 (i32.const 1))) (global $no_i31 (mut i31ref) (ref.null i31))
+            (memory 1) (memory $second 1) (memory $wide i64 1)
             (table $funcs (export \"table\") 3 funcref) (table $externs 3 externref)
             (elem (table $funcs) (i32.const 1) func $nothing) (elem $elem func $nothing) (data $data \"abc\")
             (global $zero (mut i32) (i32.const 0)) (global $minus (mut i32) (i32.const -1))
@@ -308,6 +336,7 @@ fn no_code_is_forgotten() {
         (Trap::StackOverflow, "ten_thousand_overflows"),
         (Trap::Interrupt, "interrupts.rs"),
         (Trap::UnknownImport, "ten_thousand_unknown_imports"),
+        (Trap::OutOfHeap, "the heap's own tests"),
         (Trap::NullReference, "no operator of the proposals that are there raises it"),
         (Trap::HeapMisaligned, "atomics are not there yet"),
         (Trap::AtomicWaitNonSharedMemory, "atomics are not there yet"),

@@ -22,9 +22,7 @@ use cranelift_codegen::ir::{
 use cranelift_frontend::FunctionBuilder;
 use epsilon_abi::heap::{self, StructLayout, VmHeap};
 use epsilon_abi::vm::{VmContext, VmFuncRef};
-use epsilon_abi::{
-    CompositeType, FieldType, Libcall, RefRepr, RefType, StorageType, TrapCode, TypeIndex, ValType,
-};
+use epsilon_abi::{CompositeType, FieldType, Libcall, RefRepr, RefType, StorageType, TrapCode, TypeIndex, ValType};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::mem::offset_of;
