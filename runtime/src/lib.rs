@@ -20,7 +20,7 @@
 //! | `floats` | computing as guests do, whatever the host's floating-point environment is |
 //! | `exception`, `throw` | tags, exceptions, and the way to their handlers |
 //! | `trap`, `backtrace`, `interrupt`, `epoch` | ends of activations that are not returns |
-//! | `types`, `value`, `anyref`, `typed`, `func` | types, values and functions as embedders see them |
+//! | `types`, `value`, `anyref`, `objref`, `typed`, `func` | types, values and functions as embedders see them |
 //! | `sys` | the operating system and the processor |
 //!
 //! Invariants are numbered as in ARCHITECTURE.md; `SAFETY` comments cite them.
@@ -62,6 +62,7 @@ mod materialise;
 mod memory;
 mod module;
 mod objects;
+mod objref;
 mod placed;
 mod registry;
 mod roots;
@@ -112,6 +113,7 @@ pub use limits::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
 pub use link::LinkError;
 pub use memory::Memory;
 pub use module::{Demand, FunctionSource, LinkedModule, Runtime, RuntimeSettings};
+pub use objref::{ArrayRef, StructRef};
 pub use sampling::{PERIOD as SAMPLE_PERIOD, Samples};
 pub use shared::{SharedMemory, WaitResult};
 pub use space::MemoryError;

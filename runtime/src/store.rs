@@ -22,14 +22,17 @@ use crate::module::{LinkedModule, Runtime};
 use crate::roots::HostRoots;
 use crate::sampling::{NO_SAMPLES_KEY, Samples};
 use crate::shared::StoreMemory;
+use crate::signature::TypeIds;
 use crate::stack::WasmStack;
 use crate::table::TableData;
 use crate::throw::{KnownFrames, Landing};
 use crate::trap::{FaultRecord, Trap, Unwind};
 use crate::waiting::WaitSlot;
+use epsilon_abi::TypeIndex;
 use epsilon_abi::vm::{VM_MAGIC, VmContext};
 use std::any::Any;
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -140,6 +143,8 @@ pub struct StoreInner {
     pub(crate) collected: Collected,
     /// Modules whose instances are gone and whose types objects may have.
     kept_modules: Vec<Arc<LinkedModule>>,
+    /// Types of objects that the host has made, by their numbers.
+    kept_types: BTreeMap<u32, TypeIds>,
     /// What ended an activation, until `call` picks it up.
     pub(crate) unwind: Option<Unwind>,
     /// Whether an interruption has ended an activation, and is to be forgotten when the outermost one has ended.
@@ -159,6 +164,9 @@ pub struct StoreInner {
     /// How many exports of instances the host was given.
     pub(crate) handed_out: u64,
 }
+
+/// What a type is charged with that a store keeps for objects of the host.
+const KEPT_TYPE_BYTES: usize = 160;
 
 /// How much a store held.
 pub struct Mark {
@@ -340,6 +348,7 @@ impl StoreInner {
             roots: HostRoots::default(),
             collected: Collected::default(),
             kept_modules: Vec::new(),
+            kept_types: BTreeMap::new(),
             budget,
             unwind: None,
             interrupted: false,
@@ -487,6 +496,16 @@ impl StoreInner {
         let older = self.functions.references() - mark.references;
         self.items_bytes = mark.items_bytes + older * REFERENCE_BYTES;
         self.items.shrink(self.items_bytes);
+    }
+
+    /// Keeps a type as long as the store lives: there may be objects of it.
+    pub(crate) fn keep_type(&mut self, ty: TypeIndex) -> Result<()> {
+        if !self.kept_types.contains_key(&ty.0) {
+            self.charge_item(KEPT_TYPE_BYTES)?;
+            let (kept, _) = self.runtime.signatures().keep(ty.0).expect("a type that somebody has");
+            self.kept_types.insert(ty.0, kept);
+        }
+        Ok(())
     }
 
     /// What a thread has to be prepared for before it runs wasm of the store.

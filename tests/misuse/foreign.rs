@@ -2,9 +2,9 @@
 
 use crate::support::module;
 use epsilon::{
-    AsContextMut, Caller, Engine, Error, ErrorKind, Exception, ExnRef, Extern, ExternRef, Func, FuncType, Global,
-    Instance, InstancePre, Linker, Memory, MemoryType, Module, Ref, RefType, SharedMemory, Store, Table, TableType,
-    Tag, Val, ValType,
+    AnyRef, AsContextMut, Caller, Engine, Error, ErrorKind, Exception, ExnRef, Extern, ExternRef, Func, FuncType,
+    Global, I31, Instance, InstancePre, Linker, Memory, MemoryType, Module, Ref, RefType, SharedMemory, Store, Table,
+    TableType, Tag, Val, ValType,
 };
 use epsilon_runtime::ImportItem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -30,6 +30,7 @@ struct Items {
     tag: Tag,
     func: Func,
     externref: ExternRef,
+    anyref: AnyRef,
     exception: Exception,
     exnref: ExnRef,
 }
@@ -45,6 +46,7 @@ fn items(engine: &Engine) -> Items {
         global: instance.get_global(&mut store, "global").expect("exported"),
         func: instance.get_func(&mut store, "func").expect("exported"),
         externref: ExternRef::new(&mut store, 5).expect("a reference"),
+        anyref: AnyRef::from_i31(&mut store, I31::wrapping_i32(5)),
         exnref: ExnRef::new(&mut store, &exception).expect("a reference"),
         exception,
         tag,
@@ -120,6 +122,15 @@ fn items_of_another_store_are_refused() {
     refused!("ExnRef::new", ExnRef::new(&mut *store, &t.exception));
     panics!("ExnRef::exception", t.exnref.exception(&mut *store));
     refused!("ExternRef::data", t.externref.data(&*store));
+    refused!("ExternRef::ref_eq", ExternRef::ref_eq(&*store, &t.externref, &t.externref));
+    refused!("AnyRef::convert_extern", AnyRef::convert_extern(&mut *store, t.externref));
+    refused!("AnyRef::convert_any", t.anyref.convert_any(&mut *store));
+    refused!("AnyRef::ref_eq", AnyRef::ref_eq(&*store, &t.anyref, &t.anyref));
+    refused!("AnyRef::as_i31", t.anyref.as_i31(&*store));
+    refused!("AnyRef::is_i31", t.anyref.is_i31(&*store));
+    refused!("AnyRef::is_eqref", t.anyref.is_eqref(&*store));
+    refused!("AnyRef::is_struct", t.anyref.is_struct(&*store));
+    refused!("AnyRef::is_array", t.anyref.is_array(&*store));
 
     panics!("Instance::get_export", t.instance.get_export(&mut *store, "memory"));
     panics!("Instance::get_func", t.instance.get_func(&mut *store, "func"));

@@ -39,6 +39,8 @@ const HARMLESS: &[(&str, &str)] = &[
     ("ArtifactContents", "bytes are of tests/artifact.rs and tests/fuzz"),
     ("SharedMemory::page_size", "gives what is inside"),
     ("SharedMemory::data", "gives what is inside, in cells"),
+    ("AnyRef::from_i31", "takes a value alone"),
+    ("I31", "values"),
     ("ArrayType", "values; of another engine: foreign.rs"),
     ("Chain", "gives what is inside"),
     ("EngineWeak", "gives what is inside"),

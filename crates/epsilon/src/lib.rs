@@ -140,11 +140,11 @@ pub use epsilon_compiler::{CompileError, CompileLimit, CompileLimits};
 #[doc(hidden)]
 pub use epsilon_runtime::Fault;
 pub use epsilon_runtime::{
-    AnyRef, AsContext, AsContextMut, AsEngine, AsModule, BoxedError, Chain, Context, Error, ErrorKind, Exception,
-    ExnRef, Export, Extern, ExternRef, ForkGuard, ForkMutex, Frame, Func, GcStats, Global, HostError, HostResult, I31,
-    Instance, InterruptHandle, IntoError, IntoHostFunc, Memory, ModuleBytes, ModuleExport, Ref, ResourceLimiter,
-    Result, SharedMemory, StdError, StoreLimits, StoreLimitsBuilder, Symbol, Table, Tag, Trap, TypedFunc, Val,
-    WaitResult, WasmBacktrace, WasmParams, WasmResults, WasmTy, bail, ensure, format_err,
+    AnyRef, ArrayRef, AsContext, AsContextMut, AsEngine, AsModule, BoxedError, Chain, Context, Error, ErrorKind,
+    Exception, ExnRef, Export, Extern, ExternRef, ForkGuard, ForkMutex, Frame, Func, GcStats, Global, HostError,
+    HostResult, I31, Instance, InterruptHandle, IntoError, IntoHostFunc, Memory, ModuleBytes, ModuleExport, Ref,
+    ResourceLimiter, Result, SharedMemory, StdError, StoreLimits, StoreLimitsBuilder, StructRef, Symbol, Table, Tag,
+    Trap, TypedFunc, Val, WaitResult, WasmBacktrace, WasmParams, WasmResults, WasmTy, bail, ensure, format_err,
 };
 pub use epsilon_runtime::{
     ArrayType, ExnType, FieldType, Finality, FuncType, GlobalType, HeapType, MemoryType, MemoryTypeBuilder, Mutability,

@@ -313,7 +313,6 @@ impl Heap {
     }
 
     /// A value of up to 16 bytes in an object, zero-extended.
-    #[cfg(test)]
     pub fn get(&self, at: u32, bytes: u32) -> u128 {
         let mut value = [0; 16];
         self.objects.region.read(at, &mut value[..bytes as usize]);
@@ -323,6 +322,11 @@ impl Heap {
     /// Sets a value of up to 16 bytes in an object.
     pub fn set(&self, at: u32, bytes: u32, value: u128) {
         self.objects.region.write(at, &value.to_le_bytes()[..bytes as usize]);
+    }
+
+    /// Reads bytes of an object.
+    pub fn read(&self, at: u32, bytes: &mut [u8]) {
+        self.objects.region.read(at, bytes);
     }
 
     /// Writes bytes of an object.

@@ -98,7 +98,6 @@ impl Region {
     }
 
     /// Reads bytes of an object.
-    #[cfg(test)]
     pub fn read(&self, offset: u32, bytes: &mut [u8]) {
         // SAFETY: the caller gives a range of an object, which lies in an accessible part (invariant 20); `bytes` is memory of
         // Rust, to which no reference leads from there (invariant 12).

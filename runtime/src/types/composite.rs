@@ -377,7 +377,16 @@ impl StructType {
         Registered::define(signatures, composite, finality.is_final(), supertype.map(|ty| &ty.0)).map(Self)
     }
 
-    fn abi(&self) -> &[AbiField] {
+    pub(crate) fn check_engine(&self, signatures: &Arc<Signatures>) -> Result<()> {
+        self.0.check_engine(signatures)
+    }
+
+    /// The engine's number of it.
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id
+    }
+
+    pub(crate) fn abi(&self) -> &[AbiField] {
         match &self.0.def.composite {
             CompositeType::Struct(fields) => fields,
             other => unreachable!("{other:?} is not the type of a structure"),
@@ -437,6 +446,22 @@ impl ArrayType {
         let signatures = engine.as_engine().runtime().signatures();
         let composite = CompositeType::Array(field_type.to_abi(signatures)?);
         Registered::define(signatures, composite, finality.is_final(), supertype.map(|ty| &ty.0)).map(Self)
+    }
+
+    pub(crate) fn check_engine(&self, signatures: &Arc<Signatures>) -> Result<()> {
+        self.0.check_engine(signatures)
+    }
+
+    /// The engine's number of it.
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id
+    }
+
+    pub(crate) fn abi(&self) -> AbiField {
+        match &self.0.def.composite {
+            CompositeType::Array(field) => *field,
+            other => unreachable!("{other:?} is not the type of an array"),
+        }
     }
 
     /// What the elements are.
