@@ -155,6 +155,11 @@ impl Val {
         Self::FuncRef(None)
     }
 
+    /// A null reference of the family of `anyref`.
+    pub const fn null_any_ref() -> Self {
+        Self::AnyRef(None)
+    }
+
     /// A null external reference.
     pub const fn null_extern_ref() -> Self {
         Self::ExternRef(None)

@@ -2,9 +2,9 @@
 
 use crate::support::module;
 use epsilon::{
-    AnyRef, AsContextMut, Caller, Engine, Error, ErrorKind, Exception, ExnRef, Extern, ExternRef, Func, FuncType,
-    Global, I31, Instance, InstancePre, Linker, Memory, MemoryType, Module, Ref, RefType, SharedMemory, Store, Table,
-    TableType, Tag, Val, ValType,
+    AnyRef, ArrayRef, ArrayType, AsContextMut, Caller, Engine, Error, ErrorKind, Exception, ExnRef, Extern, ExternRef,
+    FieldType, Func, FuncType, Global, I31, Instance, InstancePre, Linker, Memory, MemoryType, Module, Mutability, Ref,
+    RefType, SharedMemory, StorageType, Store, StructRef, StructType, Table, TableType, Tag, Val, ValType,
 };
 use epsilon_runtime::ImportItem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,6 +31,8 @@ struct Items {
     func: Func,
     externref: ExternRef,
     anyref: AnyRef,
+    structref: StructRef,
+    arrayref: ArrayRef,
     exception: Exception,
     exnref: ExnRef,
 }
@@ -39,6 +41,9 @@ fn items(engine: &Engine) -> Items {
     let mut store = Store::new(engine, ());
     let instance = Instance::new(&mut store, &module(engine, ITEMS), &[]).expect("an instance");
     let tag = instance.get_tag(&mut store, "tag").expect("exported");
+    let field = |storage| FieldType::new(Mutability::Var, storage);
+    let point = StructType::new(engine, [field(ValType::I32.into())]).expect("a type");
+    let bytes = ArrayType::new(engine, field(StorageType::I8));
     let exception = Exception::new(&mut store, tag, &[Val::I32(7)]).expect("an exception");
     Items {
         memory: instance.get_memory(&mut store, "memory").expect("exported"),
@@ -46,6 +51,8 @@ fn items(engine: &Engine) -> Items {
         global: instance.get_global(&mut store, "global").expect("exported"),
         func: instance.get_func(&mut store, "func").expect("exported"),
         externref: ExternRef::new(&mut store, 5).expect("a reference"),
+        structref: StructRef::new(&mut store, &point, &[Val::I32(1)]).expect("a structure"),
+        arrayref: ArrayRef::new_fixed(&mut store, &bytes, &[Val::I32(1)]).expect("an array"),
         anyref: AnyRef::from_i31(&mut store, I31::wrapping_i32(5)),
         exnref: ExnRef::new(&mut store, &exception).expect("a reference"),
         exception,
@@ -131,6 +138,23 @@ fn items_of_another_store_are_refused() {
     refused!("AnyRef::is_eqref", t.anyref.is_eqref(&*store));
     refused!("AnyRef::is_struct", t.anyref.is_struct(&*store));
     refused!("AnyRef::is_array", t.anyref.is_array(&*store));
+    refused!("AnyRef::as_struct", t.anyref.as_struct(&*store));
+    refused!("AnyRef::as_array", t.anyref.as_array(&*store));
+    let theirs_inside = [Val::FuncRef(Some(t.func))];
+    let holds_functions = FieldType::new(Mutability::Var, ValType::FUNCREF.into());
+    let of_functions = StructType::new(&engine, [holds_functions.clone()]).expect("a type");
+    refused!("StructRef::new", StructRef::new(&mut *store, &of_functions, &theirs_inside));
+    let of_functions = ArrayType::new(&engine, holds_functions);
+    refused!("ArrayRef::new_fixed", ArrayRef::new_fixed(&mut *store, &of_functions, &theirs_inside));
+    refused!("StructRef::field", t.structref.field(&mut *store, 0));
+    refused!("StructRef::set_field", t.structref.set_field(&mut *store, 0, Val::I32(1)));
+    refused!("StructRef::to_anyref", t.structref.to_anyref().is_struct(&*store));
+    refused!("ArrayRef::to_anyref", t.arrayref.to_anyref().is_array(&*store));
+    refused!("ArrayRef::len", t.arrayref.len(&*store));
+    refused!("ArrayRef::get", t.arrayref.get(&mut *store, 0));
+    refused!("ArrayRef::set", t.arrayref.set(&mut *store, 0, Val::I32(1)));
+    refused!("ArrayRef::copy_to_slice", t.arrayref.copy_to_slice(&*store, 0, &mut [0]));
+    refused!("ArrayRef::copy_from_slice", t.arrayref.copy_from_slice(&mut *store, 0, &[0]));
 
     panics!("Instance::get_export", t.instance.get_export(&mut *store, "memory"));
     panics!("Instance::get_func", t.instance.get_func(&mut *store, "func"));
