@@ -2,6 +2,7 @@
 
 use crate::error::CompileError;
 use crate::isa::Isa;
+use crate::passes;
 use crate::trap::our_trap;
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
@@ -14,8 +15,8 @@ use cranelift_codegen::{
 };
 use epsilon_abi::maps::SLOT_BYTES;
 use epsilon_abi::{
-    CodeTier, CompiledFunction, DefinedFuncIndex, FuncIndex, HandlerSite, InlinedSite, Position, RelocKind, Relocation,
-    Sites, SourceSite, StackMap, StackMaps, TagIndex, TrapSite,
+    Arch, CodeTier, CompiledFunction, DefinedFuncIndex, FuncIndex, HandlerSite, InlinedSite, Position, RelocKind,
+    Relocation, Sites, SourceSite, StackMap, StackMaps, TagIndex, TrapSite,
 };
 
 /// How hard the code generator is to try.
@@ -37,14 +38,23 @@ pub(crate) fn generate(
 ) -> Result<CompiledFunction, CompileError> {
     let target = match effort {
         Effort::Least => isa.quick(),
-        Effort::Usual if too_deep_to_optimise(&context.func) => isa.unoptimised(),
-        Effort::Usual => isa.target(),
+        Effort::Usual if !isa.optimises() || too_deep_to_optimise(&context.func) => isa.unoptimised(),
+        Effort::Usual => {
+            let optimised = context.optimize(isa.target(), &mut ControlPlane::default());
+            optimised.map_err(|error| codegen_error(func, format!("{error:?}")))?;
+            // On aarch64 the register allocator moves as much with it as without, in the loops of the snapshots.
+            if isa.arch() == Arch::X86_64 {
+                passes::loop_updates::run(&mut context.func, &context.domtree);
+            }
+            isa.behind_optimiser()
+        }
     };
     if let Err(error) = context.compile(target, &mut ControlPlane::default()) {
         return Err(codegen_error(func, format!("{:?}", error.inner)));
     }
     let code = context.compiled_code().expect("compilation has succeeded");
-    collect(isa, func, code, &context.func, inlined)
+    let align_bytes = align_bytes(isa, context, code.buffer.data().len());
+    collect(align_bytes, func, code, &context.func, inlined)
 }
 
 /// Generates code for the function in `context`, as text.
@@ -93,8 +103,22 @@ fn too_deep_to_optimise(func: &ir::Function) -> bool {
     sum > MAX_SUM_OF_DEPTHS
 }
 
+/// Up to this length functions with loops begin a cache line.
+const MAX_LINE_ALIGNED_BYTES: usize = 256;
+
+/// Where a function may begin. Four returns in one line of the cache make calls through a table four times as slow, and a loop
+/// of a few instructions that goes over the end of one takes twice as long: small loops lie in small functions, near their
+/// beginning.
+fn align_bytes(isa: &Isa, context: &Context, len_bytes: usize) -> u32 {
+    let preferred = isa.target().function_alignment().preferred;
+    let is_small_loop = len_bytes <= MAX_LINE_ALIGNED_BYTES && context.loop_analysis.loops().len() > 0;
+    if is_small_loop { preferred.max(CACHE_LINE_BYTES) } else { preferred }
+}
+
+const CACHE_LINE_BYTES: u32 = 64;
+
 fn collect(
-    isa: &Isa,
+    align_bytes: u32,
     func: FuncIndex,
     code: &CompiledCode,
     ir: &ir::Function,
@@ -117,8 +141,7 @@ fn collect(
     Ok(CompiledFunction {
         tier: CodeTier::Optimised,
         code: buffer.data().to_vec(),
-        // The preferred one: four returns in one line of the cache make calls through a table four times as slow.
-        align_bytes: buffer.alignment.max(isa.target().function_alignment().preferred),
+        align_bytes: buffer.alignment.max(align_bytes),
         relocations: relocations?,
         sites: Sites::new(&traps, &sources, &inlined),
         handlers: handlers(func, code)?,

@@ -15,6 +15,8 @@ pub struct Isa {
     target: OwnedTargetIsa,
     /// The same without the optimiser, for functions that it would take too long over.
     unoptimised: OwnedTargetIsa,
+    /// The same for functions that have been optimised already.
+    behind_optimiser: OwnedTargetIsa,
     /// The same with the register allocator that takes the least as well, for functions that are very large.
     quick: OwnedTargetIsa,
     arch: Arch,
@@ -53,10 +55,13 @@ impl Isa {
         };
         let finish = |opt_level, regalloc| builder.finish(flags(settings, opt_level, regalloc)?).map_err(target_error);
         let target = finish(settings.opt_level, "backtracking")?;
+        let behind = Settings { canonical_nans: false, ..settings.clone() };
+        let behind_optimiser = flags(&behind, OptLevel::None, "backtracking")?;
         let isa = Self {
             arch: arch(target.triple())?,
             target,
             unoptimised: finish(OptLevel::None, "backtracking")?,
+            behind_optimiser: builder.finish(behind_optimiser).map_err(target_error)?,
             quick: finish(OptLevel::None, "single_pass")?,
         };
         isa.check_baseline()?;
@@ -118,8 +123,16 @@ impl Isa {
         &*self.target
     }
 
+    pub(crate) fn optimises(&self) -> bool {
+        self.target.flags().opt_level() != settings::OptLevel::None
+    }
+
     pub(crate) fn unoptimised(&self) -> &dyn TargetIsa {
         &*self.unoptimised
+    }
+
+    pub(crate) fn behind_optimiser(&self) -> &dyn TargetIsa {
+        &*self.behind_optimiser
     }
 
     pub(crate) fn quick(&self) -> &dyn TargetIsa {

@@ -92,6 +92,9 @@ pub(in crate::quick) struct Translator<'a> {
     /// Where the arguments and results of the function are.
     pub layout: CallLayout,
     pub type_index: TypeIndex,
+    /// Which function it is.
+    #[allow(dead_code)] // not every machine asks
+    pub index: DefinedFuncIndex,
 }
 
 pub(in crate::quick) fn compile(
@@ -153,6 +156,7 @@ impl<'a> Translator<'a> {
             relocations: Vec::new(),
             layout,
             type_index,
+            index,
         }
     }
 
