@@ -66,14 +66,17 @@ impl ExternRef {
         Ok(Self { store: inner.id, index })
     }
 
-    /// The value.
+    /// The value. It is always there: `Some`.
+    ///
+    /// # Errors
+    /// If the reference is of another store.
     pub fn data<'a, T: 'static, E: 'static>(
         &self,
         store: impl Into<crate::store::StoreContext<'a, T, E>>,
-    ) -> Result<&'a (dyn Any + Send + Sync)> {
+    ) -> Result<Option<&'a (dyn Any + Send + Sync)>> {
         let inner = store.into().inner();
         inner.check(self.store, "external reference")?;
-        Ok(&*inner.extern_refs[self.index as usize - 1])
+        Ok(Some(&*inner.extern_refs[self.index as usize - 1]))
     }
 }
 

@@ -55,7 +55,8 @@ fn core_matches(store: &mut Store<()>, value: &Val, expected: &WastRetCore<'_>) 
         (Val::ExternRef(Some(_)), WastRetCore::RefExtern(None)) => true,
         (Val::ExternRef(Some(reference)), WastRetCore::RefExtern(Some(want)) | WastRetCore::RefHost(want)) => {
             let context = store.as_context_mut();
-            reference.data(&context).is_ok_and(|data| data.downcast_ref::<u32>() == Some(want))
+            let data = reference.data(&context).ok().flatten();
+            data.is_some_and(|data| data.downcast_ref::<u32>() == Some(want))
         }
         _ => false,
     }
