@@ -2,7 +2,7 @@
 //! process.
 
 use crate::error::{Error, Result};
-use epsilon_abi::vm::VmFuncRow;
+use epsilon_abi::vm::{VmFuncRow, VmKnownReference};
 use std::alloc::{Layout, alloc_zeroed};
 
 /// Types of which bytes that are all zero are a value.
@@ -17,6 +17,8 @@ unsafe impl Zeroed for u32 {}
 unsafe impl Zeroed for u64 {}
 // SAFETY: it consists of three integers without padding, which may hold any bits (invariant 17).
 unsafe impl Zeroed for VmFuncRow {}
+// SAFETY: it consists of an integer, which may hold any bits, and a pointer, which may be null (invariant 17).
+unsafe impl Zeroed for VmKnownReference {}
 // SAFETY: an integer may hold any bits (invariant 17).
 unsafe impl Zeroed for u8 {}
 // SAFETY: zero is `false` (invariant 17).

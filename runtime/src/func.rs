@@ -14,7 +14,7 @@ use crate::typed::{StackWords, WasmParams, WasmResults};
 use crate::types;
 use crate::value::Val;
 use crate::{call, hostcall::IntoHostFunc};
-use epsilon_abi::vm::{VmFuncRef, VmFuncRow};
+use epsilon_abi::vm::{KNOWN_REFERENCES, VmFuncRef, VmFuncRow, VmKnownReference, VmStoreHead};
 use epsilon_abi::{CallLayout, DefinedFuncIndex, FuncType, Slot, ValType};
 use std::collections::HashMap;
 use std::marker::PhantomData;
@@ -37,6 +37,22 @@ struct References {
     chunks: Vec<Vec<FuncReference>>,
     /// Places in chunks of references that are gone.
     free: Vec<(usize, usize)>,
+    /// Those that machine code finds itself. Empty until there is a reference, and if there is no memory for it.
+    known: Vec<VmKnownReference>,
+}
+
+/// A list in which no function is.
+struct NoReferences([VmKnownReference; KNOWN_REFERENCES]);
+
+// SAFETY: nobody writes it, and the pointers in it are null (invariant 14).
+unsafe impl Sync for NoReferences {}
+
+static NO_REFERENCES: NoReferences =
+    NoReferences([VmKnownReference { entry: 0, reference: std::ptr::null() }; KNOWN_REFERENCES]);
+
+/// The list of references that machine code reads in a store that has made none.
+pub fn no_references() -> *const VmKnownReference {
+    NO_REFERENCES.0.as_ptr()
 }
 
 /// What a function reference is charged with: itself, a thunk, and its place in the table of references.
@@ -115,12 +131,27 @@ impl References {
         Ok(address)
     }
 
+    /// Lets machine code find a reference, in the place of another one that it found there. The first place is that of null.
+    fn make_known(&mut self, entry: u32, reference: *const VmFuncRef) {
+        if self.known.is_empty() {
+            // Without it, all is as before, and slower.
+            self.known = alloc::zeroed(KNOWN_REFERENCES, "a list of references").unwrap_or_default();
+        }
+        let at = entry as usize % KNOWN_REFERENCES;
+        if let Some(place) = self.known.get_mut(at).filter(|_| at != 0) {
+            *place = VmKnownReference { entry: u64::from(entry), reference };
+        }
+    }
+
     /// Drops those to functions from a number on. Nothing may refer to them any more.
     fn drop_since(&mut self, first: u32) {
         if !self.of_entry.keys().any(|entry| *entry >= first) {
             return;
         }
         self.of_entry.retain(|entry, _| *entry < first);
+        for place in self.known.iter_mut().filter(|place| place.entry >= u64::from(first)) {
+            *place = VmKnownReference { entry: 0, reference: std::ptr::null() };
+        }
         for (n, chunk) in self.chunks.iter_mut().enumerate() {
             for (at, reference) in chunk.iter_mut().enumerate().filter(|(_, reference)| reference.words.entry >= first)
             {
@@ -278,8 +309,17 @@ impl StoreInner {
         Ok(unsafe { (*reference).switching_code })
     }
 
-    /// The address of a function's reference, made if it is not there yet.
+    /// The address of a function's reference, made if it is not there yet. Machine code finds it from now on.
     pub(crate) fn func_ref(&mut self, entry: u32) -> Result<*const VmFuncRef> {
+        let reference = self.make_func_ref(entry)?;
+        self.functions.references.make_known(entry, reference);
+        if !self.functions.references.known.is_empty() {
+            self.vm.head.set(VmStoreHead { known_references: self.functions.references.known.as_ptr() });
+        }
+        Ok(reference)
+    }
+
+    fn make_func_ref(&mut self, entry: u32) -> Result<*const VmFuncRef> {
         if let Some(address) = self.functions.references.of_entry.get(&entry) {
             return Ok(*address);
         }

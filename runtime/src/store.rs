@@ -10,7 +10,7 @@ use crate::collector::{Collected, KnownMaps};
 use crate::epoch::NO_DEADLINE;
 use crate::error::{Error, Result};
 use crate::exception::{Exceptions, TagData};
-use crate::func::{Functions, REFERENCE_BYTES};
+use crate::func::{Functions, REFERENCE_BYTES, no_references};
 use crate::global::HostGlobal;
 use crate::handle::{AsEngine, EngineHandle};
 use crate::heap::Heap;
@@ -29,7 +29,7 @@ use crate::throw::{KnownFrames, Landing};
 use crate::trap::{FaultRecord, Trap, Unwind};
 use crate::waiting::WaitSlot;
 use epsilon_abi::TypeIndex;
-use epsilon_abi::vm::{VM_MAGIC, VmContext};
+use epsilon_abi::vm::{VM_MAGIC, VmContext, VmStoreHead};
 use std::any::Any;
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -42,6 +42,8 @@ use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 /// while interrupt handles last. The cells belong to the thread that runs the store; other threads use the atomics.
 #[repr(C)]
 pub struct VmStore {
+    /// What machine code reads: it lies at the beginning.
+    pub head: Cell<VmStoreHead>,
     /// Stack pointer of the host at the innermost `enter`.
     pub host_sp: Cell<usize>,
     /// Exit record: frame pointer of the thunk through which wasm last left for the host.
@@ -71,6 +73,8 @@ pub struct VmStore {
     pub samples: *const Samples,
 }
 
+const _: () = assert!(std::mem::offset_of!(VmStore, head) == 0);
+
 // SAFETY: nothing in it is bound to a thread: cells, atomics, a lock, and addresses that are followed only while the store runs
 // (invariants 12 and 15).
 unsafe impl Send for VmStore {}
@@ -81,6 +85,7 @@ unsafe impl Sync for VmStore {}
 impl VmStore {
     fn new(samples: *const Samples) -> Self {
         Self {
+            head: Cell::new(VmStoreHead { known_references: no_references() }),
             host_sp: Cell::new(0),
             exit_fp: Cell::new(0),
             exit_sp: Cell::new(0),

@@ -82,17 +82,17 @@ impl ExternRef {
         inner.roots.get(self.root).ok_or_else(|| forgotten("external reference"))
     }
 
-    /// The value.
+    /// The value. `None` if the reference is to something of guests, which has no data.
     ///
     /// # Errors
-    /// If the reference is of another store, is no longer held, or is to something of guests.
+    /// If the reference is of another store, or is no longer held.
     pub fn data<'a, T: 'static, E: 'static>(
         &self,
         store: impl Into<crate::store::StoreContext<'a, T, E>>,
-    ) -> Result<&'a (dyn Any + Send + Sync)> {
+    ) -> Result<Option<&'a (dyn Any + Send + Sync)>> {
         let inner = store.into().inner();
-        let value = host_number(self.bits(inner)?).and_then(|number| inner.hosts.get(number));
-        value.ok_or_else(|| Error::misuse("the external reference is to something of guests, which has no data"))
+        let number = host_number(self.bits(inner)?);
+        Ok(number.and_then(|number| inner.hosts.get(number)))
     }
 }
 

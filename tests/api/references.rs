@@ -32,7 +32,7 @@ fn extern_refs_travel_and_keep_their_data() {
     };
     expect(&mut store, 1, (Some(first), Some(second)));
     expect(&mut store, 0, (None, Some(second)));
-    let text = first.data(&store).expect("of this store").downcast_ref::<String>();
+    let text = first.data(&store).expect("of this store").expect("of the host").downcast_ref::<String>();
     assert_eq!(text.map(String::as_str), Some("first"));
     assert_eq!(is_null.call(&mut store, None).expect("no trap"), 1);
     assert_eq!(is_null.call(&mut store, Some(second)).expect("no trap"), 0);
@@ -112,7 +112,7 @@ fn host_functions_take_and_give_references() {
     let make = |mut caller: Caller<'_, Vec<String>>, n: i32| ExternRef::new(&mut caller, format!("item {n}")).map(Some);
     let look = |mut caller: Caller<'_, Vec<String>>, item: Option<ExternRef>, func: Option<Func>| {
         let text = match item {
-            Some(item) => item.data(&caller).map(|data| data.downcast_ref::<String>().cloned())?,
+            Some(item) => item.data(&caller)?.and_then(|data| data.downcast_ref::<String>().cloned()),
             None => None,
         };
         caller.data_mut().extend(text);

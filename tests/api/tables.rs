@@ -1,8 +1,8 @@
 //! Rows of function tables between instances: whichever way a row is written, and from whichever table, who calls it
 //! runs under the instance that the function is of.
 
-use crate::support::{engines, module};
-use epsilon::{Caller, Error, Instance, Linker, Ref, Store};
+use crate::support::{engines, engines_with, module};
+use epsilon::{Caller, Error, Instance, Linker, Ref, Store, Tier, Trap};
 
 /// A function counts in a global and adds what lies in memory. `shared` is seen by others, `private` is not.
 fn owner(write: &str) -> String {
@@ -156,6 +156,76 @@ fn rows_that_the_host_writes_do_too() {
         {
             let call = other.get_typed_func::<i32, i64>(&mut store, name).expect("exported");
             assert_eq!(call.call(&mut store, *element).expect("no trap"), 1006 + n as i64, "{plan}, {name}");
+        }
+    }
+}
+
+/// More functions than machine code finds references of without the runtime's help.
+const MANY: usize = 1_300;
+
+#[test]
+fn table_get_gives_the_reference_of_each_function_however_many_there_are() {
+    let functions: String = (0..MANY).map(|n| format!("(func $f{n} (type $t) (i32.const {}))", n * 3)).collect();
+    let names: String = (0..MANY).map(|n| format!("$f{n} ")).collect();
+    let text = format!(
+        r#"(module (type $t (func (result i32))) (table $t {} (ref null $t)) (elem (table $t) (i32.const 1) (ref null $t)
+            {}) {functions}
+            (func (export "call") (param i32) (result i32) (call_ref $t (table.get $t (local.get 0))))
+            (func (export "is_null") (param i32) (result i32) (ref.is_null (table.get $t (local.get 0))))
+            (func (export "is_same") (param i32 i32) (result i32)
+                (table.set $t (local.get 0) (table.get $t (local.get 1)))
+                (call_ref $t (table.get $t (local.get 0)))))"#,
+        MANY + 2,
+        names.split_whitespace().map(|name| format!("(ref.func {name})")).collect::<String>()
+    );
+    for (plan, engine) in
+        [Tier::Optimised, Tier::Quick].into_iter().flat_map(|tier| engines_with(move |config| config.tier(tier)))
+    {
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, &module(&engine, &text), &[]).expect("an instance");
+        let call = instance.get_typed_func::<i32, i32>(&mut store, "call").expect("exported");
+        let is_null = instance.get_typed_func::<i32, i32>(&mut store, "is_null").expect("exported");
+        // Forwards and backwards, so that each takes the place of another.
+        for n in (0..MANY).chain((0..MANY).rev()).chain([5, 517, 5, 517, 1029]) {
+            let place = n as i32 + 1;
+            assert_eq!(call.call(&mut store, place).expect("no trap"), n as i32 * 3, "{plan}: {n}");
+            assert_eq!(is_null.call(&mut store, place).expect("no trap"), 0, "{plan}: {n}");
+            assert_eq!(is_null.call(&mut store, 0).expect("no trap"), 1, "{plan}: {n}");
+        }
+        let error = is_null.call(&mut store, MANY as i32 + 2).expect_err("out of bounds");
+        assert_eq!(error.trap(), Some(Trap::TableOutOfBounds), "{plan}");
+        assert!(call.call(&mut store, 0).expect_err("null").trap().is_some(), "{plan}");
+        let copy = instance.get_typed_func::<(i32, i32), i32>(&mut store, "is_same").expect("exported");
+        assert_eq!(copy.call(&mut store, (0, 700)).expect("no trap"), 699 * 3, "{plan}");
+    }
+}
+
+#[test]
+fn table_get_knows_nothing_of_instances_that_were_not_made() {
+    // The start function makes references and fails: the next instance takes the numbers of its functions.
+    let text = |result: i32, start: &str| {
+        format!(
+            r#"(module (type $t (func (result i32))) (table $from 1 funcref) (table $to 1 funcref)
+                (elem (table $from) (i32.const 0) func $f)
+                (func $f (type $t) (i32.const {result}))
+                (func $call (export "call") (result i32)
+                    (table.set $to (i32.const 0) (table.get $from (i32.const 0)))
+                    (call_indirect $to (type $t) (i32.const 0)))
+                (func $start (drop (call $call)) {start})
+                (start $start))"#
+        )
+    };
+    for (plan, engine) in
+        [Tier::Optimised, Tier::Quick].into_iter().flat_map(|tier| engines_with(move |config| config.tier(tier)))
+    {
+        let mut store = Store::new(&engine, ());
+        for n in 0..20 {
+            let failing = module(&engine, &text(n, "unreachable"));
+            Instance::new(&mut store, &failing, &[]).expect_err("its start function traps");
+            let whole = module(&engine, &text(100 + n, ""));
+            let instance = Instance::new(&mut store, &whole, &[]).expect("an instance");
+            let call = instance.get_typed_func::<(), i32>(&mut store, "call").expect("exported");
+            assert_eq!(call.call(&mut store, ()).expect("no trap"), 100 + n, "{plan}");
         }
     }
 }

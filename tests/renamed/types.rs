@@ -126,6 +126,25 @@ fn types_of_items() -> Result<()> {
 }
 
 #[test]
+fn external_references() -> Result<()> {
+    let mut store = Store::<()>::default();
+    let reference: Rooted<ExternRef> = ExternRef::new(&mut store, "hello".to_string())?;
+    let data = reference.data(&store)?.expect("it is there").downcast_ref::<String>();
+    assert_eq!(data.map(String::as_str), Some("hello"));
+    let wat = r#"(module (table (export "t") 1 externref)
+        (func (export "same") (param externref) (result externref) (local.get 0)))"#;
+    let module = Module::new(store.engine(), wat)?;
+    let instance = Instance::new(&mut store, &module, &[])?;
+    let same = instance.get_typed_func::<Option<Rooted<ExternRef>>, Option<Rooted<ExternRef>>>(&mut store, "same")?;
+    assert!(same.call(&mut store, Some(reference))?.is_some() && same.call(&mut store, None)?.is_none());
+    let table = instance.get_table(&mut store, "t").unwrap();
+    table.set(&mut store, 0, Ref::from(reference))?;
+    assert!(table.get(&mut store, 0).unwrap().unwrap_extern().unwrap().data(&store)?.is_some());
+    assert!(Val::ExternRef(Some(reference)).unwrap_externref().is_some());
+    Ok(())
+}
+
+#[test]
 fn values_and_references() -> Result<()> {
     let mut store = Store::<()>::default();
     let func = Func::wrap(&mut store, || {});

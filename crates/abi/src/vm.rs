@@ -18,7 +18,7 @@ pub use crate::heap::VmHeap;
 #[repr(C, align(16))]
 #[derive(Debug)]
 pub struct VmContext {
-    /// The runtime's words of the store that the instance lives in.
+    /// The runtime's words of the store that the instance lives in, which begin with [`VmStoreHead`].
     pub store: *mut u8,
     /// Addresses of the runtime calls, indexed by [`crate::Libcall`], and behind them of [`crate::BulkRoutine`]s.
     pub libcalls: *const usize,
@@ -121,6 +121,27 @@ pub struct VmFuncRef {
     /// The store's number of the function, never 0.
     pub entry: u32,
 }
+
+/// What machine code reads of a store.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct VmStoreHead {
+    /// [`KNOWN_REFERENCES`] places. That of a function, if the function is in it, is the one at its number's remainder.
+    pub known_references: *const VmKnownReference,
+}
+
+/// A reference that the runtime has made, for `table.get`: the runtime alone writes it. All zero is null, as its number is.
+#[repr(C, align(16))]
+#[derive(Clone, Copy, Debug)]
+pub struct VmKnownReference {
+    /// The store's number of the function.
+    pub entry: u64,
+    /// Its reference.
+    pub reference: *const VmFuncRef,
+}
+
+/// How many references machine code finds without the runtime's help: a power of two.
+pub const KNOWN_REFERENCES: usize = 512;
 
 /// A global's value: little-endian bytes, the low ones first; 128-bit vectors use all.
 #[repr(C, align(16))]

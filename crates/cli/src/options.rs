@@ -383,6 +383,7 @@ impl EngineOptions {
     /// What the two flags set; a later key overrides an earlier one.
     pub fn options(&self, optimize: &OptimizeOptions) -> Result<Options> {
         let mut options = Options::default();
+        options.config.cache(Some(CacheConfig::default()));
         set_all(self.wasm.iter().chain(&optimize.optimize), &mut options)?;
         if optimize.no_cache {
             options.config.cache(None);

@@ -210,7 +210,7 @@ impl Config {
             gc_stress: 0,
             fault: None,
             #[cfg(feature = "cache")]
-            cache: Some(crate::CacheConfig::new()),
+            cache: None,
         }
     }
 
@@ -233,7 +233,8 @@ impl Config {
         self
     }
 
-    /// Where compiled code is kept between runs; `None` to keep none. On by default, in the user's cache directory.
+    /// Where compiled code is kept between runs, such as [`CacheConfig::new`](crate::CacheConfig::new) says; with `None`, the
+    /// default, none is.
     #[cfg(feature = "cache")]
     pub fn cache(&mut self, cache: Option<crate::CacheConfig>) -> &mut Self {
         self.cache = cache;

@@ -118,6 +118,7 @@ pub struct ImportType<'a> {
 }
 
 impl<'a> ImportType<'a> {
+    #[cfg(feature = "compiler")]
     pub(crate) fn new(of: &'a LinkedModule, import: &'a epsilon_abi::Import) -> Self {
         Self { of, import }
     }
@@ -153,6 +154,7 @@ pub struct ExportType<'a> {
 }
 
 impl<'a> ExportType<'a> {
+    #[cfg(feature = "compiler")]
     pub(crate) fn new(of: &'a LinkedModule, export: &'a epsilon_abi::Export) -> Self {
         Self { of, export }
     }

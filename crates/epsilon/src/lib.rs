@@ -167,6 +167,10 @@ pub type StoreContextMut<'a, T> = epsilon_runtime::StoreContextMut<'a, T, Engine
 pub type Caller<'a, T> = epsilon_runtime::Caller<'a, T, Engine>;
 /// Another name of [`HostResult`].
 pub use epsilon_runtime::HostResult as WasmRet;
+/// A reference that the store keeps. References are handles of what the store keeps by themselves, so this is another name
+/// of them.
+pub type Rooted<T> = T;
+
 /// Another name of [`IntoHostFunc`].
 pub use epsilon_runtime::IntoHostFunc as IntoFunc;
 

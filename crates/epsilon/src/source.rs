@@ -267,7 +267,7 @@ impl ModuleSource {
             };
             with_scratch(|scratch| in_guest_float_environment(|| compile(scratch)))
         })?;
-        Ok(compiled?)
+        Ok(compiled.map_err(Error::new)?)
     }
 
     /// Compiles on this thread's stack, or on another one where this is short.

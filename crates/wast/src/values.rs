@@ -65,7 +65,9 @@ fn core_matches(store: &mut Store<()>, value: &Val, expected: &WastRetCore<'_>) 
         (Val::ExternRef(None), WastRetCore::RefNull(Some(ty))) => matches!(null(ty), Ok(Val::ExternRef(None))),
         (Val::FuncRef(Some(_)), WastRetCore::RefFunc(None)) => true,
         (Val::ExternRef(Some(_)), WastRetCore::RefExtern(None)) => true,
-        (Val::ExternRef(Some(reference)), WastRetCore::RefExtern(Some(want))) => is_of_host(store, reference, *want),
+        (Val::ExternRef(Some(reference)), WastRetCore::RefExtern(Some(want)) | WastRetCore::RefHost(want)) => {
+            is_of_host(store, reference, *want)
+        }
         _ => false,
     }
 }
@@ -88,7 +90,8 @@ fn any_matches(store: &mut Store<()>, reference: &AnyRef, expected: &WastRetCore
 
 fn is_of_host(store: &mut Store<()>, reference: &ExternRef, want: u32) -> bool {
     let context = store.as_context_mut();
-    reference.data(&context).is_ok_and(|data| data.downcast_ref::<u32>() == Some(&want))
+    let data = reference.data(&context).ok().flatten();
+    data.is_some_and(|data| data.downcast_ref::<u32>() == Some(&want))
 }
 
 const F32_CANONICAL_NAN: u32 = 0x7fc0_0000;

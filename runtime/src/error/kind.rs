@@ -108,9 +108,9 @@ impl StdError for ErrorKind {
 pub struct HostError(pub(super) Box<dyn Object>);
 
 impl HostError {
-    /// The error.
+    /// The error; what is in a box, if it came in one.
     pub fn as_error(&self) -> &(dyn StdError + Send + Sync + 'static) {
-        self.0.as_error()
+        self.0.as_any().downcast_ref::<Boxed>().map_or_else(|| self.0.as_error(), |boxed| &*boxed.0)
     }
 }
 

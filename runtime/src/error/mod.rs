@@ -184,7 +184,7 @@ impl Error {
         match &self.0.what {
             What::Kind(ErrorKind::Trap(code)) if self.0.note.is_none() => code,
             What::Kind(ErrorKind::Exception(exception)) => exception,
-            What::Kind(ErrorKind::Host(source)) => source.as_error(),
+            What::Kind(ErrorKind::Host(source) | ErrorKind::Module(source)) => source.as_error(),
             _ => &*self.0,
         }
     }

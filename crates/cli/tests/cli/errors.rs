@@ -55,7 +55,7 @@ fn an_unknown_import() {
     let outcome = epsilon("imports-memory.wat");
     outcome.exits(1).says(&["`env`.`memory`: memory 1", "--preload env=FILE"]);
     assert!(!outcome.stderr.contains("--unknown-imports-trap"), "it would not help:\n{}", outcome.stderr);
-    epsilon("--unknown-imports-trap imports-memory.wat").exits(1).says(&["unknown import of a memory"]);
+    epsilon("--unknown-imports-trap imports-memory.wat").exits(1).says(&["`env`.`memory`: memory 1"]);
 }
 
 #[test]

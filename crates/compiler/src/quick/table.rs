@@ -1,5 +1,5 @@
 //! Tables, references and globals, and what is called through them. Elements of function tables are rows that only the
-//! runtime reads as references and writes; elements of all other tables are 4 bytes, read and written here.
+//! runtime writes, and of which it makes references; elements of all other tables are 4 bytes, read and written here.
 
 use super::Ty;
 use super::call::Callee;
@@ -8,7 +8,7 @@ use super::operand::{Held, Operand, Place};
 use super::reader::HeapCode;
 use super::translator::{ColdKind, Translator};
 use epsilon_abi::layout::GlobalPlace;
-use epsilon_abi::vm::{VmFuncRow, VmTable, VmTableRef};
+use epsilon_abi::vm::{VmContext, VmFuncRow, VmStoreHead, VmTable, VmTableRef};
 use epsilon_abi::{GlobalIndex, Libcall, RefRepr, TableIndex, TrapCode, TypeIndex};
 use std::mem::{offset_of, size_of};
 
@@ -151,7 +151,7 @@ impl Translator<'_> {
 
     pub fn table_get(&mut self, table: u32) {
         match self.table_repr(table) {
-            RefRepr::Func => self.libcall(Libcall::TableGetFunc, &[u64::from(table)], 1, Some(Ty::I64)),
+            RefRepr::Func => self.known_reference(table),
             RefRepr::Index => {
                 let index = self.pop();
                 let reg = self.index_element(table, index);
@@ -159,6 +159,34 @@ impl Translator<'_> {
                 self.push_reg(reg, Ty::I32);
             }
         }
+    }
+
+    /// The reference to the function in a row: the store's list of references has it, or the runtime.
+    fn known_reference(&mut self, table: u32) {
+        // What the call would destroy goes to its slot on both ways.
+        self.spill_registers(self.stack.len() - 1);
+        let index = self.pop();
+        let index = self.read(index);
+        self.registers.locked |= index.reg.bit();
+        self.forget_copies();
+        let (entry, to) = (self.allocate(false), self.allocate(false));
+        self.element_address(TableIndex(table), index.reg, entry, size_of::<VmFuncRow>(), TrapCode::TableOutOfBounds);
+        self.load_at(Ty::I32, entry, entry, word(offset_of!(VmFuncRow, entry)));
+        self.load_at(Ty::I64, SCRATCH, ANCHOR, VmContext::from_anchor(offset_of!(VmContext, store)));
+        self.load_at(Ty::I64, SCRATCH, SCRATCH, word(offset_of!(VmStoreHead, known_references)));
+        self.known_place(to, entry);
+        let known = self.asm.new_label();
+        self.asm.jcc(Cond::Equal, known);
+        self.mov(Ty::I64, INT_ARGS[2], index.reg);
+        self.const_to(Ty::I64, INT_ARGS[1], u64::from(table));
+        self.mov(Ty::I64, INT_ARGS[0], ANCHOR);
+        self.emit_call_instruction(Callee::Libcall(Libcall::TableGetFunc as usize));
+        self.reload_pins();
+        self.mov(Ty::I64, to, RESULT);
+        self.asm.bind(known);
+        self.done(index);
+        self.registers.release(entry);
+        self.push_reg(to, Ty::I64);
     }
 
     pub fn table_set(&mut self, table: u32) {

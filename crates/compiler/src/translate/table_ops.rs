@@ -1,12 +1,12 @@
-//! Tables. Elements of function tables are rows that only the runtime reads as references and writes; elements of all
+//! Tables. Elements of function tables are rows that only the runtime writes, and of which it makes references; elements of all
 //! other tables are 4 bytes, read and written here.
 
 use super::vm::changing_word;
 use super::{FuncTranslator, PTR, Translated};
 use crate::trap::clif_trap;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{InstBuilder, Value, types};
-use epsilon_abi::vm::VmTable;
+use cranelift_codegen::ir::{BlockArg, InstBuilder, Value, types};
+use epsilon_abi::vm::{KNOWN_REFERENCES, VmContext, VmFuncRow, VmKnownReference, VmStoreHead, VmTable};
 use epsilon_abi::{Libcall, RefRepr, TableIndex, TrapCode};
 use std::mem::{offset_of, size_of};
 
@@ -47,10 +47,7 @@ impl FuncTranslator<'_> {
     pub(super) fn table_get(&mut self, table: u32) -> Translated {
         let index = self.pop();
         let reference = match self.table_repr(table) {
-            RefRepr::Func => {
-                let args = [self.const_index(table), self.widen(index)];
-                self.libcall_with_result(Libcall::TableGetFunc, &args)
-            }
+            RefRepr::Func => self.known_reference(table, index),
             RefRepr::Index => {
                 let address = self.index_element(table, index);
                 let flags = changing_word(self.regions.table);
@@ -61,6 +58,36 @@ impl FuncTranslator<'_> {
         self.declare(reference, epsilon_abi::ValType::Ref(ty));
         self.push(reference);
         Ok(())
+    }
+
+    /// The reference to the function in a row: the store's list of references has it, or the runtime.
+    fn known_reference(&mut self, table: u32, index: Value) -> Value {
+        let row = self.element_address(TableIndex(table), index, size_of::<VmFuncRow>(), TrapCode::TableOutOfBounds);
+        let flags = changing_word(self.regions.table);
+        let entry = self.ins().load(types::I32, flags, row, offset_of!(VmFuncRow, entry) as i32);
+        let entry = self.ins().uextend(types::I64, entry);
+        let store = self.near_pointer(VmContext::from_anchor(offset_of!(VmContext, store)));
+        let list = self.bounds_word(store, offset_of!(VmStoreHead, known_references));
+        let number = self.ins().band_imm_u(entry, KNOWN_REFERENCES as i64 - 1);
+        let distance = self.ins().ishl_imm_u(number, i64::from(size_of::<VmKnownReference>().trailing_zeros()));
+        let place = self.ins().iadd(list, distance);
+        let known = self.bounds_word(place, offset_of!(VmKnownReference, entry));
+        let reference = self.bounds_word(place, offset_of!(VmKnownReference, reference));
+        let (ask, next) = (self.builder.create_block(), self.builder.create_block());
+        self.builder.set_cold_block(ask);
+        self.builder.append_block_param(next, PTR);
+        let differs = self.ins().icmp(IntCC::NotEqual, known, entry);
+        self.ins().brif(differs, ask, &[], next, &[BlockArg::Value(reference)]);
+
+        self.builder.seal_block(ask);
+        self.switch_to(ask);
+        let args = [self.const_index(table), self.widen(index)];
+        let made = self.libcall_with_result(Libcall::TableGetFunc, &args);
+        self.ins().jump(next, &[BlockArg::Value(made)]);
+
+        self.builder.seal_block(next);
+        self.switch_to(next);
+        self.builder.block_params(next)[0]
     }
 
     pub(super) fn table_set(&mut self, table: u32) -> Translated {

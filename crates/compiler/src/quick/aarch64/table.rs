@@ -6,9 +6,9 @@ use super::super::translator::Translator;
 use super::asm::{Cond, Reg, ZERO};
 use super::ops::*;
 use super::{ANCHOR, CALLEE, FAR, SCRATCH};
-use epsilon_abi::vm::{VmFuncRef, VmTable, VmTableRef};
+use epsilon_abi::vm::{KNOWN_REFERENCES, VmFuncRef, VmKnownReference, VmTable, VmTableRef};
 use epsilon_abi::{TableIndex, TrapCode, TypeIndex};
-use std::mem::offset_of;
+use std::mem::{offset_of, size_of};
 
 impl Translator<'_> {
     /// The address of the code of a popped reference, in its register: direct if the function is of this instance, else
@@ -45,6 +45,19 @@ impl Translator<'_> {
         self.asm.rrr(SUBS.wide(true), ZERO, index, FAR);
         self.trap_if(Cond::AboveOrEqual, trap);
         self.null_if(Cond::AboveOrEqual, to);
+    }
+
+    /// Takes a reference from the list in the scratch register, which is overwritten: "equal" tells whether it is that of the
+    /// function with the number in `entry`.
+    pub fn known_place(&mut self, to: Reg, entry: Reg) {
+        const { assert!(KNOWN_REFERENCES.is_power_of_two()) };
+        let is_encoded = self.asm.logical_imm(AND_IMM, true, to, entry, KNOWN_REFERENCES as u64 - 1);
+        debug_assert!(is_encoded, "a mask of low bits is an immediate");
+        let log2 = size_of::<VmKnownReference>().trailing_zeros();
+        self.asm.rrr_shifted(ADD.wide(true), SCRATCH, SCRATCH, to, log2);
+        self.load_at(Ty::I64, to, SCRATCH, word(offset_of!(VmKnownReference, reference)));
+        self.load_at(Ty::I64, FAR, SCRATCH, word(offset_of!(VmKnownReference, entry)));
+        self.asm.rrr(SUBS.wide(true), ZERO, entry, FAR);
     }
 
     /// Compares the signature in the scratch register with that of a type.

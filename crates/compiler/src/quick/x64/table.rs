@@ -6,9 +6,9 @@ use super::super::translator::Translator;
 use super::asm::{Cond, R11, Reg, Rm};
 use super::ops::*;
 use super::{ANCHOR, CALLEE, SCRATCH};
-use epsilon_abi::vm::{VmFuncRef, VmTable, VmTableRef};
+use epsilon_abi::vm::{KNOWN_REFERENCES, VmFuncRef, VmKnownReference, VmTable, VmTableRef};
 use epsilon_abi::{TableIndex, TrapCode, TypeIndex};
-use std::mem::offset_of;
+use std::mem::{offset_of, size_of};
 
 impl Translator<'_> {
     /// The address of the code of a popped reference, in its register: direct if the function is of this instance, else
@@ -52,6 +52,18 @@ impl Translator<'_> {
         self.trap_if(Cond::AboveOrEqual, trap);
         self.asm.mov_imm(SCRATCH, 0);
         self.asm.rr(CMOV.on(Cond::AboveOrEqual), true, to, SCRATCH);
+    }
+
+    /// Takes a reference from the list in the scratch register, which is overwritten: "equal" tells whether it is that of the
+    /// function with the number in `entry`.
+    pub fn known_place(&mut self, to: Reg, entry: Reg) {
+        const { assert!(KNOWN_REFERENCES.is_power_of_two()) };
+        self.mov(Ty::I64, to, entry);
+        self.asm.arith_imm(false, 4, Rm::Reg(to), KNOWN_REFERENCES as i32 - 1);
+        self.asm.ext_imm8(SHIFT_IMM, true, 4, Rm::Reg(to), size_of::<VmKnownReference>().trailing_zeros() as u8);
+        self.asm.rr(ADD, true, SCRATCH, to);
+        self.load_at(Ty::I64, to, SCRATCH, word(offset_of!(VmKnownReference, reference)));
+        self.asm.rm(CMP, true, entry, Rm::Base(SCRATCH, word(offset_of!(VmKnownReference, entry))));
     }
 
     /// Compares the signature in the scratch register with that of a type.
