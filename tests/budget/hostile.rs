@@ -49,7 +49,9 @@ pub const GUESTS: [Guest; GUEST_COUNT] = [
     ("exceptions", Limit, |engine| run(engine, &exceptions("i64 i64"))),
     ("large exceptions", Limit, |engine| run(engine, &exceptions(&"i64 ".repeat(900)))),
     ("exceptions that nobody keeps", Itself, |engine| run(engine, &forgotten_exceptions())),
-    ("external references", Limit, external_references),
+    ("external references", Limit, |engine| external_references(engine, "(local.get $n)", 10_000_000)),
+    ("external references that nobody keeps", Itself, |engine| external_references(engine, "(i32.const 0)", 500_000)),
+    ("objects that nobody keeps", Itself, |engine| run(engine, FORGOTTEN_OBJECTS)),
     ("references to functions", Limit, |engine| many_instances(engine, &references(20_000))),
     ("functions in exported tables", Limit, |engine| many_instances(engine, &functions_in_tables(20_000))),
     ("types", Limit, |engine| many_modules(engine, types)),
@@ -113,7 +115,7 @@ pub const GUESTS: [Guest; GUEST_COUNT] = [
     ("buffers of WASI", Itself, wasi::buffers),
 ];
 
-pub const GUEST_COUNT: usize = 64;
+pub const GUEST_COUNT: usize = 66;
 
 /// A function that touches each page of a memory of 16 pages.
 pub fn touching(memory: &str) -> String {
@@ -342,13 +344,31 @@ fn exported_globals(engine: &Engine) -> Result<(), Error> {
     Ok(())
 }
 
-fn external_references(engine: &Engine) -> Result<(), Error> {
+/// Lists of a hundred structures and an array, ten thousand times.
+const FORGOTTEN_OBJECTS: &str = r#"(module (type $node (struct (field (ref null $node)) (field i64)))
+    (type $bytes (array (mut i8)))
+    (func $list (param $n i32) (result (ref null $node)) (local $list (ref null $node))
+        (loop $more
+            (local.set $list (struct.new $node (local.get $list) (i64.const 1)))
+            (br_if $more (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+        (local.get $list))
+    (func (export "run") (local $n i32) (local.set $n (i32.const 10000))
+        (loop $again
+            (drop (call $list (i32.const 100)))
+            (drop (array.new_default $bytes (i32.mul (local.get $n) (i32.const 10))))
+            (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))"#;
+
+fn external_references(engine: &Engine, place: &str, count: u32) -> Result<(), Error> {
     let mut linker = Linker::new(engine);
     linker.func_wrap("host", "make", |mut caller: epsilon::Caller<'_, ()>| {
         ExternRef::new(&mut caller, [0u8; 24]).map(Some)
     })?;
-    let text = r#"(module (import "host" "make" (func $make (result externref)))
-        (func (export "run") (loop $again (drop (call $make)) (br $again))))"#;
+    let text = format!(
+        r#"(module (import "host" "make" (func $make (result externref))) (table $kept {count} externref)
+            (func (export "run") (local $n i32) (loop $again
+                (table.set $kept {place} (call $make))
+                (br_if $again (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const {count}))))))"#
+    );
     let module = Module::new(engine, text)?;
     let mut store = Store::new(engine, ());
     let instance = linker.instantiate(&mut store, &module)?;
