@@ -106,7 +106,7 @@ fn both_families_hold_the_same_references() {
         assert!(!converted.is_eqref(&store).expect("held") && !converted.is_i31(&store).expect("held"), "{name}");
         let back = converted.convert_any(&mut store).expect("held");
         assert!(ExternRef::ref_eq(&store, &external, &back).expect("held"), "{name}");
-        let data = back.data(&store).expect("of this store").expect("of this store").expect("of the host").downcast_ref::<String>();
+        let data = back.data(&store).expect("of this store").expect("of the host").downcast_ref::<String>();
         assert_eq!(data.map(String::as_str), Some("of the host"), "{name}");
         let point = any(call(&mut store, &instance, "point", &[]));
         let external = point.convert_any(&mut store).expect("held");
