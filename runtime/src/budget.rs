@@ -111,7 +111,7 @@ impl Budget {
     /// Charges `bytes` for work that ends by itself, such as a compilation. Waits for other work to end if that leaves
     /// no room; returns `None` when `cancelled`, which is asked about once a millisecond.
     ///
-    /// Whoever has such a charge must not wait for another one: two that each wait for the other would do so for ever.
+    /// A holder of such a charge must not wait for another one: two that wait for each other would never end.
     /// Of an engine only.
     ///
     /// # Errors
@@ -134,7 +134,7 @@ impl Budget {
                 return Ok(None);
             }
             if place.is_next() {
-                // Looked at before trying: whoever gives back reduces the use first, and this afterwards.
+                // Looked at before trying: giving back reduces the use first, and this afterwards.
                 let others = self.0.in_work_bytes.load(Ordering::SeqCst);
                 match self.reserve_now(bytes, what) {
                     Ok(charge) => return Ok(Some(charge)),

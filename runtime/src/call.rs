@@ -88,7 +88,7 @@ fn begin_outermost(store: &mut StoreInner) -> Result<()> {
     store.vm.guard_low.set(stack.guard_low());
     store.vm.stack_low.set(stack.low());
     store.stack = Some(stack);
-    // A plain store suffices: who interrupts brings the barrier.
+    // A relaxed store is enough: the interrupting thread issues the memory barrier.
     store.vm.running_thread.store(thread::current_id(), Ordering::Relaxed);
     store.running_on = thread::marker();
     store.look_at_deadline();

@@ -1,4 +1,4 @@
-//! Who is at work on what: of several threads that want the same thing done, one does it and the others wait for it.
+//! Claims on work: of several threads that want the same thing done, one does it and the others wait for it.
 //!
 //! Threads that run a guest wait as they do on a shared memory (`waiting`), so that an interruption ends it.
 
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Things that some thread is at work on. Each change is one call of the map, which no panic leaves half-done: the lock is
-/// taken whether poisoned or not. Whoever calls a method holds off forks, except for [`Claims::wait`].
+/// taken whether poisoned or not. The caller of a method holds off forks, except for [`Claims::wait`].
 pub struct Claims<T> {
     in_work: Mutex<HashMap<T, Arc<Work>>>,
     /// Those that wait for work to end, by its number.
@@ -104,7 +104,7 @@ impl<T: Eq + Hash + Copy> Drop for Claim<T> {
     fn drop(&mut self) {
         self.claims.lock().remove(&self.thing);
         self.work.ended.store(true, Ordering::SeqCst);
-        // Who waits has looked before it entered the list, or looks afterwards.
+        // A waiting thread has looked before it entered the list, or looks afterwards.
         self.claims.waiting.notify(self.work.number, u32::MAX);
     }
 }

@@ -1,6 +1,6 @@
 //! `fork`: what a child needs so that guests go on in it. Linked code lies in pages that parent and child share, so the
 //! child gets its own copy before anything else runs there; else it would see what the parent links from then on. And
-//! every lock of the runtime is free in the child: who holds one holds off the fork.
+//! every lock of the runtime is free in the child: a thread that holds one holds off the fork.
 //!
 //! ```text
 //! prepare   nobody holds a lock, nobody links, nobody asks a source for a function: all of that holds the gate for reading
@@ -19,14 +19,14 @@ use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LockResult, MutexGuard, PoisonError, RwLockReadGuard, RwLockWriteGuard, Weak};
 
-/// Held for reading by those that hold off forks, for writing by who forks. It guards nothing that a panic could leave
+/// Held for reading by threads that hold off forks, for writing by the forking thread. It guards nothing that a panic could leave
 /// half-done, so that it is taken whether poisoned or not.
 static GATE: std::sync::RwLock<()> = std::sync::RwLock::new(());
 
 /// Modules whose code a child has to copy. Changes are single calls of `Vec`, which no panic leaves half-done.
 static MODULES: Mutex<Vec<Weak<LinkedModule>>> = Mutex::new(Vec::new());
 
-/// Lists of waiting threads, which cannot hold the gate while they wait: who forks takes their locks. Likewise.
+/// Lists of waiting threads, which cannot hold the gate while they wait: the forking thread takes their locks. Likewise.
 static LISTS: Mutex<Vec<Weak<WaitList>>> = Mutex::new(Vec::new());
 
 /// What a thread holds while it forks.

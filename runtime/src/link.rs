@@ -333,7 +333,7 @@ impl LinkedCode {
         }
     }
 
-    /// Ends all linking for good, and says so to everybody who asks for more. Code that is published goes on.
+    /// Ends all linking for good; every later request gets an error that says so. Code that is published goes on.
     pub fn break_down(&self, reason: &str) -> LinkError {
         LinkError::Broken(self.broken.get_or_init(|| reason.into()).clone())
     }

@@ -50,7 +50,7 @@ pub struct MemoryData {
     space: Option<Space>,
     /// Bytes above the base that may become accessible without moving.
     capacity_bytes: usize,
-    /// Who gets the space when the memory is dropped, if anybody.
+    /// Where the space goes when the memory is dropped, if it is kept.
     pool: Option<Arc<SpacePool>>,
     /// One for each budget: of the store or engine that made it, and of stores that made a shared one grow.
     charges: Vec<Charge>,

@@ -372,7 +372,7 @@ impl LinkedModule {
         self.code.placed().find(pc).map(|(index, _)| index)
     }
 
-    /// Ends the use of a module of which something was left half-done: whoever asks for more of it is told so.
+    /// Ends the use of a module of which something was left half-done: every later request for more of it gets this error.
     pub fn fail(&self, reason: &str) {
         self.code.break_down(reason);
     }

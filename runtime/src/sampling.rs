@@ -122,7 +122,7 @@ impl Samples {
         self.made.load(Ordering::SeqCst)
     }
 
-    /// Waits for a note beyond so many as were `made`, or until [`Self::wake_all`], at most so long. Who looks at `made` before
+    /// Waits for a note beyond so many as were `made`, or until [`Self::wake_all`], at most so long. A thread that looks at `made` before
     /// it looks for something to do misses nothing of what comes in between, though another reader may have read it.
     pub fn wait(&self, made: u32, limit: Duration) {
         self.waiting.fetch_add(1, Ordering::SeqCst);

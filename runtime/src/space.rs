@@ -283,7 +283,7 @@ impl SpacePool {
     /// Frees what is kept for images of a module that is gone: nobody will ask for them again.
     pub fn forget(&self, images: &[Option<Arc<MemoryImage>>]) {
         if images.iter().any(Option::is_some) {
-            // Before the lock: who gives a space afterwards sees it.
+            // Before the lock: a thread that gives a space afterwards sees it.
             images.iter().flatten().for_each(|image| image.abandon());
             self.idle().retain(|space| !space.is_abandoned());
         }

@@ -284,7 +284,7 @@ impl<T: 'static, E: 'static> Store<T, E> {
         self.0.data
     }
 
-    /// Sets who decides over growth. Without one, memories and tables grow to their types' maxima.
+    /// Sets the limiter, which allows or refuses growth. Without one, memories and tables grow to their types' maxima.
     pub fn limiter(&mut self, limiter: impl (FnMut(&mut T) -> &mut dyn ResourceLimiter) + Send + Sync + 'static) {
         self.0.limiter = Some(Box::new(limiter));
     }

@@ -50,7 +50,7 @@ impl Expected {
 /// For each address a queue, the longest waiting first.
 pub type Queues = HashMap<u64, VecDeque<Arc<Waiter>>>;
 
-/// Who waits on a memory. No queue is empty. Between the calls of the map and its queues that make a change nothing can
+/// The threads that wait on a memory. No queue is empty. Between the calls of the map and its queues that make a change nothing can
 /// panic, so that the lock is taken whether poisoned or not.
 #[derive(Default)]
 pub struct WaitList(Mutex<Queues>);
@@ -137,7 +137,7 @@ impl WaitList {
         deadline: Option<Instant>,
         store: Option<&VmStore>,
     ) -> WaitResult {
-        // Under the lock: who changes the value and then notifies finds this thread in the queue, or changed it before.
+        // Under the lock: a thread that changes the value and then notifies finds this one in the queue, or changed it before.
         let mut queues = self.queues();
         if differs() {
             return WaitResult::Mismatch;

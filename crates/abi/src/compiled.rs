@@ -106,7 +106,7 @@ pub struct Position(pub u32);
 impl Position {
     /// Instructions that belong to no operator, such as a prologue.
     pub const NONE: Self = Self(u32::MAX);
-    /// The first position that is no offset.
+    /// The first position that is not an offset.
     pub const FIRST_INLINED: u32 = 1 << 31;
 
     /// The position of an inlined operator.

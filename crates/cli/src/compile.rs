@@ -36,8 +36,8 @@ pub struct CompileCommand {
 /// The key of artifacts.
 #[derive(Args, Clone, Debug, Default)]
 pub struct KeyOption {
-    /// A file with the key for artifacts: who has it can make artifacts that run with it. Without, only artifacts that
-    /// this user made on this machine run
+    /// A file with the key for artifacts: anyone who has the key can make artifacts that run with it. Without it, only
+    /// artifacts that this user made on this machine run
     #[arg(long = "key", value_name = "KEY_FILE")]
     key_file: Option<PathBuf>,
 }

@@ -10,7 +10,7 @@
 //! | 8, 8 | lengths *a* and *o*, little-endian |
 //! | 8 | `EPSLEXE1` |
 //!
-//! Who can change the executable can change what it runs, as with any executable: the key guards against damage only.
+//! A user that can change the executable can change what it runs, as with any executable: the key guards against damage only.
 
 use crate::input::Input;
 use crate::report::Advice;

@@ -18,7 +18,7 @@ pub struct Options {
     pub max_table_elements: Option<usize>,
     /// Whether a growth that these limits refuse ends the guest.
     pub trap_on_grow_failure: bool,
-    /// Whether unknown imports are no error until they are called.
+    /// Whether unknown imports are an error only when they are called.
     pub unknown_imports_trap: bool,
     /// How many descriptors the guest may have open.
     pub max_descriptors: Option<usize>,

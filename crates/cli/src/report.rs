@@ -131,7 +131,7 @@ fn print(text: &str, help: Option<&str>) {
     let error = anstyle::AnsiColor::Red.on_default().bold();
     let bold = anstyle::Style::new().bold();
     crate::progress::clear();
-    // Who does not listen need not be told that nobody listens.
+    // A closed standard error cannot be reported.
     let mut stream = anstream::stderr().lock();
     let _ = std::io::Write::write_fmt(&mut stream, format_args!("{error}error:{error:#} {text}\n"));
     if let Some(help) = help {

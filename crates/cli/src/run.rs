@@ -163,7 +163,7 @@ impl Session {
             Ok(()) => 0,
             Err(error) => self.end_code(error)?,
         };
-        // A reader that wanted no more, such as `head`, is no failure.
+        // A reader that has closed the pipe, such as `head`, is not a failure.
         let flushed = flushed.or_else(|error| match error.kind() {
             io::ErrorKind::BrokenPipe => Ok(()),
             _ => Err(error),
@@ -208,8 +208,11 @@ impl Session {
                 let (size, max) = (bytes(ty.minimum()), ty.maximum().map(bytes));
                 // Made for the guest, so what the guest may take holds for it as well.
                 if !self.store.data_mut().limits.memory_growing(0, size, max)? {
-                    let message = format!("the {ty} that `{}` imports exceeds the memory limit", self.name);
-                    return Err(Advice::error(message, "`-W max-memory-size=SIZE` raises the limit"));
+                    let message = format!("the {ty} that `{}` imports exceeds a limit", self.name);
+                    return Err(Advice::error(
+                        message,
+                        "raise `-W max-memory-size=SIZE` or `-W max-total-memory=SIZE`",
+                    ));
                 }
                 let memory = SharedMemory::new(self.linker.engine(), ty)?;
                 self.linker.define(&self.store, import.module(), import.name(), memory)?;

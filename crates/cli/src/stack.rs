@@ -1,4 +1,4 @@
-//! The stack that the command runs on: that of the main thread, unless whoever started the command has left it little.
+//! The stack that the command runs on: that of the main thread, unless the parent process has left it little.
 
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::signal::SigSet;

@@ -150,7 +150,7 @@ impl Stop {
     }
 }
 
-/// The signals that whoever started the command wants to be ignored, as `nohup` does: bit n - 1 for signal n. A blocked
+/// The signals that the parent process wants to be ignored, as `nohup` does: bit n - 1 for signal n. A blocked
 /// signal would arrive nevertheless.
 fn ignored_signals() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -348,7 +348,7 @@ impl Compiler {
     ) -> Result<(), CompileError> {
         if self.translate_with(LocalsIn::Values, module, wasm, index, scratch, room)? == Size::TooManyLocalsInValues {
             let again = self.translate_with(LocalsIn::Memory, module, wasm, index, scratch, room)?;
-            assert_eq!(again, Size::Fits, "locals in memory are no values");
+            assert_eq!(again, Size::Fits, "locals in memory are not values");
         }
         // Very large functions are spared all that is not needed.
         let is_usual = |context: &Context| self.effort(module, index, context).0 == Effort::Usual;

@@ -42,7 +42,7 @@ pub enum CompileError {
         /// What it takes, as far as is known.
         bytes: u64,
     },
-    /// Who watched the compilation has ended it.
+    /// The compilation was cancelled by its [`Watch`](crate::Watch).
     #[error("compilation was cancelled")]
     Cancelled,
     /// The target or its flags are not supported.
@@ -74,7 +74,7 @@ fn switch_of(feature: &str) -> String {
     }
 }
 
-/// The switch that lifts a limit of the validator's. Limits are no features to it: only its words tell.
+/// The switch that lifts a limit of the validator's. It does not treat limits as features: only its words tell.
 fn limited_without(message: &str) -> Option<&'static str> {
     match message {
         "multiple memories" => Some("multi-memory"),

@@ -1,4 +1,4 @@
-//! What compiling a function takes at most, in bytes: an estimate from above, so that who has many compiled at a time can
+//! What compiling a function takes at most, in bytes: an estimate from above, so that a caller that compiles many at a time can
 //! keep within a limit. tests/memory.rs holds it against what an allocator counts.
 
 use crate::codegen::Effort;

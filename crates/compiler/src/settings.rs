@@ -63,7 +63,7 @@ pub enum Tier {
     /// Cranelift.
     #[default]
     Optimised,
-    /// The quick one at first, and Cranelift for what turns out to be worth it: whoever asks for a function says which.
+    /// The quick one at first, and Cranelift for what turns out to be worth it: the caller that asks for a function says which.
     Auto,
 }
 

@@ -1,4 +1,4 @@
-//! [`Watch`]: who watches a long compilation.
+//! [`Watch`]: progress of a long compilation, and its cancellation.
 
 use crate::error::CompileError;
 

@@ -103,7 +103,7 @@ impl Process {
     }
 }
 
-/// What worker threads share with those who give them work.
+/// What worker threads share with the threads that give them work.
 #[derive(Default)]
 pub struct Shared {
     started: OnceLock<()>,

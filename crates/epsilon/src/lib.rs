@@ -83,7 +83,7 @@
 //!         let instance = Instance::new(&mut store, &module, &[memory.clone().into()])?;
 //!         instance.get_typed_func::<i32, ()>(&mut store, "send")?.call(&mut store, 42)
 //!     });
-//!     // Returns at once if the flag at 0 is raised already; else when the guest wakes whoever waits there.
+//!     // Returns at once if the flag at 0 is raised already; else when the guest wakes the threads that wait there.
 //!     memory.atomic_wait32(0, 0, None)?;
 //!     let mut message = [0; 4];
 //!     memory.read(4, &mut message)?;

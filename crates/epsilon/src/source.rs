@@ -111,11 +111,11 @@ pub struct ModuleSource {
     pub budget: Budget,
     /// What the parsed module holds.
     pub _held: Charge,
-    /// Who replaces quick code, if it is replaced, and what is known of how much is gained by it.
+    /// What replaces quick code, if it is replaced, and how often each function was found running.
     pub tiering: Option<Arc<Tiering>>,
     pub heat: Arc<Heat>,
     pub likely: Likely,
-    /// Who compiles ahead, and for which module; set once there is one.
+    /// The workers that compile ahead, and the module; set once there is one.
     pub ahead: OnceLock<(Arc<Shared>, Weak<LinkedModule>)>,
     /// Whether they have been asked to.
     pub asked: Once,

@@ -17,7 +17,7 @@ use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 
 use crate::interrupt::Interrupt;
 
-/// What a host's descriptor is to somebody who must not wait in it.
+/// A host's descriptor, for a thread that must not block on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Channel {
     /// Regular files, block devices: nobody has to come for them to be ready.

@@ -411,7 +411,7 @@ impl WasiCtxBuilder {
     /// the guest sees of it waits unless the guest wants otherwise.
     pub fn listener(&mut self, listener: impl Into<OwnedFd>) -> &mut Self {
         let listener = listener.into();
-        // What cannot be told so is no socket; calls on it will say that.
+        // A descriptor that fails here is not a socket; calls on it will say so.
         let _ = rustix::io::ioctl_fionbio(&listener, true);
         self.sockets.push(Kind::Listener(listener));
         self

@@ -1,8 +1,8 @@
 //! How a guest that waits inside a call is told to stop waiting.
 //!
-//! Whoever wants to end a guest raises the flag and then sends its thread a signal. Calls wait in `poll`, which every
-//! signal ends, even one whose handler asks for calls to be restarted; then they look at the flag. Without the flag a
-//! signal changes nothing: the call goes on waiting. A flag raised just before the wait began is seen a moment later.
+//! A thread that wants to end a guest raises the flag and then sends the guest's thread a signal. Calls wait in `poll`,
+//! which every signal ends, even one whose handler asks for calls to be restarted; then they look at the flag. Without the
+//! flag a signal changes nothing: the call goes on waiting. A flag raised just before the wait began is seen a moment later.
 
 use std::io;
 use std::os::fd::BorrowedFd;

@@ -25,8 +25,8 @@
 //! (`EPSILON_WASI_SANDBOX_CALLS=1000000` was run once and nothing outside was read or changed). The repository's
 //! `tests/wasi` sees them as guests in C, Rust and WebAssembly text do, and `tests/programs.rs` runs whole programs.
 //!
-//! The crate has no unsafe code. `calls.rs` lists the calls, one file per topic holds them, and `linker.rs` alone
-//! knows the virtual machine.
+//! The crate has no unsafe code. `calls.rs` lists the calls, one file per topic holds them. `linker.rs` and
+//! `threads.rs` know the virtual machine; others use only its `ForkMutex`.
 
 #![forbid(unsafe_code)]
 

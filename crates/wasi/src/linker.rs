@@ -1,4 +1,4 @@
-//! The calls as host functions of the virtual machine. The only file here that knows it.
+//! The calls as host functions of the virtual machine.
 //!
 //! A guest's memory is what it exports as `memory`. A guest that exports none has a memory of no size: calls that
 //! take an address return `fault`, the others work.

@@ -240,7 +240,7 @@ fn await_writer(_: &WasiCtx, _: &Kind, _: FdFlags) -> Result<(), Stop> {
     Ok(())
 }
 
-/// What is opened never waits on the host: who waits does so where it can be ended.
+/// Files are opened so that the host never blocks: waiting happens in `poll`, where it can be interrupted.
 fn open_below(directory: &Directory, request: &OpenRequest) -> Result<Kind, Errno> {
     if request.open.contains(OpenFlags::DIRECTORY) {
         if request.open != OpenFlags::DIRECTORY {

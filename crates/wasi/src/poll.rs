@@ -113,7 +113,7 @@ pub(crate) struct List {
     pub nevents: u32,
 }
 
-/// A `poll_oneoff` in steps, for those who share a context and must not hold it while they wait.
+/// A `poll_oneoff` in steps, for callers that share a context and must not hold it while they wait.
 pub(crate) struct Poll {
     subscriptions: Vec<Subscription>,
     list: List,

@@ -42,7 +42,8 @@ impl OpenFile {
         }
     }
 
-    /// Whether the host's descriptor never waits, whatever the guest wants: who waits does so where it can be ended.
+    /// Whether the host's descriptor never blocks, whatever the guest wants: waiting happens in `poll`, where it can be
+    /// interrupted.
     pub fn never_waits(&self) -> bool {
         self.filetype != FileType::RegularFile
     }

@@ -1,5 +1,5 @@
-//! The border to the operating system and the processor. Nothing outside this folder names a system call, a signal
-//! or a register.
+//! The border to the operating system and the processor. Nothing outside this folder names a signal or a register, or
+//! makes a system call, except that `space` changes access rights through the crate `region`.
 //!
 //! `arch/` holds the fixed machine code: entering wasm, leaving it for the host, switching instances, landing.
 //! `unix/` holds mappings, signals, threads, their timers and alternate signal stacks.

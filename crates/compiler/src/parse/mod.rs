@@ -133,7 +133,7 @@ pub(crate) fn parse(
     Ok(ParsedModule { info, layout, hints, bodies, resources, features, validated: AtomicBool::new(false) })
 }
 
-/// Tells what is no core module from what is a broken one.
+/// Tells bytes that are not a core module from a damaged core module.
 fn check_header(wasm: &[u8]) -> Result<(), CompileError> {
     if !wasm.starts_with(b"\0asm") {
         return Err(CompileError::NotWasm);

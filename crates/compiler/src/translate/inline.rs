@@ -135,7 +135,7 @@ impl FuncTranslator<'_> {
         self.body_frame = self.frames.len();
         self.open_body(FrameKind::Inlined, &ty.results);
         if self.operators(reader, &mut validator)? == Size::TooManyLocalsInValues {
-            // Whoever translates the body around this one looks here before it goes on.
+            // The translation of the body around this one looks here before it goes on.
             self.inlining.gave_up = true;
         }
 

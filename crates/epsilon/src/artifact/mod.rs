@@ -1,7 +1,7 @@
 //! Modules compiled ahead of time: one self-contained file with all of the module's code, and all else of
 //! it. `file` has its format.
 //!
-//! Hashes are BLAKE3, keyed where a key was given: then only who has the key can make the file. Functions are read and
+//! Hashes are BLAKE3, keyed where a key was given: the file cannot be made without the key. Functions are read and
 //! checked one by one when they are wanted.
 
 mod debug;
@@ -24,7 +24,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-/// A key that artifacts are made and loaded with: whoever has it can make artifacts that are loaded with it.
+/// A key that artifacts are made and loaded with. Anyone who has the key can make artifacts that are loaded with it.
 #[derive(Clone)]
 pub struct ArtifactKey(Secret);
 
@@ -54,7 +54,7 @@ impl std::fmt::Debug for ArtifactKey {
 pub enum Precompiled {
     /// A module, with hashes that detect damage.
     Module,
-    /// A module, with hashes that only who has the key could make.
+    /// A module, with hashes that cannot be made without the key.
     KeyedModule,
 }
 
@@ -278,8 +278,8 @@ impl Module {
     /// As [`Module::deserialize_with_key`].
     ///
     /// # Safety
-    /// Everything is checked but who made the artifact: its code will run with all rights of this process. The bytes
-    /// must come from [`Engine::precompile_module`] or [`Module::serialize`], by way of nobody who might change them.
+    /// Nothing proves who made the artifact, and its code will run with all rights of this process. The bytes must come
+    /// from [`Engine::precompile_module`] or [`Module::serialize`], and nobody may have changed them since.
     #[allow(unsafe_code)]
     pub unsafe fn deserialize(engine: &Engine, bytes: impl Into<ModuleBytes>) -> Result<Self> {
         load(engine, Bytes::memory(bytes.into()), &NO_KEY, false)

@@ -76,7 +76,7 @@ struct Record {
 /// What is kept of the keyed hash of a function's bytes.
 type FunctionHash = [u8; FUNCTION_HASH_BYTES];
 
-/// What a file that is no entry, or a damaged one, is refused with.
+/// The error for a file that is not an entry, or is damaged.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Damaged;
 

@@ -245,7 +245,7 @@ impl Cache {
     /// Checks every byte of an entry; returns the number of its functions and how many of them are damaged.
     ///
     /// # Errors
-    /// If the file cannot be read or is no intact entry at all.
+    /// If the file cannot be read, or is not an intact entry.
     pub fn verify(&self, info: &CacheEntryInfo) -> io::Result<(usize, usize)> {
         let header = fs::read(&info.path)?;
         let key = header.get(24..56).and_then(|key| Key::try_from(key).ok());
@@ -336,7 +336,7 @@ fn read_opened_secret(mut file: File, path: &Path) -> io::Result<Secret> {
     let metadata = file.metadata()?;
     refuse_foreign(path, &metadata)?;
     if metadata.mode() & 0o077 != 0 {
-        // Who knows it can make code that this user runs. A new one is no loss: entries are then made anew.
+        // A process that knows it can make code that this user runs. Nothing is lost with a new one: entries are made again.
         let reason = format!("`{}` can be read by other users; remove it, and a new one is made", path.display());
         return Err(io::Error::other(reason));
     }

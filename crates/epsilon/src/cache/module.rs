@@ -53,7 +53,7 @@ pub struct CachedModule {
     /// What is to be written. Code in it is whole, and what is missing is compiled again: the lock is taken whether poisoned
     /// or not.
     state: ForkMutex<State>,
-    /// Held while the entry is written: who comes second adds to what the first one wrote. After a panic nothing more of
+    /// Held while the entry is written: the second writer adds to what the first one wrote. After a panic nothing more of
     /// this module is written.
     writing: ForkMutex<()>,
 }
@@ -167,7 +167,7 @@ impl CachedModule {
         self.state().dirty = true;
     }
 
-    /// Writes the entry, if there is anything new. Who links functions meanwhile does not wait.
+    /// Writes the entry, if there is anything new. Threads that link functions meanwhile do not wait.
     pub fn save(&self) {
         let Ok(_writing) = self.writing.lock() else { return };
         let contents = {

@@ -85,7 +85,7 @@ impl MemoryFile {
     }
 }
 
-/// Whoever makes a file longer than the process may have is sent SIGXFSZ, which ends it: an error comes first.
+/// A process that makes a file longer than it may is sent SIGXFSZ, which ends it: an error comes first.
 fn refuse_long_file(len_bytes: u64) -> io::Result<()> {
     match getrlimit(Resource::Fsize).current {
         Some(limit) if limit < len_bytes => Err(io::ErrorKind::FileTooLarge.into()),
@@ -266,7 +266,7 @@ impl SharedPages {
 /// Whether the system maps shared anonymous memory a second time: Linux does, emulators of it may not.
 fn maps_again() -> bool {
     const UNKNOWN: u8 = 0;
-    /// Without a lock, which a child of `fork` could find taken. Whoever looks at the same time finds the same.
+    /// Without a lock, which a child of `fork` could find taken. Threads that look at the same time find the same.
     static ANSWER: AtomicU8 = AtomicU8::new(UNKNOWN);
     if ANSWER.load(Ordering::Relaxed) == UNKNOWN {
         let answer = if try_to_map_again().unwrap_or(false) { 2 } else { 1 };

@@ -20,7 +20,7 @@ pub fn current_id() -> i32 {
 
 #[cold]
 fn find_id() -> i32 {
-    // Without a lock, which a child could find taken. Who does this at the same time does it twice, which is the same.
+    // Without a lock, which a child could find taken. If two threads do this at the same time, it is done twice, with the same result.
     static AFTER_FORK: AtomicBool = AtomicBool::new(false);
     extern "C" fn forget() {
         THREAD_ID.set(0);
