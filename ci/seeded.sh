@@ -52,6 +52,7 @@ check() {
     results) tests . tests/case_results.rs ;;
     models) tests tests/models src/lib.rs ;;
     api) tests . tests/api/main.rs ;;
+    gc) tests . tests/gc/main.rs ;;
     misuse) tests . tests/misuse/main.rs ;;
     budget) tests . tests/budget/main.rs ;;
     threads) tests . tests/threads.rs ;;
@@ -84,7 +85,8 @@ checks_for() { # the file that a bug is in; the checks, in the order of their co
     crates/compiler/*) echo clif results addresses differential api spec-once opcodes spec traps ;;
     runtime/src/waiting.rs) echo units models threads ;;
     runtime/src/link.rs) echo units results api tiers threads differential spec-once traps spec ;;
-    *) echo units results api budget misuse threads differential spec-once swarm traps spec ;;
+    runtime/src/heap/* | runtime/src/collector.rs) echo units results gc api budget misuse spec ;;
+    *) echo units results gc api budget misuse threads differential spec-once swarm traps spec ;;
     esac
 }
 

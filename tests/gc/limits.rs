@@ -11,7 +11,8 @@ const LISTS: &str = r#"(module
     (type $node (struct (field (ref null $node)) (field i64)))
     (type $bytes (array (mut i8)))
     (type $longs (array (mut i64)))
-    (type $array (array (mut anyref)))
+    (type $wide (struct (field i64) (field i64) (field i64) (field i64) (field i64) (field i64) (field i64) (field i64)
+        (field i64) (field i64) (field i64) (field i64) (field i64) (field i64) (field i64) (field i64)))
     (global $list (export "list") (mut (ref null $node)) (ref.null $node))
     (func (export "grow") (loop $more
         (global.set $list (struct.new $node (global.get $list) (i64.const -1))) (br $more)))
@@ -25,8 +26,9 @@ const LISTS: &str = r#"(module
     (func (export "huge") (drop (array.new_default $longs (i32.const 0x7fffffff))))
     (func (export "large") (param i32) (drop (array.new_default $bytes (local.get 0))))
     (func (export "for_ever") (loop $more
-        (drop (struct.new $node (ref.null $node) (i64.const -1)))
-        (drop (array.new $bytes (i32.const -1) (i32.const 40)))
+        (drop (struct.new $wide (i64.const -1) (i64.const -1) (i64.const -1) (i64.const -1) (i64.const -1) (i64.const -1)
+            (i64.const -1) (i64.const -1) (i64.const -1) (i64.const -1) (i64.const -1) (i64.const -1) (i64.const -1)
+            (i64.const -1) (i64.const -1) (i64.const -1)))
         (br $more)))
     (func (export "is_zero") (param $n i32) (result i32) (local $a (ref null $longs)) (local $i i32) (local $s i64)
         (loop $more

@@ -73,6 +73,10 @@ const GUEST: &str = r#"(module
         (local.set $a (array.new $boxes (struct.new $box (local.get $n)) (i32.const 20)))
         (call $trash)
         (struct.get $box $value (array.get $boxes (local.get $a) (i32.const 19))))
+    (func (export "new_large") (param $n i32) (result i32) (local $a (ref null $boxes))
+        (local.set $a (array.new $boxes (struct.new $box (local.get $n)) (i32.const 5000)))
+        (call $trash)
+        (struct.get $box $value (array.get $boxes (local.get $a) (i32.const 4999))))
     (func (export "exception") (param $n i32) (result i32) (local $e exnref)
         (block $caught (result (ref $box) i64 exnref)
             (try_table (catch_ref $tag $caught)
@@ -135,13 +139,13 @@ const EXPORTS: [&str; 16] = [
     "field",
     "element",
     "new_elements",
+    "new_large",
     "exception",
     "caught",
     "segment",
     "host",
     "external",
     "function_in_a_field",
-    "local",
 ];
 
 fn instance(store: &mut Store<()>) -> Instance {
