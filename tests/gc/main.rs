@@ -2,6 +2,7 @@
 //! Most tests run under stress, where every allocation collects, all that can move moves, and the heap is checked.
 
 mod limits;
+mod nulls;
 mod objects;
 mod roots;
 #[path = "../support.rs"]

@@ -119,6 +119,9 @@ impl State {
         if self.modules.len() >= self.tidied_at.max(LEAST) {
             self.modules.retain(|_, tracked| tracked.module.strong_count() > 0);
             self.tidied_at = 2 * self.modules.len();
+            // Code of another module may soon begin where that of one of these did.
+            let modules = &self.modules;
+            self.ready.retain(|(_, start, _)| modules.contains_key(start));
         }
         let start = module.code_start();
         let tracked = Tracked { module: Arc::downgrade(module), source: Arc::downgrade(source) };
@@ -323,6 +326,21 @@ mod tests {
         let source = engine.tiering().map(|tiering| tiering.state.lock_sound().module_at(usize::MAX));
         let (_, source) = source.flatten().expect("tracked");
         assert_eq!(source.likely.take(), None);
+    }
+
+    /// A worker would otherwise ask another module, whose code lies at the same place, for functions that it does not have.
+    #[test]
+    fn what_was_worth_it_goes_with_its_module() {
+        let engine = engine();
+        let tiering = engine.tiering().expect("there are two tiers");
+        let new = || Module::new(&engine, LOOP).expect("a module");
+        let _others: Vec<_> = (0..63).map(|_| new()).collect();
+        let module = new();
+        let gone = (HOT, module.linked().code_start(), DefinedFuncIndex(50));
+        tiering.state.lock_sound().ready.insert(gone);
+        drop(module);
+        let _next = new();
+        assert!(!tiering.state.lock_sound().ready.contains(&gone));
     }
 
     #[test]

@@ -162,6 +162,11 @@ impl FuncTranslator<'_> {
 
     /// The length of an array, the operand with this number from the top. It never changes.
     fn length(&mut self, array: Value, operand: usize) -> Value {
+        if !self.env.info.uses_heap {
+            // No array can come here, and there may be no heap whose null page faults.
+            self.ins().trapz(array, clif_trap(TrapCode::NullArray));
+            return self.ins().iconst(types::I32, 0);
+        }
         let flags = self.faulting_flags(Place::Length, operand, TrapCode::NullArray);
         let address = self.object_address(array);
         self.ins().load(types::I32, flags, address, LENGTH_OFFSET as i32)
