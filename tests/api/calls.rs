@@ -46,7 +46,7 @@ fn text(store: impl AsContext<Data = Expected>, values: &[Val]) -> String {
     let context = store.as_context();
     let one = |value: &Val| match value {
         Val::ExternRef(Some(reference)) => {
-            let data = reference.data(&context).expect("of this store").expect("of the host").downcast_ref::<u64>();
+            let data = reference.data(context).expect("of this store").expect("of the host").downcast_ref::<u64>();
             format!("{:x?} ", data.expect("a number"))
         }
         other => format!("{other:x?} "),

@@ -93,7 +93,8 @@ fn settings_are_taken_and_given_back() -> Result<()> {
 
 #[test]
 fn what_there_is_not_is_an_error() {
-    let cases: [(&str, fn(&mut Config) -> &mut Config); 8] = [
+    type Setting = fn(&mut Config) -> &mut Config;
+    let cases: [(&str, Setting); 8] = [
         ("consume_fuel", |config| config.consume_fuel(true)),
         ("async_support", |config| config.async_support(true)),
         ("debug_info", |config| config.debug_info(true)),

@@ -21,7 +21,7 @@ fn a_command_runs_and_exits() -> Result<()> {
     let wasi = WasiCtxBuilder::new()
         .inherit_stdio()
         .arg("program")
-        .args(&["one", "two"])
+        .args(["one", "two"])
         .env("KEY", "value")
         .envs(&[("A", "1"), ("B", "2")])
         .preopened_dir(directory.path(), "/data", DirPerms::all(), FilePerms::all())?
