@@ -6,7 +6,6 @@ mod nulls;
 mod objects;
 mod roots;
 #[path = "../support.rs"]
-#[allow(dead_code)]
 mod support;
 
 use epsilon::{Config, Engine, Tier};
