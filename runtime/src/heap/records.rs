@@ -19,6 +19,8 @@ pub struct Records {
     mapping: Option<Mapping>,
     /// Where none was yet.
     next: u32,
+    /// Up to where the region can be written. What lies behind counts against no limit of data.
+    writable: u32,
     /// Places that are free again, by how many records fit there.
     free: BTreeMap<u32, Vec<u32>>,
 }
@@ -28,6 +30,9 @@ impl std::fmt::Debug for Records {
         f.debug_struct("Records").field("next", &self.next).finish_non_exhaustive()
     }
 }
+
+/// So much more is made writable at a time.
+const STEP_BYTES: u32 = 64 << 10;
 
 /// Words of a structure that one record describes. Others are described by pairs of maps behind it.
 const WORDS_IN_MAP: u32 = 64;
@@ -134,7 +139,17 @@ impl Records {
         let full = || {
             Error::limit(format!("an engine has at most {} structure and array types", RECORDS_BYTES / RECORD_BYTES))
         };
-        self.next = next.filter(|next| *next <= RECORDS_BYTES).ok_or_else(full)?;
+        let next = next.filter(|next| *next <= RECORDS_BYTES).ok_or_else(full)?;
+        if next > self.writable {
+            let writable = next.next_multiple_of(STEP_BYTES).min(RECORDS_BYTES);
+            let mapping = self.mapping.as_ref().expect("made before places are taken");
+            let (from, len) = (self.writable as usize, (writable - self.writable) as usize);
+            // SAFETY: the part lies in our own mapping (invariant 16), and writing as well as reading forbids nothing.
+            let made = unsafe { mapping.protect(from, len, Access::ReadWrite) };
+            made.map_err(|error| Error::system("make memory for types writable", error))?;
+            self.writable = writable;
+        }
+        self.next = next;
         Ok(place)
     }
 
@@ -158,7 +173,7 @@ impl Records {
     /// If the system has no address space for them.
     pub fn view_or_new(&mut self) -> Result<RecordsView> {
         if self.mapping.is_none() {
-            let mapping = Mapping::anonymous(RECORDS_BYTES as usize, Access::ReadWrite);
+            let mapping = Mapping::anonymous(RECORDS_BYTES as usize, Access::Read);
             self.mapping = Some(mapping.map_err(|error| Error::system("reserve address space for types", error))?);
             self.next = RECORD_BYTES;
         }

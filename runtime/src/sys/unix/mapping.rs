@@ -98,6 +98,8 @@ fn refuse_long_file(len_bytes: u64) -> io::Result<()> {
 pub enum Access {
     /// Nothing: address space only.
     None,
+    /// Reading.
+    Read,
     /// Reading and writing.
     ReadWrite,
     /// Reading and executing.
@@ -108,6 +110,7 @@ impl Access {
     fn protection(self) -> ProtFlags {
         match self {
             Self::None => ProtFlags::empty(),
+            Self::Read => ProtFlags::READ,
             Self::ReadWrite => ProtFlags::READ | ProtFlags::WRITE,
             Self::ReadExecute => ProtFlags::READ | ProtFlags::EXEC,
         }
@@ -295,6 +298,7 @@ fn try_to_map_again() -> io::Result<bool> {
 pub unsafe fn protect(address: *mut u8, len_bytes: usize, access: Access) -> io::Result<()> {
     let flags = match access {
         Access::None => MprotectFlags::empty(),
+        Access::Read => MprotectFlags::READ,
         Access::ReadWrite => MprotectFlags::READ | MprotectFlags::WRITE,
         Access::ReadExecute => MprotectFlags::READ | MprotectFlags::EXEC,
     };
