@@ -196,7 +196,8 @@ fn a_child_that_makes_its_copy_late_does_not_see_what_its_parent_links() {
     let guest = std::cell::RefCell::new(guest);
     let statm = std::fs::read_to_string("/proc/self/statm").expect("the size of this process");
     let pages: libc::rlim_t = statm.split(' ').next().and_then(|pages| pages.parse().ok()).expect("a number");
-    limit_address_space(pages * rustix::param::page_size() as libc::rlim_t);
+    // The allocator may need a little more; the code has a mebibyte of address space at least.
+    limit_address_space(pages * rustix::param::page_size() as libc::rlim_t + (512 << 10));
     let all_well = forked(
         || {
             limit_address_space(libc::RLIM_INFINITY);

@@ -22,7 +22,7 @@ fn type_of(ty: ValType) -> Type {
         ValType::F32 => Type::F32,
         ValType::F64 => Type::F64,
         ValType::V128 => Type::V128,
-        ValType::Ref(ty) if *ty.heap_type() == HeapType::Func => Type::Func,
+        ValType::Ref(ty) if matches!(ty.heap_type(), HeapType::Func | HeapType::NoFunc) => Type::Func,
         ValType::Ref(_) => Type::Extern,
     }
 }
