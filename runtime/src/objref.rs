@@ -55,10 +55,8 @@ impl StructRef {
         let object = inner.new_object_of(ty.id())?;
         let layout = StructLayout::new(types);
         for (n, (field, value)) in types.iter().zip(fields).enumerate() {
-            let bits = inner.field_bits(field, value)?;
-            inner.heap().set(object + layout.offset(n as u32), storage_bytes(field.storage), bits);
+            inner.write_field(object, object + layout.offset(n as u32), field, value)?;
         }
-        inner.heap().wrote_reference(object);
         Ok(Self(inner.hold_any(object)))
     }
 
@@ -90,10 +88,7 @@ impl StructRef {
         if !field.mutable {
             return Err(Error::misuse(format!("field {index} of the structure cannot be set: it is immutable")));
         }
-        let bits = inner.field_bits(&field, &value)?;
-        inner.heap().set(at, storage_bytes(field.storage), bits);
-        inner.heap().wrote_reference(self.0.bits(inner)?);
-        Ok(())
+        inner.write_field(self.0.bits(inner)?, at, &field, &value)
     }
 
     fn place(self, inner: &StoreInner, index: usize) -> Result<(u32, FieldType)> {
@@ -121,11 +116,8 @@ impl ArrayRef {
         let len = u32::try_from(elements.len()).map_err(|_| Error::limit("an array has fewer than 2^32 elements"))?;
         let array = inner.new_array_of(ty.id(), len)?;
         for (n, value) in (0..).zip(elements) {
-            let bits = inner.field_bits(&field, value)?;
-            let bytes = storage_bytes(field.storage);
-            inner.heap().set(array + ELEMENTS_OFFSET + n * bytes, bytes, bits);
+            inner.write_field(array, array + ELEMENTS_OFFSET + n * storage_bytes(field.storage), &field, value)?;
         }
-        inner.heap().wrote_reference(array);
         Ok(Self(inner.hold_any(array)))
     }
 
@@ -167,10 +159,7 @@ impl ArrayRef {
         if !field.mutable {
             return Err(Error::misuse("elements of the array cannot be set: they are immutable"));
         }
-        let bits = inner.field_bits(&field, &value)?;
-        inner.heap().set(at, storage_bytes(field.storage), bits);
-        inner.heap().wrote_reference(self.0.bits(inner)?);
-        Ok(())
+        inner.write_field(self.0.bits(inner)?, at, &field, &value)
     }
 
     /// Copies the bytes of elements that are numbers, little-endian, from element `start` on.
@@ -254,6 +243,14 @@ impl StoreInner {
         let bits = self.val_to_bits(value, ty, || "value of a field".into())?;
         // SAFETY: `val_to_bits` has made the bits as this type, in this store (invariant 17).
         Ok(unsafe { Self::field_of_bits(field.storage, bits) })
+    }
+
+    /// Writes a value to a field or element that lies at `at` in an object. Nothing moves meanwhile.
+    fn write_field(&mut self, object: u32, at: u32, field: &FieldType, value: &Val) -> Result<()> {
+        let bits = self.field_bits(field, value)?;
+        self.heap().set(at, storage_bytes(field.storage), bits);
+        self.heap().wrote_reference(object);
+        Ok(())
     }
 
     /// The value in a field, held by the host if it is a reference.

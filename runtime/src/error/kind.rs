@@ -110,7 +110,7 @@ pub struct HostError(pub(super) Box<dyn Object>);
 impl HostError {
     /// The error; what is in a box, if it came in one.
     pub fn as_error(&self) -> &(dyn StdError + Send + Sync + 'static) {
-        self.0.as_any().downcast_ref::<Boxed>().map_or_else(|| self.0.as_error(), |boxed| &*boxed.0)
+        (&*self.0 as &dyn Any).downcast_ref::<Boxed>().map_or_else(|| self.0.as_error(), |boxed| &*boxed.0)
     }
 }
 
@@ -136,25 +136,10 @@ impl fmt::Display for HostError {
 /// An error that can be taken for what it was.
 pub(super) trait Object: Any + Send + Sync {
     fn as_error(&self) -> &(dyn StdError + Send + Sync + 'static);
-    fn as_any(&self) -> &dyn Any;
-    fn as_any_mut(&mut self) -> &mut dyn Any;
-    fn into_any(self: Box<Self>) -> Box<dyn Any>;
 }
 
 impl<E: StdError + Send + Sync + 'static> Object for E {
     fn as_error(&self) -> &(dyn StdError + Send + Sync + 'static) {
-        self
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
-    }
-
-    fn into_any(self: Box<Self>) -> Box<dyn Any> {
         self
     }
 }
@@ -198,25 +183,9 @@ impl StdError for Boxed {
 }
 
 /// What an error is said to be in the context of: anything that can be shown.
-pub(super) trait Layer: fmt::Display + Any + Send + Sync {
-    fn as_any(&self) -> &dyn Any;
-    fn as_any_mut(&mut self) -> &mut dyn Any;
-    fn into_any(self: Box<Self>) -> Box<dyn Any>;
-}
+pub(super) trait Layer: fmt::Display + Any + Send + Sync {}
 
-impl<C: fmt::Display + Send + Sync + 'static> Layer for C {
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
-    }
-
-    fn into_any(self: Box<Self>) -> Box<dyn Any> {
-        self
-    }
-}
+impl<C: fmt::Display + Send + Sync + 'static> Layer for C {}
 
 /// What happened, or what it happened in the context of.
 pub(super) enum What {

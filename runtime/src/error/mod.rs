@@ -212,7 +212,7 @@ impl Error {
             return Some(found);
         }
         match &self.0.what {
-            What::Context(layer, inner) => (**layer).as_any().downcast_ref().or_else(|| inner.downcast_ref()),
+            What::Context(layer, inner) => (&**layer as &dyn Any).downcast_ref().or_else(|| inner.downcast_ref()),
             What::Kind(kind) => {
                 let itself = (kind as &dyn Any).downcast_ref();
                 itself.or_else(|| match kind {
@@ -233,8 +233,8 @@ impl Error {
         }
         let is_kind = TypeId::of::<E>() == TypeId::of::<ErrorKind>();
         match &mut self.0.what {
-            What::Context(layer, inner) => match (**layer).as_any().is::<E>() {
-                true => (**layer).as_any_mut().downcast_mut(),
+            What::Context(layer, inner) => match (&**layer as &dyn Any).is::<E>() {
+                true => (&mut **layer as &mut dyn Any).downcast_mut(),
                 false => inner.downcast_mut(),
             },
             What::Kind(kind) => match is_kind {
@@ -261,8 +261,8 @@ impl Error {
         let Inner { what, backtrace, note } = *self.0;
         let again = |what| Self(Box::new(Inner { what, backtrace, note }));
         match what {
-            What::Context(layer, inner) => match (*layer).as_any().is::<E>() {
-                true => Ok(*layer.into_any().downcast().expect("just looked at")),
+            What::Context(layer, inner) => match (&*layer as &dyn Any).is::<E>() {
+                true => Ok(*(layer as Box<dyn Any>).downcast().expect("just looked at")),
                 false => inner.downcast().map_err(|inner| again(What::Context(layer, inner))),
             },
             What::Kind(kind) => from_kind(kind).map_err(|kind| again(What::Kind(kind))),
@@ -296,15 +296,15 @@ fn from_kind<E: Display + Debug + Send + Sync + 'static>(kind: ErrorKind) -> std
 fn from_object<E: Display + Debug + Send + Sync + 'static>(
     object: Box<dyn Object>,
 ) -> std::result::Result<E, Box<dyn Object>> {
-    if (*object).as_any().is::<E>() {
-        return Ok(*object.into_any().downcast().expect("just looked at"));
+    if (&*object as &dyn Any).is::<E>() {
+        return Ok(*(object as Box<dyn Any>).downcast().expect("just looked at"));
     }
-    if (*object).as_any().is::<Message<E>>() {
-        return Ok(object.into_any().downcast::<Message<E>>().expect("just looked at").0);
+    if (&*object as &dyn Any).is::<Message<E>>() {
+        return Ok((object as Box<dyn Any>).downcast::<Message<E>>().expect("just looked at").0);
     }
     #[cfg(feature = "anyhow")]
-    if (*object).as_any().downcast_ref::<convert::Anyhow>().is_some_and(|error| error.0.is::<E>()) {
-        let error = object.into_any().downcast::<convert::Anyhow>().expect("just looked at");
+    if (&*object as &dyn Any).downcast_ref::<convert::Anyhow>().is_some_and(|error| error.0.is::<E>()) {
+        let error = (object as Box<dyn Any>).downcast::<convert::Anyhow>().expect("just looked at");
         return Ok(error.0.downcast().expect("just looked at"));
     }
     match among_causes::<TrapCode>(object.as_error()).copied().and_then(same) {
@@ -326,18 +326,19 @@ fn same_mut<A: 'static, B: 'static>(value: &mut A) -> Option<&mut B> {
 
 /// What an error of the host is or was made of.
 fn in_object_mut<E: Display + Debug + Send + Sync + 'static>(object: &mut dyn Object) -> Option<&mut E> {
-    match object.as_any().is::<E>() {
-        true => object.as_any_mut().downcast_mut(),
-        false => object.as_any_mut().downcast_mut::<Message<E>>().map(|message| &mut message.0),
+    match (&*object as &dyn Any).is::<E>() {
+        true => (object as &mut dyn Any).downcast_mut(),
+        false => (object as &mut dyn Any).downcast_mut::<Message<E>>().map(|message| &mut message.0),
     }
 }
 
 /// What an error of the host is or was made of.
 fn in_object<E: Display + Debug + Send + Sync + 'static>(object: &dyn Object) -> Option<&E> {
-    let found = object.as_any().downcast_ref();
-    let found = found.or_else(|| object.as_any().downcast_ref::<Message<E>>().map(|message| &message.0));
+    let any: &dyn Any = object;
+    let found = any.downcast_ref();
+    let found = found.or_else(|| any.downcast_ref::<Message<E>>().map(|message| &message.0));
     #[cfg(feature = "anyhow")]
-    let found = found.or_else(|| object.as_any().downcast_ref::<convert::Anyhow>()?.0.downcast_ref());
+    let found = found.or_else(|| any.downcast_ref::<convert::Anyhow>()?.0.downcast_ref());
     found.or_else(|| among_causes(object.as_error()))
 }
 

@@ -179,7 +179,7 @@ impl Blocks {
             self.all.extend((0..count).map(|_| Block::HIDDEN));
             return Ok((first, count));
         }
-        let Some(first) = self.find_run(needed, |kind| kind == Kind::Hidden) else {
+        let Some(first) = self.find_run(needed, Kind::Hidden) else {
             self.hidden = 0;
             return if left >= needed { self.hidden_run(wanted, needed) } else { Err(no_addresses()) };
         };
@@ -187,11 +187,11 @@ impl Blocks {
         Ok((first, needed))
     }
 
-    /// The first of so many blocks in a row of these kinds.
-    fn find_run(&self, count: usize, fits: impl Fn(Kind) -> bool) -> Option<usize> {
+    /// The first of so many blocks in a row of this kind.
+    fn find_run(&self, count: usize, kind: Kind) -> Option<usize> {
         let mut len = 0;
         for (number, block) in self.all.iter().enumerate() {
-            len = if fits(block.kind) { len + 1 } else { 0 };
+            len = if block.kind == kind { len + 1 } else { 0 };
             if len == count {
                 return Some(number + 1 - count);
             }
@@ -234,7 +234,7 @@ impl Blocks {
     pub fn allocate_large(&mut self, region: &Region, bytes: u32) -> Result<u32> {
         let count = bytes.div_ceil(BLOCK_BYTES) as usize;
         alloc::reserve(&mut self.large, 1, "a list of large objects")?;
-        let first = match self.find_run(count, |kind| kind == Kind::Free) {
+        let first = match self.find_run(count, Kind::Free) {
             Some(first) => first,
             None => self.add_run(region, count, count)?,
         };
