@@ -83,9 +83,9 @@ checks_for() { # the file that a bug is in; the checks, in the order of their co
     crates/compiler/src/compiler.rs) echo units cache artifact clif ;;
     crates/compiler/src/quick/*) echo results tiers api spec-quick traps differential spec ;;
     crates/compiler/*) echo clif results addresses differential api spec-once opcodes spec traps ;;
-    runtime/src/waiting.rs) echo units models threads ;;
-    runtime/src/link.rs) echo units results api tiers threads differential spec-once traps spec ;;
-    runtime/src/heap/* | runtime/src/collector.rs) echo units results gc api budget misuse spec ;;
+    runtime/src/threads/waiting.rs) echo units models threads ;;
+    runtime/src/code/link.rs) echo units results api tiers threads differential spec-once traps spec ;;
+    runtime/src/heap/* | runtime/src/serve/collector.rs) echo units results gc api budget misuse spec ;;
     *) echo units results gc api budget misuse threads differential spec-once swarm traps spec ;;
     esac
 }

@@ -147,9 +147,13 @@ mod seeded {
     #[test]
     fn names_and_documents() {
         let text = "use cranelift_jit::a;\nuse libc::b; // libc\nuse anyhow::c;\n";
-        let places =
-            ["runtime/src/link.rs:2", "runtime/src/link.rs:3", "crates/cli/src/a.rs:1", "crates/cli/src/a.rs:2"];
-        let files = [("runtime/src/link.rs", text), ("crates/cli/src/a.rs", text)];
+        let places = [
+            "runtime/src/code/link.rs:2",
+            "runtime/src/code/link.rs:3",
+            "crates/cli/src/a.rs:1",
+            "crates/cli/src/a.rs:2",
+        ];
+        let files = [("runtime/src/code/link.rs", text), ("crates/cli/src/a.rs", text)];
         let mut in_order = found(names::borders, &files);
         in_order.sort();
         let mut expected = places.map(str::to_owned);

@@ -18,19 +18,19 @@ const BORDERS: [Border; 4] = [
         names: &["anyhow"],
         around: &[""],
         // The benchmarks are a program, and a package outside of the workspace.
-        inside: &["crates/cli/", "benches/", "runtime/src/error/"],
-        mend: "anyhow is for crates/cli, and for conversions in runtime/src/error; make an error enum with thiserror",
+        inside: &["crates/cli/", "benches/", "runtime/src/base/error/"],
+        mend: "anyhow is for crates/cli, and for conversions in runtime/src/base/error; make an error enum with thiserror",
     },
     Border {
         names: &["cranelift_jit"],
         around: &[""],
-        inside: &["runtime/src/link.rs"],
-        mend: "runtime/src/link.rs is the one file that names cranelift-jit; give it a function that does this",
+        inside: &["runtime/src/code/link.rs"],
+        mend: "runtime/src/code/link.rs is the one file that names cranelift-jit; give it a function that does this",
     },
     Border {
         names: &["libc"],
         around: &["crates/", "runtime/", "examples/"],
-        inside: &["runtime/src/sys/", "runtime/tests/"],
+        inside: &["runtime/src/sys/", "runtime/src/fixed/", "runtime/tests/"],
         mend: "what is the operating system's goes behind runtime/src/sys",
     },
     Border {

@@ -1,7 +1,7 @@
 //! Memory of sizes that a guest chooses: asking for it can fail, where the standard library's collections would end the
 //! process.
 
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 use epsilon_abi::vm::{VmFuncRow, VmKnownReference};
 use std::alloc::{Layout, alloc_zeroed};
 

@@ -8,7 +8,7 @@
 //! What is charged to a store is charged to its engine as well. A [`Charge`] gives back when it is dropped. There is no
 //! lock here, so that a child of `fork` finds none held.
 
-use crate::error::Error;
+use crate::base::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

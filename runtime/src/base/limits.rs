@@ -1,6 +1,6 @@
 //! Limits that an embedder puts on what guests may allocate.
 
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 
 /// Why a memory or a table has not grown.
 pub enum NotGrown {

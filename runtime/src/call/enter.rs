@@ -1,12 +1,12 @@
 //! Entering wasm from the host, and what the host's side of an activation keeps.
 
-use crate::error::{Error, Result};
-use crate::host_stack::{self, Looked};
-use crate::stack::WasmStack;
-use crate::store::StoreInner;
-use crate::sys::arch::{self, EntryFrame};
+use crate::base::error::{Error, Result};
+use crate::call::host_stack::{self, Looked};
+use crate::call::stack::WasmStack;
+use crate::exit::trap::{self, Trap};
+use crate::fixed::{self, EntryFrame};
+use crate::store::inner::StoreInner;
 use crate::sys::{signal, thread};
-use crate::trap::{self, Trap};
 use std::mem::size_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
@@ -74,7 +74,7 @@ pub unsafe fn invoke(store: &mut StoreInner, frame: &mut EntryFrame) -> Result<(
     // words know where host functions find it (invariant 12). `stack_top` is the top of a stack that was just taken, or lies
     // below the exit record's stack pointer, and so below all frames of activations further out (invariant 15). Rust's frames
     // are on the host's stack (invariant 4).
-    let landed = unsafe { arch::enter(frame, std::sync::Arc::as_ptr(&store.vm).cast_mut()) } != 0;
+    let landed = unsafe { fixed::enter(frame, std::sync::Arc::as_ptr(&store.vm).cast_mut()) } != 0;
     if !landed {
         end(store, &activation);
         return Ok(());
@@ -115,7 +115,7 @@ fn end(store: &mut StoreInner, activation: &Activation) {
 pub fn for_each_stack_word(store: &StoreInner, found: &mut dyn FnMut(u32)) -> bool {
     // SAFETY: the store's activation is null or the record of a call that has not returned (invariant 15).
     let (Some(stack), Some(innermost)) = (&store.stack, unsafe { store.activation.as_ref() }) else { return true };
-    let registers = arch::kept_registers();
+    let registers = fixed::kept_registers();
     let here = &raw const registers as usize;
     if store.runs_elsewhere() || !host_stack::are_on_one_stack(here, innermost) {
         return false;

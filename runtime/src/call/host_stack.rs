@@ -5,10 +5,11 @@
 //! activation that asked, and counts for those further in, which are on the same stack while that one lasts: nothing is
 //! remembered of a stack beyond that, so that nothing is believed of one that came to lie in its place.
 
-use crate::call::Activation;
-use crate::error::Error;
-use crate::sys::{arch, thread};
-use crate::trap::Trap;
+use crate::base::error::Error;
+use crate::call::enter::Activation;
+use crate::exit::trap::Trap;
+use crate::fixed;
+use crate::sys::thread;
 use std::cell::Cell;
 use std::ops::Range;
 
@@ -97,7 +98,7 @@ fn look(here: usize, first: usize, low: usize) -> Result<Looked, Error> {
     let to = here.saturating_sub(if low == here { PIECE_BYTES } else { ENOUGH_BYTES + PIECE_BYTES });
     // SAFETY: the stack is in use at `here`, and was read down to `low` by this activation or one further out on the same stack
     // (invariant 15). `invoke` has prepared the thread: the signal handler ends the look at the first page that is not there.
-    let low = unsafe { arch::readable_down_to(low, to) };
+    let low = unsafe { fixed::readable_down_to(low, to) };
     let (left_bytes, needed_bytes) = (here - low, needed_bytes(first - low));
     if left_bytes < needed_bytes {
         return Err(refusal(left_bytes, needed_bytes));
@@ -153,7 +154,7 @@ mod tests {
     /// A stack of 40 pages above one that cannot be read.
     #[test]
     fn a_foreign_stack_is_read_down_to_its_end() {
-        assert!(crate::sys::signal::prepare(crate::sampling::NO_SAMPLES_KEY).is_ok());
+        assert!(crate::sys::signal::prepare(crate::code::sampling::NO_SAMPLES_KEY).is_ok());
         const PAGE: usize = 4096;
         let stack = Mapping::anonymous(41 * PAGE, Access::ReadWrite).expect("memory");
         // SAFETY: the mapping is fresh.

@@ -8,7 +8,7 @@
 //! host's signals that run on this stack, because they were installed without `SA_ONSTACK`, and that find too little
 //! room on it. The guest ends behind that, and such a stack is not used a second time.
 
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 use crate::sys::mapping::{Access, Mapping, protect, round_to_pages};
 use crate::sys::thread;
 use std::cell::Cell;

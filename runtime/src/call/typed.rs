@@ -1,11 +1,11 @@
 //! Rust types that travel as WebAssembly values, alone and in tuples. Where each one travels follows from the types
 //! alone, so that the compiler folds it away.
 
-use crate::error::Result;
-use crate::func::Func;
-use crate::store::StoreInner;
-use crate::sys::arch::RegFile;
-use crate::value::{ExternRef, Ref};
+use crate::base::error::Result;
+use crate::embed::func::Func;
+use crate::embed::value::{ExternRef, Ref};
+use crate::fixed::RegFile;
+use crate::store::inner::StoreInner;
 use epsilon_abi::{HeapType, RefType, Slot, ValType};
 
 /// A Rust type that is a WebAssembly value type: `i32`, `u32`, `i64`, `u64`, `f32`, `f64`, `u128` (a vector), `Func` and

@@ -20,13 +20,13 @@
 //! Calls between functions are resolved from the batch and from what is published; so no code ever leads to a function
 //! that is not there as a whole.
 
-use crate::budget::{Budget, Charge, Refused};
-use crate::code::{Arena, MAX_ARENA_BYTES};
-use crate::fault::{Faults, panic_message};
-use crate::fork::{Guard, Mutex};
-use crate::placed::{Placed, PlacedFunctions};
-use crate::sys::arch::{self, JUMP_SLOT_BYTES};
+use crate::base::budget::{Budget, Charge, Refused};
+use crate::base::fault::{Faults, panic_message};
+use crate::code::placed::{Placed, PlacedFunctions};
+use crate::code::region::{Arena, MAX_ARENA_BYTES};
+use crate::fixed::{self, JUMP_SLOT_BYTES};
 use crate::sys::mapping;
+use crate::threads::fork::{Guard, Mutex};
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::isa::{OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
@@ -183,7 +183,7 @@ impl LinkedCode {
         let mut builder = JITBuilder::with_isa(host_isa()?, cranelift_module::default_libcall_names());
         builder.memory_provider(Box::new(SharedProvider(arena.clone())));
         let mut jit = JITModule::new(builder);
-        let table: Vec<u8> = (0..function_count as u32).flat_map(arch::lazy_slot).collect();
+        let table: Vec<u8> = (0..function_count as u32).flat_map(fixed::lazy_slot).collect();
         let table = if table.is_empty() { vec![0; JUMP_SLOT_BYTES] } else { table };
         let table_id = jit.declare_anonymous_function(&jit.make_signature()).map_err(linker_error)?;
         jit.define_function_bytes(table_id, JUMP_SLOT_BYTES as u64, &table, &[]).map_err(linker_error)?;
@@ -305,11 +305,11 @@ impl LinkedCode {
         let offset = offset as usize;
         // SAFETY: the caller promises an offset in the arena (invariant 16).
         let written = unsafe { writable.add(offset) };
-        let can = arch::can_repoint_call(written);
+        let can = fixed::can_repoint_call(written);
         if can {
             // SAFETY: a displacement lies there, which threads may be running, and which only the holder of the lock writes
             // (invariant 18). The target is in the same arena, and no arena is larger than calls reach.
-            unsafe { arch::repoint_call(written, self.executable + offset, target) };
+            unsafe { fixed::repoint_call(written, self.executable + offset, target) };
         }
         can
     }
@@ -366,14 +366,14 @@ impl LinkedCode {
             let written = unsafe { writable.add(slot - self.executable) };
             match self.address(index) {
                 None => {
-                    let bytes: Vec<u8> = arch::lazy_slot(index.0).into_iter().collect();
+                    let bytes: Vec<u8> = fixed::lazy_slot(index.0).into_iter().collect();
                     // SAFETY: a slot is as long; nothing runs the copy yet, and the linker is locked (invariant 18).
                     unsafe { written.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
                 }
                 Some(address) if !self.is_last(index) => {
                     // SAFETY: a slot lies there, the address is in the same arena, which is small enough for near jumps, and
                     // the linker is locked (invariant 18).
-                    unsafe { arch::link_slot(written, slot, address) };
+                    unsafe { fixed::link_slot(written, slot, address) };
                 }
                 Some(_) => {}
             }
@@ -407,7 +407,7 @@ impl LinkedCode {
         let slot = self.slot(index);
         // SAFETY: the function's slot lies in the arena (invariant 16), which is small enough for near jumps, and is aligned to
         // its size; threads may run it meanwhile, and nothing else writes: the linker is locked (invariant 18).
-        unsafe { arch::link_slot(writable.add(slot - self.executable), slot, target) };
+        unsafe { fixed::link_slot(writable.add(slot - self.executable), slot, target) };
         provider.arena.publish(slot - self.executable, JUMP_SLOT_BYTES);
         for offset in &waiting {
             // SAFETY: the linker put a displacement there and recorded it, the target is in this arena, and the linker is locked

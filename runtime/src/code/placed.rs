@@ -1,7 +1,7 @@
 //! Functions where they lie in memory, with their tables: of traps, of places in the source, of handlers and of inlined
 //! calls. Must not know how they got there.
 
-use crate::fork::RwLock;
+use crate::threads::fork::RwLock;
 use epsilon_abi::{CompiledFunction, DefinedFuncIndex, HandlerSite, Sites, StackMaps, TagIndex, TrapCode};
 
 /// A function where it lies, with its tables.

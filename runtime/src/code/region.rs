@@ -7,11 +7,11 @@
 //! ```
 //! No page is ever writable and executable at one address (invariant 2).
 
-use crate::fault::Faults;
-use crate::fork::Mutex;
-use crate::registry::{GRANULE_BYTES, Ranges};
+use crate::base::fault::Faults;
+use crate::code::registry::{GRANULE_BYTES, Ranges};
 use crate::sys::machcode;
 use crate::sys::mapping::{self, Access, Mapping, SharedPages, keep_from_children};
+use crate::threads::fork::Mutex;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::AtomicUsize;

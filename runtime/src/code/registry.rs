@@ -6,7 +6,7 @@
 //!          start / granule   len / granule      0: no range
 //! ```
 
-use crate::sync::AtomicUsize;
+use crate::threads::sync::AtomicUsize;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn any_number_of_ranges_come_and_go() {
-        if crate::sync::IS_MODEL {
+        if crate::threads::sync::IS_MODEL {
             // tests/models looks at orders, of a few ranges.
             return;
         }

@@ -8,12 +8,12 @@
 //! Slot *n* loads the address of datum *n* into the scratch register and jumps to `ThunkData::common`. All blocks have
 //! their slots from the same pages, which are written as far as slots are used.
 
-use crate::code;
-use crate::fork::{Guard, Mutex};
-use crate::registry::GRANULE_BYTES;
-use crate::sys::arch::{THUNK_SLOT_BYTES, ThunkData, thunk_slot};
+use crate::code::region;
+use crate::code::registry::GRANULE_BYTES;
+use crate::fixed::{THUNK_SLOT_BYTES, ThunkData, thunk_slot};
 use crate::sys::machcode;
 use crate::sys::mapping::{self, Access, Mapping, SharedPages};
+use crate::threads::fork::{Guard, Mutex};
 use std::collections::BTreeSet;
 use std::io;
 use std::mem::size_of;
@@ -144,7 +144,7 @@ impl Pool {
         }
         let written = if self.slots.is_some() { self.written * THUNK_SLOT_BYTES } else { CODE_BYTES };
         machcode::publish(code as *const u8, code as *const u8, written);
-        code::register_thunks(code, CODE_BYTES);
+        region::register_thunks(code, CODE_BYTES);
         self.blocks.push(Block { code, used: 0, fresh: 0, freed: None, _mapping: mapping });
         self.with_room.insert(number);
         Ok(number)
@@ -237,7 +237,7 @@ mod tests {
     fn thunks_are_known_distinct_and_reused() {
         let data = ThunkData { common: 1, target: 2, context: 3, stack_args_bytes: 0, flags: 0 };
         let many: Vec<_> = (0..3000).map(|_| Thunk::new(data).expect("a thunk")).collect();
-        assert!(many.iter().all(|thunk| code::is_thunk(thunk.code())));
+        assert!(many.iter().all(|thunk| region::is_thunk(thunk.code())));
         let distinct: std::collections::HashSet<_> = many.iter().map(Thunk::code).collect();
         assert_eq!(distinct.len(), many.len());
         assert!(distinct.iter().all(|code| code.is_multiple_of(THUNK_SLOT_BYTES)));

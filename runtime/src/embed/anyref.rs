@@ -1,11 +1,11 @@
 //! References of the family of `anyref`, as embedders hold them.
 
-use crate::collector::forgotten;
-use crate::error::Result;
+use crate::base::error::Result;
+use crate::embed::value::ExternRef;
+use crate::heap::roots::RootId;
 use crate::heap::{host_number, is_object};
-use crate::roots::RootId;
-use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
-use crate::value::ExternRef;
+use crate::serve::collector::forgotten;
+use crate::store::inner::{AsContext, AsContextMut, StoreId, StoreInner};
 use epsilon_abi::heap::{I31_BIT, TypeKind};
 use epsilon_abi::{HeapType, TypeIndex};
 

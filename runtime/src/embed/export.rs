@@ -1,14 +1,14 @@
 //! Exports of instances, and of modules: as embedders see them.
 
-use crate::exception::Tag;
-use crate::func::Func;
-use crate::global::Global;
-use crate::handle::AsModule;
-use crate::instance::Extern;
-use crate::memory::Memory;
-use crate::module::LinkedModule;
-use crate::shared::SharedMemory;
-use crate::table::Table;
+use crate::embed::func::Func;
+use crate::embed::instance::Extern;
+use crate::heap::exception::Tag;
+use crate::memory::linear::Memory;
+use crate::memory::shared::SharedMemory;
+use crate::memory::table::Table;
+use crate::module::handle::AsModule;
+use crate::module::linked::LinkedModule;
+use crate::store::global::Global;
 use epsilon_abi::EntityIndex;
 use std::sync::Arc;
 

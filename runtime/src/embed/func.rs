@@ -4,16 +4,17 @@
 //! defines, a host function takes one; so instantiation writes nothing per function. The words that a function
 //! reference points to are made when a reference is first needed.
 
-use crate::alloc;
-use crate::error::{Error, Result};
-use crate::hostcall::{Caller, HostFunc, HostFuncData};
-use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
-use crate::sys::arch::{self, EntryFrame, RegFile, ThunkData, flag};
-use crate::thunk::Thunk;
-use crate::typed::{StackWords, WasmParams, WasmResults};
-use crate::types;
-use crate::value::Val;
-use crate::{call, hostcall::IntoHostFunc};
+use crate::base::alloc;
+use crate::base::error::{Error, Result};
+use crate::call::enter as call;
+use crate::call::typed::{StackWords, WasmParams, WasmResults};
+use crate::code::thunk::Thunk;
+use crate::embed::types;
+use crate::embed::value::Val;
+use crate::fixed::{self, EntryFrame, RegFile, ThunkData, flag};
+use crate::serve::hostcall::IntoHostFunc;
+use crate::serve::hostcall::{Caller, HostFunc, HostFuncData};
+use crate::store::inner::{AsContext, AsContextMut, StoreId, StoreInner};
 use epsilon_abi::vm::{KNOWN_REFERENCES, VmFuncRef, VmFuncRow, VmKnownReference, VmStoreHead};
 use epsilon_abi::{CallLayout, DefinedFuncIndex, FuncType, Slot, ValType};
 use std::collections::HashMap;
@@ -213,7 +214,7 @@ impl Functions {
     /// `bits` must be 0 or the address of a function reference of this store.
     pub unsafe fn row_of_bits(&self, bits: u64, private_anchor: Option<usize>) -> VmFuncRow {
         if bits == 0 {
-            return crate::table::NULL_ROW;
+            return crate::memory::table::NULL_ROW;
         }
         // SAFETY: as the caller promises, a reference of this store is there (invariant 17), which lives as long as something
         // leads to it, and is not written meanwhile: this borrows the store (invariants 12 and 14).
@@ -287,7 +288,7 @@ impl StoreInner {
     /// If there is no memory for a thunk.
     pub(crate) fn row_of_entry(&mut self, entry: u32, private_anchor: Option<usize>) -> Result<VmFuncRow> {
         if entry == 0 {
-            return Ok(crate::table::NULL_ROW);
+            return Ok(crate::memory::table::NULL_ROW);
         }
         let point = self.entry_point(entry);
         if private_anchor == Some(point.anchor) {
@@ -330,7 +331,7 @@ impl StoreInner {
             Resolved::Host(_) => (None, 0),
             Resolved::Wasm { .. } => {
                 let data = ThunkData {
-                    common: arch::switch_common_address(),
+                    common: fixed::switch_common_address(),
                     target: point.code,
                     context: point.anchor,
                     stack_args_bytes: layout.stack_args_bytes,

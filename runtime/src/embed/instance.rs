@@ -1,21 +1,22 @@
 //! Instances: making them, looking into them, and putting them back to where they began.
 
-use crate::alloc;
-use crate::error::{Error, ErrorKind, Result};
-use crate::exception::{Tag, TagData};
-use crate::export::{Export, ModuleExport};
-use crate::func::{Func, Resolved};
-use crate::global::{Global, GlobalKey};
-use crate::handle::AsModule;
-use crate::hostcall::HostFunc;
-use crate::memory::Memory;
-use crate::module::LinkedModule;
-use crate::shared::SharedMemory;
-use crate::store::{AsContext, AsContextMut, StoreContextMut, StoreId, StoreInner};
-use crate::sys::arch::{self, EntryFrame, RegFile};
-use crate::table::Table;
-use crate::typed::{WasmParams, WasmResults};
-use crate::{TypedFunc, call};
+use crate::TypedFunc;
+use crate::base::alloc;
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::call::enter as call;
+use crate::call::typed::{WasmParams, WasmResults};
+use crate::embed::export::{Export, ModuleExport};
+use crate::embed::func::{Func, Resolved};
+use crate::fixed::{self, EntryFrame, RegFile};
+use crate::heap::exception::{Tag, TagData};
+use crate::memory::linear::Memory;
+use crate::memory::shared::SharedMemory;
+use crate::memory::table::Table;
+use crate::module::handle::AsModule;
+use crate::module::linked::LinkedModule;
+use crate::serve::hostcall::HostFunc;
+use crate::store::global::{Global, GlobalKey};
+use crate::store::inner::{AsContext, AsContextMut, StoreContextMut, StoreId, StoreInner};
 use epsilon_abi::layout::GlobalPlace;
 use epsilon_abi::vm::{VM_MAGIC, VmContext, VmGlobal, VmMemoryRef, VmTableRef};
 use epsilon_abi::{DataIndex, ElemIndex, EntityIndex, FuncIndex, GlobalIndex, MemoryIndex, ModuleInfo, TableIndex};
@@ -645,7 +646,7 @@ impl StoreInner {
                 store: Arc::as_ptr(&self.vm).cast_mut().cast(),
                 libcalls: self.runtime.libcalls(),
                 instance: (&raw const **data).cast_mut().cast(),
-                materialise: arch::materialise_address(),
+                materialise: fixed::materialise_address(),
                 heap: heap.unwrap_or(std::ptr::null_mut()),
                 magic: VM_MAGIC,
             });

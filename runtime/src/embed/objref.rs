@@ -1,10 +1,10 @@
 //! Structures and arrays of guests, as embedders hold, read, write and make them.
 
-use crate::anyref::AnyRef;
-use crate::error::{Error, Result};
-use crate::store::{AsContext, AsContextMut, StoreInner};
-use crate::types::{ArrayType, StructType};
-use crate::value::Val;
+use crate::base::error::{Error, Result};
+use crate::embed::anyref::AnyRef;
+use crate::embed::types::{ArrayType, StructType};
+use crate::embed::value::Val;
+use crate::store::inner::{AsContext, AsContextMut, StoreInner};
 use epsilon_abi::heap::{ELEMENTS_OFFSET, StructLayout, storage_bytes};
 use epsilon_abi::{CompositeType, FieldType, RefRepr, StorageType, TypeIndex, ValType};
 

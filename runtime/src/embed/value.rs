@@ -1,14 +1,14 @@
 //! Values as embedders see them, and their bits as machine code holds them.
 
-use crate::anyref::AnyRef;
-use crate::collector::forgotten;
-use crate::error::{Error, Result};
-use crate::exception::ExnRef;
-use crate::func::Func;
+use crate::base::error::{Error, Result};
+use crate::embed::anyref::AnyRef;
+use crate::embed::func::Func;
+use crate::embed::types;
+use crate::heap::exception::ExnRef;
 use crate::heap::host_number;
-use crate::roots::{Owner, RootId};
-use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
-use crate::types;
+use crate::heap::roots::{Owner, RootId};
+use crate::serve::collector::forgotten;
+use crate::store::inner::{AsContext, AsContextMut, StoreId, StoreInner};
 use epsilon_abi::{HeapType, RefRepr, RefType, ValType};
 use std::any::Any;
 
@@ -88,7 +88,7 @@ impl ExternRef {
     /// If the reference is of another store, or is no longer held.
     pub fn data<'a, T: 'static, E: 'static>(
         &self,
-        store: impl Into<crate::store::StoreContext<'a, T, E>>,
+        store: impl Into<crate::store::inner::StoreContext<'a, T, E>>,
     ) -> Result<Option<&'a (dyn Any + Send + Sync)>> {
         let inner = store.into().inner();
         let number = host_number(self.bits(inner)?);

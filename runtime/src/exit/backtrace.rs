@@ -1,9 +1,9 @@
 //! The guest's frames: walked by frame pointer when an activation ends, named when someone reads them.
 
-use crate::module::LinkedModule;
-use crate::store::StoreInner;
-use crate::sys::arch;
-use crate::trap::FaultRecord;
+use crate::exit::trap::FaultRecord;
+use crate::fixed;
+use crate::module::linked::LinkedModule;
+use crate::store::inner::StoreInner;
 use epsilon_abi::FuncIndex;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -140,13 +140,13 @@ impl Frame {
     /// Source places, where the module has debug information that can be read within bounds; inlined ones first. It is
     /// read on a thread of its own.
     pub fn symbols(&self) -> Vec<Symbol> {
-        crate::describe::apart(|| self.symbols_here()).unwrap_or_default()
+        crate::exit::describe::apart(|| self.symbols_here()).unwrap_or_default()
     }
 
     /// As [`Self::symbols`], on this thread.
     pub(crate) fn symbols_here(&self) -> Vec<Symbol> {
         // Debug information is read under locks.
-        let _held_off = crate::fork::hold_off();
+        let _held_off = crate::threads::fork::hold_off();
         self.wasm_offset.map_or_else(Vec::new, |offset| self.module.0.symbols().symbols(&self.module.0, offset))
     }
 
@@ -183,7 +183,7 @@ impl WasmBacktrace {
     }
 
     /// As [`WasmBacktrace::capture`]: with or without backtraces of errors, it has the frames.
-    pub fn force_capture(store: impl crate::store::AsContext) -> Self {
+    pub fn force_capture(store: impl crate::store::inner::AsContext) -> Self {
         Self::capture(store)
     }
 
@@ -193,7 +193,7 @@ impl WasmBacktrace {
     }
 
     /// The frames of a store's activations, as a host function sees them.
-    pub fn capture(store: impl crate::store::AsContext) -> Self {
+    pub fn capture(store: impl crate::store::inner::AsContext) -> Self {
         Self::of_exit(store.as_context().inner())
     }
 
@@ -202,12 +202,12 @@ impl WasmBacktrace {
         let mut walk = Walk::new(store);
         walk.push_exact(fault.pc);
         let in_function = store.code_at(fault.pc).and_then(|(_, code)| code.placed().find(fault.pc));
-        let in_thunk = || crate::code::is_thunk(fault.pc).then_some(0);
+        let in_thunk = || crate::code::region::is_thunk(fault.pc).then_some(0);
         let pc_offset = in_function.map(|(_, pc_offset)| pc_offset);
-        if let Some(pc_offset) = pc_offset.or_else(|| arch::fixed_code_offset(fault.pc)).or_else(in_thunk) {
+        if let Some(pc_offset) = pc_offset.or_else(|| fixed::fixed_code_offset(fault.pc)).or_else(in_thunk) {
             // SAFETY: the record holds the registers at the fault, which was at that offset of a function, a thunk or fixed code;
             // the activation has not been unlinked yet, so that its stack is as it was (invariant 15).
-            if let Some(pc) = unsafe { arch::prologue_return_address(pc_offset, fault.sp, fault.link) } {
+            if let Some(pc) = unsafe { fixed::prologue_return_address(pc_offset, fault.sp, fault.link) } {
                 walk.push_return(pc);
             }
         }
@@ -262,7 +262,7 @@ impl<'a> Walk<'a> {
 
     /// Adds the frame that a call returns to; false at the end of an activation.
     fn push_return(&mut self, pc: usize) -> bool {
-        self.ended = pc == arch::enter_return();
+        self.ended = pc == fixed::enter_return();
         if !self.ended {
             // Of the call itself. No address is taken for granted here, whatever memory looks like.
             self.push_exact(pc.saturating_sub(1));

@@ -1,7 +1,7 @@
 //! A guest's frames as text. Names and places come from the module, which may mean harm: they are found on a thread of
 //! their own, with a stack of a known size, and what is shown of them is bounded and escaped.
 
-use crate::backtrace::{Frame, Symbol, WasmBacktrace};
+use crate::exit::backtrace::{Frame, Symbol, WasmBacktrace};
 use epsilon_abi::Escaped;
 use std::fmt::{self, Write as _};
 use std::thread::Builder;

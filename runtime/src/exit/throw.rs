@@ -6,9 +6,9 @@
 //! instances, the thunk's frame holds the anchor of the frames beyond. If a handler is found, fixed code takes over
 //! stack, frame, anchor and payload from the store's [`Landing`]; if not, the activation is landed with an error.
 
-use crate::instance::InstanceData;
-use crate::store::StoreInner;
-use crate::sys::arch;
+use crate::embed::instance::InstanceData;
+use crate::fixed;
+use crate::store::inner::StoreInner;
 use epsilon_abi::HandlerSite;
 use epsilon_abi::vm::VmContext;
 use std::cell::Cell;
@@ -82,10 +82,10 @@ impl StoreInner {
             // SAFETY: both words are on the store's wasm stack, as was just checked, which is mapped as long as an activation
             // runs (invariant 16). The walk began at the exit record, so that a frame begins here (invariant 15).
             let (caller_fp, pc) = unsafe { (*(fp as *const usize), *((fp + 8) as *const usize)) };
-            if pc == arch::enter_return() || caller_fp <= fp {
+            if pc == fixed::enter_return() || caller_fp <= fp {
                 return false;
             }
-            if pc == arch::switch_restore() {
+            if pc == fixed::switch_restore() {
                 if !is_frame(caller_fp) {
                     return false;
                 }

@@ -1,9 +1,9 @@
 //! From an ended activation to an error: what a fault means, and what a host function or libcall left behind.
 
-use crate::backtrace::WasmBacktrace;
-use crate::error::Error;
-use crate::store::StoreInner;
-use crate::sys::arch::Stopped;
+use crate::base::error::Error;
+use crate::exit::backtrace::WasmBacktrace;
+use crate::fixed::Stopped;
+use crate::store::inner::StoreInner;
 use std::any::Any;
 use std::sync::atomic::Ordering;
 

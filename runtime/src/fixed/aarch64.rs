@@ -6,8 +6,8 @@
 
 use super::labels::{Label, mark};
 use super::{EntryFrame, LibcallReturn, RegFile, ThunkData, flag, status};
-use crate::libcalls;
-use crate::store::VmStore;
+use crate::serve::libcalls;
+use crate::store::inner::VmStore;
 use epsilon_abi::Libcall;
 use epsilon_abi::vm::VmContext;
 use std::arch::naked_asm;

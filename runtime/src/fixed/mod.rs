@@ -19,10 +19,11 @@
 //! Guests compute in one floating-point environment, whatever the host's is. `enter` keeps the host's on the host's
 //! stack; host functions and libcalls run in it, and leave what it is to be from then on.
 
-use crate::store::VmStore;
+use crate::store::inner::VmStore;
 
 mod bulk;
 pub mod bytes;
+pub mod floats;
 
 #[cfg(target_arch = "x86_64")]
 #[path = "x86_64.rs"]

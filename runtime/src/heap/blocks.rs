@@ -4,8 +4,8 @@
 use super::nursery::NURSERY_END;
 use super::object::Objects;
 use super::region::{CARD_BYTES, Region};
-use crate::alloc;
-use crate::error::Result;
+use crate::base::alloc;
+use crate::base::error::Result;
 use epsilon_abi::heap::LARGE_OBJECT_BYTES;
 use std::ops::Range;
 
@@ -335,6 +335,6 @@ impl Blocks {
 }
 
 #[cold]
-fn no_addresses() -> crate::error::Error {
-    crate::error::Error::limit("a garbage-collected heap has at most 4 GiB")
+fn no_addresses() -> crate::base::error::Error {
+    crate::base::error::Error::limit("a garbage-collected heap has at most 4 GiB")
 }

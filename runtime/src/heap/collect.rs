@@ -9,8 +9,8 @@ use super::nursery::Nursery;
 use super::object::{FORWARDED, Objects, host_number, is_object};
 use super::region::CARD_BYTES;
 use super::{Collection, Heap};
-use crate::alloc;
-use crate::error::Result;
+use crate::base::alloc;
+use crate::base::error::Result;
 use std::ops::Range;
 
 /// What a full collection has found of what is the host's: a bit for each number.

@@ -6,15 +6,15 @@
 //! are not: every 4 bytes that could be a number keep the exception of that number. What the host was given stays; and all
 //! stay while the host has switched stacks between two activations, because what lies between them is not one stack.
 
-use crate::alloc;
-use crate::budget::{Budget, Charge, Refused};
-use crate::error::{Error, Result};
-use crate::instance::InstanceData;
-use crate::roots::Owner;
-use crate::signature::TypeIds;
-use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
-use crate::types::TagType;
-use crate::value::Val;
+use crate::base::alloc;
+use crate::base::budget::{Budget, Charge, Refused};
+use crate::base::error::{Error, Result};
+use crate::embed::instance::InstanceData;
+use crate::embed::types::TagType;
+use crate::embed::value::Val;
+use crate::heap::roots::Owner;
+use crate::module::signature::TypeIds;
+use crate::store::inner::{AsContext, AsContextMut, StoreId, StoreInner};
 use epsilon_abi::vm::VmGlobal;
 use epsilon_abi::{EntityIndex, FuncType, ValType};
 use std::collections::HashSet;
@@ -71,7 +71,7 @@ impl Tag {
         let inner = context.inner();
         inner.assert_owns(self.store, "tag");
         let id = inner.tags[self.index as usize].type_id;
-        TagType::new(crate::types::FuncType::of_id(inner.runtime.signatures(), id))
+        TagType::new(crate::embed::types::FuncType::of_id(inner.runtime.signatures(), id))
     }
 
     /// Whether two handles are of the same tag.
@@ -462,7 +462,7 @@ impl StoreInner {
         if let Some(heap) = &self.heap {
             heap.for_each_exception(found);
         }
-        crate::call::for_each_stack_word(self, found)
+        crate::call::enter::for_each_stack_word(self, found)
     }
 }
 

@@ -1,9 +1,9 @@
 //! Things of the host that guests hold: values in numbered rows, which go when a collection finds nothing that refers to
 //! them. They do not move.
 
-use crate::alloc;
-use crate::budget::{Budget, Charge, Refused};
-use crate::error::{Error, Result};
+use crate::base::alloc;
+use crate::base::budget::{Budget, Charge, Refused};
+use crate::base::error::{Error, Result};
 use crate::heap::HostMarks;
 use std::any::Any;
 

@@ -9,13 +9,18 @@
 //! | `object` | what objects look like |
 //! | `nursery`, `blocks` | where young objects lie, and all others |
 //! | `collect`, `verify` | collections, and what has to hold before and after each |
+//! | `roots`, `hosts` | what the host holds of guests, and guests of the host |
+//! | `exception` | tags and exceptions |
 
 mod blocks;
 mod collect;
+pub mod exception;
+pub mod hosts;
 mod nursery;
 mod object;
 mod records;
 mod region;
+pub mod roots;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -24,8 +29,8 @@ pub use collect::{Environment, HostMarks};
 pub use object::{host_number, is_object};
 pub use records::{Draft, Records, RecordsView};
 
-use crate::budget::{Budget, Charge, Refused};
-use crate::error::Result;
+use crate::base::budget::{Budget, Charge, Refused};
+use crate::base::error::Result;
 use blocks::{BLOCK_CHARGE, Blocks, blocks_for};
 use epsilon_abi::heap::{
     LARGE_OBJECT_BYTES, LENGTH_OFFSET, MAX_OBJECT_BYTES, RECORD_MASK, TypeKind, TypeRecord, VmHeap, array_bytes,

@@ -7,7 +7,7 @@
 //! ```
 
 use super::region::Region;
-use crate::error::Result;
+use crate::base::error::Result;
 use epsilon_abi::heap::NULL_BYTES;
 use std::ops::Range;
 

@@ -4,7 +4,7 @@
 //! All of an engine lie in one region, whose offsets are what objects have in their headers. It is readable as a whole, so
 //! that whatever a header holds leads, masked, to bytes that can be read.
 
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 use crate::sys::mapping::{Access, Mapping};
 use epsilon_abi::heap::{
     DISPLAY_LEN, RECORD_BYTES, RECORD_MASK, RECORDS_BYTES, StructLayout, TypeKind, TypeRecord, storage_bytes,

@@ -7,7 +7,7 @@
 //! All is reserved, and made accessible in parts. The null page and the guard never are. Beside it lie the cards: a byte for
 //! each 512 bytes of the region.
 
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 use crate::sys::mapping::{self, Access, Mapping};
 use epsilon_abi::heap::{CARD_LOG2, GUARD_BYTES, NULL_BYTES};
 use std::ops::Range;

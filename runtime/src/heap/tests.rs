@@ -1,7 +1,7 @@
 //! Heaps against a model of them: random graphs of objects, in normal mode and under stress, with fixed seeds.
 
 use super::*;
-use crate::error::Result;
+use crate::base::error::Result;
 use epsilon_abi::{CompositeType, FieldType, HeapType, RefType, StorageType, ValType};
 use std::collections::{HashMap, HashSet};
 

@@ -1,8 +1,8 @@
 //! Evaluating constant expressions at instantiation. They may make objects: operands are roots while that goes on.
 
-use crate::collector::Constant;
-use crate::error::Result;
-use crate::store::StoreInner;
+use crate::base::error::Result;
+use crate::serve::collector::Constant;
+use crate::store::inner::StoreInner;
 use epsilon_abi::heap::{ELEMENTS_OFFSET, I31_BIT, StructLayout, storage_bytes};
 use epsilon_abi::{ConstExpr, ConstOp, GlobalIndex, StorageType, TypeIndex};
 

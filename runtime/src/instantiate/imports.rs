@@ -1,9 +1,9 @@
 //! What a module imports, against what it is given.
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::instance::Extern;
-use crate::module::{LinkedModule, Runtime};
-use crate::store::{AsContext, StoreInner};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::embed::instance::Extern;
+use crate::module::linked::{LinkedModule, Runtime};
+use crate::store::inner::{AsContext, StoreInner};
 use epsilon_abi::{EntityIndex, FuncType, GlobalType, Import, Limits, MemoryType, TableType};
 use std::borrow::Borrow;
 use std::sync::Arc;

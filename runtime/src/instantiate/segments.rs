@@ -1,12 +1,12 @@
 //! Element and data segments: what instantiation, `memory.init` and `table.init` do with them.
 
-use crate::alloc;
-use crate::error::Result;
-use crate::libcalls::memory_range;
-use crate::shared::StoreMemory;
-use crate::store::StoreInner;
-use crate::table::checked_range;
-use crate::trap::Trap;
+use crate::base::alloc;
+use crate::base::error::Result;
+use crate::exit::trap::Trap;
+use crate::memory::shared::StoreMemory;
+use crate::memory::table::checked_range;
+use crate::serve::libcalls::memory_range;
+use crate::store::inner::StoreInner;
 use epsilon_abi::{DataIndex, ElemIndex, ElementItems, ElementMode};
 
 impl StoreInner {

@@ -1,9 +1,9 @@
 //! Instances whose making fails: what was made for them is given back, unless something may still refer to it.
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::instance::Extern;
-use crate::module::LinkedModule;
-use crate::store::{Mark, StoreInner};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::embed::instance::Extern;
+use crate::module::linked::LinkedModule;
+use crate::store::inner::{Mark, StoreInner};
 use epsilon_abi::{ElementMode, ElementSegment};
 use std::sync::Arc;
 

@@ -6,11 +6,11 @@
 //! A process has few descriptors, and guests bring as many images as they like: so all lie in one file. After a `fork`
 //! parent and child share it; each begins a new one then, and leaves what is in the old one alone.
 
-use crate::alloc;
-use crate::budget::Charge;
-use crate::error::Result;
-use crate::fork::Mutex;
+use crate::base::alloc;
+use crate::base::budget::Charge;
+use crate::base::error::Result;
 use crate::sys::mapping::{self, MemoryFile, page_size};
+use crate::threads::fork::Mutex;
 use epsilon_abi::{ConstOp, MemoryIndex, ModuleInfo};
 use std::io;
 use std::sync::Arc;

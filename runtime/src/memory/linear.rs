@@ -7,17 +7,17 @@
 //! checked   ├─ capacity, accessible up to the size ─┤   moves when it outgrows the capacity
 //! ```
 
-use crate::alloc;
-use crate::budget::{Budget, Charge};
-use crate::error::{Error, Result};
-use crate::image::MemoryImage;
-use crate::limits::{NotGrown, ResourceLimiter};
-use crate::module::Runtime;
-use crate::shared::{SharedMemory, StoreMemory};
-use crate::space::{self, Space, SpacePool};
-use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
+use crate::base::alloc;
+use crate::base::budget::{Budget, Charge};
+use crate::base::error::{Error, Result};
+use crate::base::limits::{NotGrown, ResourceLimiter};
+use crate::embed::types;
+use crate::memory::image::MemoryImage;
+use crate::memory::shared::{SharedMemory, StoreMemory};
+use crate::memory::space::{self, Space, SpacePool};
+use crate::module::linked::Runtime;
+use crate::store::inner::{AsContext, AsContextMut, StoreId, StoreInner};
 use crate::sys::mapping::round_to_pages;
-use crate::types;
 use epsilon_abi::vm::VmMemory;
 use epsilon_abi::{Limits, MemoryStyle, MemoryType};
 use std::ops::Range;
@@ -414,7 +414,10 @@ impl Memory {
     ///
     /// # Panics
     /// If the memory is of another store.
-    pub fn data<'a, T: 'static, E: 'static>(&self, store: impl Into<crate::store::StoreContext<'a, T, E>>) -> &'a [u8] {
+    pub fn data<'a, T: 'static, E: 'static>(
+        &self,
+        store: impl Into<crate::store::inner::StoreContext<'a, T, E>>,
+    ) -> &'a [u8] {
         self.get(store.into().inner()).bytes()
     }
 
@@ -424,7 +427,7 @@ impl Memory {
     /// If the memory is of another store.
     pub fn data_mut<'a, T: 'static, E: 'static>(
         &self,
-        store: impl Into<crate::store::StoreContextMut<'a, T, E>>,
+        store: impl Into<crate::store::inner::StoreContextMut<'a, T, E>>,
     ) -> &'a mut [u8] {
         self.data_and_store_mut(store).0
     }
@@ -435,7 +438,7 @@ impl Memory {
     /// If the memory is of another store.
     pub fn data_and_store_mut<'a, T: 'static, E: 'static>(
         &self,
-        store: impl Into<crate::store::StoreContextMut<'a, T, E>>,
+        store: impl Into<crate::store::inner::StoreContextMut<'a, T, E>>,
     ) -> (&'a mut [u8], &'a mut T) {
         let store = store.into().into_box();
         store.inner.assert_owns(self.store, "memory");

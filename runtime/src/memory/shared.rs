@@ -9,17 +9,17 @@
 //!                                    └─ waiters        by address, first come first woken
 //! ```
 
-use crate::budget::Budget;
-use crate::error::{Error, Result};
-use crate::fork::{Guard, Mutex};
-use crate::handle::AsEngine;
-use crate::image::MemoryImage;
-use crate::memory::MemoryData;
-use crate::module::Runtime;
-use crate::sys::arch::bytes;
-use crate::trap::Trap;
-use crate::types;
-use crate::waiting::{Expected, WaitList};
+use crate::base::budget::Budget;
+use crate::base::error::{Error, Result};
+use crate::embed::types;
+use crate::exit::trap::Trap;
+use crate::fixed::bytes;
+use crate::memory::image::MemoryImage;
+use crate::memory::linear::MemoryData;
+use crate::module::handle::AsEngine;
+use crate::module::linked::Runtime;
+use crate::threads::fork::{Guard, Mutex};
+use crate::threads::waiting::{Expected, WaitList};
 use epsilon_abi::MemoryType;
 use epsilon_abi::vm::VmMemory;
 use std::cell::UnsafeCell;
@@ -28,7 +28,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
-pub use crate::waiting::WaitResult;
+pub use crate::threads::waiting::WaitResult;
 
 /// A linear memory that threads share. Clones are the same memory; any number of stores of its engine may import it.
 #[derive(Clone)]
@@ -66,7 +66,7 @@ impl SharedMemory {
                 "invalid shared memory type {ty}: it must be shared and have a maximum"
             )));
         }
-        crate::memory::check_type(&ty)?;
+        crate::memory::linear::check_type(&ty)?;
         let runtime = engine.as_engine().runtime();
         Self::with_image(runtime, ty, runtime.budget(), None)
     }
@@ -80,7 +80,7 @@ impl SharedMemory {
         let memory = MemoryData::new(ty, runtime, budget, image)?;
         let (def, base, reserved) = (memory.def(), memory.base(), memory.reserved());
         let (growing, waiters) = (Mutex::new(memory), Arc::new(WaitList::default()));
-        crate::fork::register_list(&waiters);
+        crate::threads::fork::register_list(&waiters);
         Ok(Self(Arc::new(SharedData { runtime: runtime.clone(), ty, def, base, reserved, growing, waiters })))
     }
 
@@ -215,7 +215,7 @@ impl SharedMemory {
         address: u64,
         expected: Expected,
         timeout: Option<Duration>,
-        store: Option<&crate::store::VmStore>,
+        store: Option<&crate::store::inner::VmStore>,
     ) -> Result<WaitResult, Trap> {
         let at = self.checked(address, expected.width_bytes())?;
         // SAFETY: `checked` has looked at alignment and bounds; a shared memory never shrinks, and `self` holds this one
@@ -234,7 +234,7 @@ impl SharedMemory {
         if !address.is_multiple_of(width_bytes as u64) {
             return Err(Trap::HeapMisaligned);
         }
-        let range = crate::libcalls::memory_range(address, width_bytes as u64, self.data_size())?;
+        let range = crate::serve::libcalls::memory_range(address, width_bytes as u64, self.data_size())?;
         // SAFETY: the range lies in the memory, as was just checked (invariant 16).
         Ok(unsafe { self.0.base.add(range.start) })
     }
@@ -245,7 +245,7 @@ impl SharedMemory {
         match offset.checked_add(len_bytes) {
             // SAFETY: the range lies in the memory, as was just checked (invariant 16).
             Some(end) if end <= size => Ok(unsafe { self.0.base.add(offset) }),
-            _ => Err(crate::memory::outside(offset, len_bytes, size)),
+            _ => Err(crate::memory::linear::outside(offset, len_bytes, size)),
         }
     }
 

@@ -7,10 +7,10 @@
 //!    └───── take ──────┘   for the same image nothing is left to do; for another one this image goes first
 //! ```
 
-use crate::error::{Error, Result};
-use crate::fork::{Guard, Mutex};
-use crate::image::MemoryImage;
+use crate::base::error::{Error, Result};
+use crate::memory::image::MemoryImage;
 use crate::sys::mapping::{self, Mapping, page_size, round_to_pages};
+use crate::threads::fork::{Guard, Mutex};
 use epsilon_abi::plan::MEMORY_HEAD_BYTES;
 use region::Protection;
 use std::ops::Range;

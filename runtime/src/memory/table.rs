@@ -1,14 +1,14 @@
 //! Tables: rows of functions, or 32-bit references.
 
-use crate::alloc;
-use crate::budget::{Budget, Charge};
-use crate::error::{Error, Result};
-use crate::func::Func;
-use crate::limits::{NotGrown, ResourceLimiter};
-use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
-use crate::trap::Trap;
-use crate::types;
-use crate::value::Ref;
+use crate::base::alloc;
+use crate::base::budget::{Budget, Charge};
+use crate::base::error::{Error, Result};
+use crate::base::limits::{NotGrown, ResourceLimiter};
+use crate::embed::func::Func;
+use crate::embed::types;
+use crate::embed::value::Ref;
+use crate::exit::trap::Trap;
+use crate::store::inner::{AsContext, AsContextMut, StoreId, StoreInner};
 use epsilon_abi::vm::{VmFuncRow, VmTable};
 use epsilon_abi::{RefRepr, RefType, TableType, ValType};
 use std::ops::Range;

@@ -2,7 +2,7 @@
 //! this crate, which makes stores and instances of them, and give nothing of what they hold: with that, code that no
 //! compiler made could be linked.
 
-use crate::module::{LinkedModule, Runtime};
+use crate::module::linked::{LinkedModule, Runtime};
 use std::rc::Rc;
 use std::sync::Arc;
 

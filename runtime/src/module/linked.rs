@@ -1,20 +1,20 @@
 //! A linked module: everything that its instances share. And the runtime's part of an engine.
 
-use crate::alloc;
-use crate::backtrace::Symbolicate;
-use crate::budget::{Budget, Charge};
-use crate::bytes::ModuleBytes;
-use crate::claims::Claims;
-use crate::epoch::Epochs;
-use crate::error::{BoxedError, Error, Result};
-use crate::fault::{Fault, Faults, panic_message};
-use crate::image::MemoryImage;
-use crate::link::{LinkError, LinkedCode, Room};
-use crate::sampling::Samples;
-use crate::signature::{Signatures, TypeIds};
-use crate::space::SpacePool;
-use crate::sys::arch;
+use crate::base::alloc;
+use crate::base::budget::{Budget, Charge};
+use crate::base::error::{BoxedError, Error, Result};
+use crate::base::fault::{Fault, Faults, panic_message};
+use crate::code::link::{LinkError, LinkedCode, Room};
+use crate::code::sampling::Samples;
+use crate::exit::backtrace::Symbolicate;
+use crate::fixed;
+use crate::memory::image::MemoryImage;
+use crate::memory::space::SpacePool;
+use crate::module::bytes::ModuleBytes;
+use crate::module::signature::{Signatures, TypeIds};
 use crate::sys::mapping::{Mapping, round_to_pages};
+use crate::threads::claims::Claims;
+use crate::threads::epoch::Epochs;
 use epsilon_abi::{
     Arch, CallLayout, CompiledFunction, CompositeType, DefinedFuncIndex, EntityIndex, FuncIndex, FuncType, MemoryIndex,
     MemoryPlan, ModuleInfo, Slot, TypeIndex, ValType, VmLayout,
@@ -47,7 +47,7 @@ pub struct RuntimeSettings {
 
 /// What machine code calls: libcalls, then the routines that move bytes.
 fn libcall_table() -> Box<[usize]> {
-    arch::libcall_entries().into_iter().chain(arch::bulk_routines()).collect()
+    fixed::libcall_entries().into_iter().chain(fixed::bulk_routines()).collect()
 }
 
 /// The runtime's part of an engine.
@@ -71,7 +71,8 @@ impl Runtime {
 
     /// With these settings.
     pub fn new(mut settings: RuntimeSettings) -> Self {
-        settings.max_wasm_stack_bytes = round_to_pages(settings.max_wasm_stack_bytes.min(crate::stack::MAX_BYTES));
+        settings.max_wasm_stack_bytes =
+            round_to_pages(settings.max_wasm_stack_bytes.min(crate::call::stack::MAX_BYTES));
         let faults = Arc::new(Faults::new(settings.fault));
         let budget = Budget::of_engine(settings.max_memory_bytes);
         Self {
@@ -256,7 +257,7 @@ impl LinkedModule {
             ));
         }
         let (info, wasm) = (source.info().clone(), source.wasm().clone());
-        let held_off = crate::fork::hold_off();
+        let held_off = crate::threads::fork::hold_off();
         let room = runtime.settings.code_room_bytes.map_or(Room::AtLeast(code_bytes), Room::Exactly);
         let replaces = source.replaces_code();
         let code = LinkedCode::new(info.defined_functions(), room, replaces, &runtime.budget, &runtime.faults)?;
@@ -284,8 +285,8 @@ impl LinkedModule {
             in_work: Arc::default(),
             _charge: charge,
         });
-        crate::fork::register(&module);
-        crate::fork::register_list(module.in_work.waiting());
+        crate::threads::fork::register(&module);
+        crate::threads::fork::register_list(module.in_work.waiting());
         drop(held_off);
         Ok(module)
     }
@@ -296,7 +297,7 @@ impl LinkedModule {
     /// If there is no memory for the code. Not if it exceeds the module's room or the engine's limit: then each function is
     /// linked when it is called, as far as they go.
     pub fn link_beginning(&self) -> Result<()> {
-        let _held_off = crate::fork::hold_off();
+        let _held_off = crate::threads::fork::hold_off();
         let beginning = self.source.beginning();
         let batch: Vec<_> = beginning.iter().map(|(index, function)| (*index, function)).collect();
         match self.code.link(&batch) {

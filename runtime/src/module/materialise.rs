@@ -9,12 +9,12 @@
 //! Cranelift cannot be interrupted in the middle of a function. So a guest never compiles one itself that may take long:
 //! it waits as for a notification (`waiting`), and an interruption ends that at once.
 
-use crate::claims::{Claim, Turn};
-use crate::error::Result;
-use crate::fork::hold_off;
-use crate::module::{Demand, LinkedModule};
-use crate::store::VmStore;
-use crate::trap::Trap;
+use crate::base::error::Result;
+use crate::exit::trap::Trap;
+use crate::module::linked::{Demand, LinkedModule};
+use crate::store::inner::VmStore;
+use crate::threads::claims::{Claim, Turn};
+use crate::threads::fork::hold_off;
 use epsilon_abi::DefinedFuncIndex;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::Ordering;

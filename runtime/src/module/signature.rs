@@ -8,10 +8,10 @@
 //! again only when all have been given: so an id that outlives its type names nothing for a long time. Where it names
 //! another type in the end, nothing is left of the first one that could be taken for it.
 
-use crate::budget::{Budget, Charge};
-use crate::error::{Error, Result};
-use crate::fork::RwLock;
+use crate::base::budget::{Budget, Charge};
+use crate::base::error::{Error, Result};
 use crate::heap::{Draft, Records, RecordsView};
+use crate::threads::fork::RwLock;
 use epsilon_abi::heap::RECORD_BYTES;
 use epsilon_abi::{CompositeType, FieldType, FuncType, HeapType, RefType, StorageType, TypeDef, TypeIndex, ValType};
 use std::cell::RefCell;

@@ -4,12 +4,12 @@
 //! A collection runs in libcalls that allocate, in host functions, and when no wasm of the store runs: so wasm of the store
 //! stands only where calls return to, each with a stack map.
 
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
+use crate::exit::trap::Trap;
+use crate::fixed;
+use crate::heap::hosts::HostValue;
 use crate::heap::{Collection, Environment, Heap, HostMarks, Refusal};
-use crate::hosts::HostValue;
-use crate::store::{AsContext, Store, StoreInner};
-use crate::sys::arch;
-use crate::trap::Trap;
+use crate::store::inner::{AsContext, Store, StoreInner};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -241,7 +241,7 @@ impl StoreInner {
             found(unsafe { &mut *global.cast::<u32>() });
         };
         for number in 0..self.host_globals.len() as u32 {
-            let key = crate::global::GlobalKey::Host(number);
+            let key = crate::store::global::GlobalKey::Host(number);
             if self.global_type(key).value.is_traced() {
                 visit(self.global_address(key));
             }
@@ -276,7 +276,7 @@ impl StoreInner {
             // SAFETY: both words are on the store's wasm stack, as was just checked, which is mapped as long as an activation
             // runs (invariant 16). The walk began at an exit record, so that a frame begins here (invariant 15).
             let (caller_fp, pc) = unsafe { (*(fp as *const usize), *((fp + 8) as *const usize)) };
-            if pc == arch::enter_return() || caller_fp <= fp {
+            if pc == fixed::enter_return() || caller_fp <= fp {
                 return;
             }
             for slot in self.slots_at(pc) {

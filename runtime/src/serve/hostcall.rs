@@ -1,22 +1,22 @@
 //! Host functions: Rust closures that guests call. They run on the thread's own stack, behind a thunk; a panic or an
 //! error is caught here and ends the activation.
 
-use crate::error::{Error, Result};
-use crate::export::ModuleExport;
-use crate::func::{AREA_INT, Func, flags_of};
-use crate::handle::EngineHandle;
-use crate::imports::check_host_func;
-use crate::instance::Extern;
-use crate::memory::Memory;
-use crate::module::Runtime;
-use crate::signature::TypeIds;
-use crate::store::{AsContext, AsContextMut, StoreBox, StoreContext, StoreContextMut, StoreInner};
-use crate::sys::arch::{self, HostTarget, RegFile, ThunkData, status};
-use crate::thunk::Thunk;
-use crate::trap::Unwind;
-use crate::typed::{Places, WasmResults, WasmTy, read_place, write_place};
-use crate::types;
-use crate::value::Val;
+use crate::base::error::{Error, Result};
+use crate::call::typed::{Places, WasmResults, WasmTy, read_place, write_place};
+use crate::code::thunk::Thunk;
+use crate::embed::export::ModuleExport;
+use crate::embed::func::{AREA_INT, Func, flags_of};
+use crate::embed::instance::Extern;
+use crate::embed::types;
+use crate::embed::value::Val;
+use crate::exit::trap::Unwind;
+use crate::fixed::{self, HostTarget, RegFile, ThunkData, status};
+use crate::instantiate::imports::check_host_func;
+use crate::memory::linear::Memory;
+use crate::module::handle::EngineHandle;
+use crate::module::linked::Runtime;
+use crate::module::signature::TypeIds;
+use crate::store::inner::{AsContext, AsContextMut, StoreBox, StoreContext, StoreContextMut, StoreInner};
 use epsilon_abi::vm::VmContext;
 use epsilon_abi::{CallLayout, FuncType, Import, ValType};
 use std::any::Any;
@@ -86,7 +86,7 @@ impl<T: 'static> HostFunc<T> {
     ) -> Result<Self> {
         let layout = CallLayout::new(&ty, Runtime::ARCH);
         let data = ThunkData {
-            common: arch::host_common_address(),
+            common: fixed::host_common_address(),
             target: target as usize,
             context: &raw const *closure as usize,
             stack_args_bytes: layout.stack_args_bytes,
@@ -252,8 +252,8 @@ unsafe fn host_side<T: 'static, E: 'static>(
     // SAFETY: the anchor is live (invariant 4), and so are the words of its store and of its instance; `instance` is null or the
     // store's record of it (invariants 13 and 14).
     let (store, instance) = unsafe {
-        let owner = (*arch::store_of_anchor(anchor)).owner.get();
-        let instance = (*VmContext::of_anchor(anchor)).instance.cast::<crate::instance::InstanceData>();
+        let owner = (*fixed::store_of_anchor(anchor)).owner.get();
+        let instance = (*VmContext::of_anchor(anchor)).instance.cast::<crate::embed::instance::InstanceData>();
         (owner, (!instance.is_null()).then(|| (*instance).index()))
     };
     // SAFETY: the store lives, and the call into wasm that has left for here, which has it borrowed exclusively, waits

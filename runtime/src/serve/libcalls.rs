@@ -1,16 +1,16 @@
 //! Runtime calls from wasm: the bodies behind [`epsilon_abi::Libcall`]. They run on the host's stack; a trap, an error
 //! of a limiter or a panic is kept in the store, and fixed code lands the activation.
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::exception::number_of_fields;
-use crate::instance::InstanceData;
-use crate::limits::old_size_or_minus_one;
-use crate::shared::{StoreMemory, copy_racing};
-use crate::store::StoreInner;
-use crate::sys::arch::{self, LibcallReturn, status};
-use crate::table::checked_range;
-use crate::trap::{Trap, Unwind};
-use crate::waiting::Expected;
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::limits::old_size_or_minus_one;
+use crate::embed::instance::InstanceData;
+use crate::exit::trap::{Trap, Unwind};
+use crate::fixed::{self, LibcallReturn, status};
+use crate::heap::exception::number_of_fields;
+use crate::memory::shared::{StoreMemory, copy_racing};
+use crate::memory::table::checked_range;
+use crate::store::inner::StoreInner;
+use crate::threads::waiting::Expected;
 use epsilon_abi::vm::{VmContext, VmGlobal};
 use epsilon_abi::{DataIndex, DefinedFuncIndex, ElemIndex, FuncIndex, Libcall, TypeIndex};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -51,7 +51,7 @@ unsafe fn run<E: Into<Stop>>(anchor: usize, body: impl FnOnce(Site<'_>) -> Resul
     // SAFETY: the anchor is live (invariant 4) and that of an instance: the host's own is under host functions alone. So its
     // words lead to the words of the store and to the store's record of the instance (invariants 13 and 14).
     let (store, instance) = unsafe {
-        let owner = (*arch::store_of_anchor(anchor)).owner.get();
+        let owner = (*fixed::store_of_anchor(anchor)).owner.get();
         (owner, (*(*VmContext::of_anchor(anchor)).instance.cast::<InstanceData>()).index())
     };
     // SAFETY: `owner` leads to the whole block of the store, which the call into wasm that has left for here has borrowed

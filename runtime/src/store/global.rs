@@ -1,10 +1,10 @@
 //! Globals: defined by instances, inside their words, or made by the host.
 
-use crate::alloc;
-use crate::error::{Error, Result};
-use crate::store::{AsContext, AsContextMut, StoreId, StoreInner};
-use crate::types;
-use crate::value::Val;
+use crate::base::alloc;
+use crate::base::error::{Error, Result};
+use crate::embed::types;
+use crate::embed::value::Val;
+use crate::store::inner::{AsContext, AsContextMut, StoreId, StoreInner};
 use epsilon_abi::vm::VmGlobal;
 use epsilon_abi::{GlobalType, ValType};
 use std::cell::UnsafeCell;
@@ -117,7 +117,7 @@ impl StoreInner {
 
     /// All globals of the store.
     pub(crate) fn global_keys(&self) -> impl Iterator<Item = GlobalKey> + '_ {
-        let of_instance = |instance: &crate::instance::InstanceData| {
+        let of_instance = |instance: &crate::embed::instance::InstanceData| {
             let (index, count) = (instance.index(), instance.module.info().global_inits.len() as u32);
             (0..count).map(move |defined| GlobalKey::Defined(index, defined))
         };

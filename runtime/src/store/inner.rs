@@ -3,31 +3,31 @@
 //! A [`Store<T>`] is one heap block, [`StoreBox`]: the part that machine code and libcalls reach ([`StoreInner`],
 //! which does not know `T`), then the data. Host functions get both back from the anchor of their caller.
 
-use crate::alloc;
-use crate::budget::{Budget, Charge};
-use crate::call::Activation;
-use crate::collector::{Collected, KnownMaps};
-use crate::epoch::NO_DEADLINE;
-use crate::error::{Error, Result};
-use crate::exception::{Exceptions, TagData};
-use crate::func::{Functions, REFERENCE_BYTES, no_references};
-use crate::global::HostGlobal;
-use crate::handle::{AsEngine, EngineHandle};
+use crate::base::alloc;
+use crate::base::budget::{Budget, Charge};
+use crate::base::error::{Error, Result};
+use crate::base::limits::ResourceLimiter;
+use crate::call::enter::Activation;
+use crate::call::stack::WasmStack;
+use crate::code::link::LinkedCode;
+use crate::code::sampling::{NO_SAMPLES_KEY, Samples};
+use crate::embed::func::{Functions, REFERENCE_BYTES, no_references};
+use crate::embed::instance::InstanceData;
+use crate::exit::throw::{KnownFrames, Landing};
+use crate::exit::trap::{FaultRecord, Trap, Unwind};
 use crate::heap::Heap;
-use crate::hosts::HostValues;
-use crate::instance::InstanceData;
-use crate::limits::ResourceLimiter;
-use crate::link::LinkedCode;
-use crate::module::{LinkedModule, Runtime};
-use crate::roots::HostRoots;
-use crate::sampling::{NO_SAMPLES_KEY, Samples};
-use crate::shared::StoreMemory;
-use crate::signature::TypeIds;
-use crate::stack::WasmStack;
-use crate::table::TableData;
-use crate::throw::{KnownFrames, Landing};
-use crate::trap::{FaultRecord, Trap, Unwind};
-use crate::waiting::WaitSlot;
+use crate::heap::exception::{Exceptions, TagData};
+use crate::heap::hosts::HostValues;
+use crate::heap::roots::HostRoots;
+use crate::memory::shared::StoreMemory;
+use crate::memory::table::TableData;
+use crate::module::handle::{AsEngine, EngineHandle};
+use crate::module::linked::{LinkedModule, Runtime};
+use crate::module::signature::TypeIds;
+use crate::serve::collector::{Collected, KnownMaps};
+use crate::store::global::HostGlobal;
+use crate::threads::epoch::NO_DEADLINE;
+use crate::threads::waiting::WaitSlot;
 use epsilon_abi::TypeIndex;
 use epsilon_abi::vm::{VM_MAGIC, VmContext, VmStoreHead};
 use std::any::Any;
@@ -303,8 +303,8 @@ impl<T: 'static, E: 'static> Store<T, E> {
     }
 
     /// A handle with which any thread can end what runs in this store.
-    pub fn interrupt_handle(&self) -> crate::interrupt::InterruptHandle {
-        crate::interrupt::InterruptHandle::new(&self.0.inner.vm)
+    pub fn interrupt_handle(&self) -> crate::threads::interrupt::InterruptHandle {
+        crate::threads::interrupt::InterruptHandle::new(&self.0.inner.vm)
     }
 }
 

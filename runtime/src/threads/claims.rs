@@ -2,9 +2,9 @@
 //!
 //! Threads that run a guest wait as they do on a shared memory (`waiting`), so that an interruption ends it.
 
-use crate::store::VmStore;
-use crate::sync::{AtomicBool, Mutex, MutexGuard, PoisonError};
-use crate::waiting::WaitList;
+use crate::store::inner::VmStore;
+use crate::threads::sync::{AtomicBool, Mutex, MutexGuard, PoisonError};
+use crate::threads::waiting::WaitList;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;

@@ -1,9 +1,9 @@
 //! Epochs: a counter of the engine, and deadlines of stores in it. Code has no checks for them: when the counter moves on,
 //! the stores whose deadline is reached are interrupted, as an [`InterruptHandle`](crate::InterruptHandle) does it.
 
-use crate::fork::Mutex;
-use crate::interrupt::InterruptHandle;
-use crate::store::{Store, StoreContextMut, StoreInner, VmStore};
+use crate::store::inner::{Store, StoreContextMut, StoreInner, VmStore};
+use crate::threads::fork::Mutex;
+use crate::threads::interrupt::InterruptHandle;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 

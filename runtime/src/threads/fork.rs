@@ -9,9 +9,9 @@
 //! ```
 //! Threads that compile do not exist in the child; there, functions are compiled when they are called.
 
-use crate::module::LinkedModule;
+use crate::module::linked::LinkedModule;
 use crate::sys::thread;
-use crate::waiting::{Queues, WaitList};
+use crate::threads::waiting::{Queues, WaitList};
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
@@ -200,7 +200,7 @@ extern "C" fn prepare() {
         let mut held = held.borrow_mut();
         if held.is_none() {
             let _gate = GATE.write().unwrap_or_else(PoisonError::into_inner);
-            crate::image::count_fork();
+            crate::memory::image::count_fork();
             DEPTH.set(1); // the gate is this thread's
             let lists = LISTS.lock_sound().iter().filter_map(Weak::upgrade).map(HeldList::new).collect();
             DEPTH.set(0);
@@ -210,12 +210,12 @@ extern "C" fn prepare() {
 }
 
 extern "C" fn in_parent() {
-    crate::image::count_fork();
+    crate::memory::image::count_fork();
     let _ = HELD.try_with(|held| drop(held.borrow_mut().take()));
 }
 
 extern "C" fn in_child() {
-    crate::image::count_fork();
+    crate::memory::image::count_fork();
     let _ = HELD.try_with(|held| {
         let held = held.borrow_mut().take();
         // Threads that wait do not exist here, and would be woken in place of others.

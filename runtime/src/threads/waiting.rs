@@ -8,9 +8,9 @@
 //! ```
 //! A waiter looks at the pending flag only while it holds the list, so no interruption falls between look and sleep.
 
-use crate::fork;
-use crate::store::VmStore;
-use crate::sync::{AtomicBool, Condvar, Mutex, MutexGuard, PoisonError};
+use crate::store::inner::VmStore;
+use crate::threads::fork;
+use crate::threads::sync::{AtomicBool, Condvar, Mutex, MutexGuard, PoisonError};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

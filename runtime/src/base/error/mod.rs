@@ -5,8 +5,8 @@
 mod convert;
 mod kind;
 
-use crate::backtrace::WasmBacktrace;
-use crate::exception::Exception;
+use crate::exit::backtrace::WasmBacktrace;
+use crate::heap::exception::Exception;
 use epsilon_abi::TrapCode;
 use kind::{Boxed, Message, Object, What};
 use std::any::{Any, TypeId};
@@ -366,9 +366,9 @@ fn known<E: 'static>(error: &mut Option<E>) -> Option<Error> {
     if let Some(kind) = any.downcast_mut::<Option<ErrorKind>>() {
         return kind.take().map(Error::of_kind);
     }
-    if let Some(error) = any.downcast_mut::<Option<crate::link::LinkError>>() {
+    if let Some(error) = any.downcast_mut::<Option<crate::code::link::LinkError>>() {
         return error.take().map(|error| match error {
-            crate::link::LinkError::Full { .. } | crate::link::LinkError::NoMemory(_) => {
+            crate::code::link::LinkError::Full { .. } | crate::code::link::LinkError::NoMemory(_) => {
                 Error::limit(error.to_string())
             }
             error => Error::module(error),

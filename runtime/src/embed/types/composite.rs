@@ -3,10 +3,10 @@
 use super::item::TagType;
 use super::registered::Registered;
 use super::value::{Mutability, RefType, ValType};
-use crate::error::{Error, Result};
-use crate::handle::AsEngine;
-use crate::module::LinkedModule;
-use crate::signature::Signatures;
+use crate::base::error::{Error, Result};
+use crate::module::handle::AsEngine;
+use crate::module::linked::LinkedModule;
+use crate::module::signature::Signatures;
 use epsilon_abi::{CompositeType, FieldType as AbiField, FuncType as AbiFunc, StorageType as AbiStorage, TypeIndex};
 use std::fmt;
 use std::sync::Arc;

@@ -2,9 +2,9 @@
 
 use super::composite::FuncType;
 use super::value::{Mutability, RefType, ValType};
-use crate::error::Result;
-use crate::module::LinkedModule;
-use crate::signature::Signatures;
+use crate::base::error::Result;
+use crate::module::linked::LinkedModule;
+use crate::module::signature::Signatures;
 use epsilon_abi::{GlobalType as AbiGlobal, Limits, MemoryType as AbiMemory, TableType as AbiTable};
 use std::fmt;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub struct MemoryType(AbiMemory);
 impl MemoryType {
     fn of_limits(min: u64, max: Option<u64>, is_64: bool, shared: bool) -> Self {
         let ty = Self(AbiMemory { limits: Limits { min, max }, is_64, shared, page_size_log2: 16 });
-        crate::memory::check_type(&ty.0).unwrap_or_else(|error| panic!("{error}"));
+        crate::memory::linear::check_type(&ty.0).unwrap_or_else(|error| panic!("{error}"));
         ty
     }
 
@@ -161,9 +161,9 @@ impl MemoryTypeBuilder {
     /// # Errors
     /// If no memory can have it.
     pub fn build(&self) -> Result<MemoryType> {
-        crate::memory::check_type(&self.0)?;
+        crate::memory::linear::check_type(&self.0)?;
         if self.0.shared && self.0.limits.max.is_none() {
-            return Err(crate::error::Error::misuse("a shared memory has a maximum; set it with `max`"));
+            return Err(crate::base::error::Error::misuse("a shared memory has a maximum; set it with `max`"));
         }
         Ok(MemoryType(self.0))
     }

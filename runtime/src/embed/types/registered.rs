@@ -1,7 +1,7 @@
 //! A type that an engine keeps.
 
-use crate::error::{Error, Result};
-use crate::signature::{Signatures, TypeIds};
+use crate::base::error::{Error, Result};
+use crate::module::signature::{Signatures, TypeIds};
 use epsilon_abi::{CompositeType, TypeDef, TypeIndex};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;

@@ -2,9 +2,9 @@
 
 use super::composite::{ArrayType, FuncType, StructType};
 use super::registered::Registered;
-use crate::error::Result;
-use crate::signature::{Signatures, heap_matches};
-use crate::value::Val;
+use crate::base::error::Result;
+use crate::embed::value::Val;
+use crate::module::signature::{Signatures, heap_matches};
 use epsilon_abi::{HeapType as AbiHeap, RefType as AbiRef, TypeIndex, ValType as AbiVal};
 use std::fmt;
 use std::sync::Arc;

@@ -7,13 +7,13 @@
 
 use super::mapping::{Access, Mapping, page_size};
 use super::{thread, timer};
-use crate::code;
-use crate::error::{Error, Result};
-use crate::sampling::NO_SAMPLES_KEY;
-use crate::stack::{self, End};
-use crate::store::VmStore;
-use crate::sys::arch::{self, Stopped, store_of_anchor};
-use crate::trap::FaultRecord;
+use crate::base::error::{Error, Result};
+use crate::call::stack::{self, End};
+use crate::code::region;
+use crate::code::sampling::NO_SAMPLES_KEY;
+use crate::exit::trap::FaultRecord;
+use crate::fixed::{self, Stopped, store_of_anchor};
+use crate::store::inner::VmStore;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::mem::MaybeUninit;
@@ -82,7 +82,7 @@ fn install() -> io::Result<()> {
     static INSTALLED: Mutex<usize> = Mutex::new(0);
     let ours = FAULTS.map(|signal| (signal, handle_fault as *const () as usize, libc::SA_NODEFER));
     let ours = ours.into_iter().chain([(interrupt_signal(), handle_interrupt as *const () as usize, libc::SA_RESTART)]);
-    let _no_fork = crate::fork::hold_off();
+    let _no_fork = crate::threads::fork::hold_off();
     // A panic there would leave the number as it was: what it counts is done.
     let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
     for (signal, handler, flags) in ours.skip(*installed) {
@@ -174,9 +174,9 @@ struct Fault {
 /// Called in a handler with the registers of the stopped thread.
 unsafe fn land_fault(fault: &Fault, stopped: &mut Stopped<'_>) -> bool {
     let pc = stopped.pc();
-    let in_wasm = code::is_wasm_text(pc);
-    let is_landing = fault.is_refused_frame() && arch::is_landing(pc);
-    if !in_wasm && !code::is_thunk(pc) && !arch::runs_on_wasm_stack(pc) && !is_landing {
+    let in_wasm = region::is_wasm_text(pc);
+    let is_landing = fault.is_refused_frame() && fixed::is_landing(pc);
+    if !in_wasm && !region::is_thunk(pc) && !fixed::runs_on_wasm_stack(pc) && !is_landing {
         return false;
     }
     // SAFETY: at every pc accepted above the pinned register holds a live anchor (invariant 4), whose words lead to those of its
@@ -202,7 +202,7 @@ unsafe fn land_fault(fault: &Fault, stopped: &mut Stopped<'_>) -> bool {
 
 /// Ends the activation. The landing pad leaves the wasm stack, but a signal that waits comes before it has.
 fn land(store: &VmStore, stopped: &mut Stopped<'_>) {
-    stopped.resume_at(arch::landing_pad());
+    stopped.resume_at(fixed::landing_pad());
     stopped.set_sp(store.host_sp.get());
 }
 
@@ -227,9 +227,9 @@ fn signal_frame_bytes() -> usize {
 
 /// Whether the fault was a look at a stack, which then ends.
 fn end_probe(fault: &Fault, stopped: &mut Stopped<'_>) -> bool {
-    let is_probe = is_access_fault(fault.signal) && arch::is_probe(stopped.pc());
+    let is_probe = is_access_fault(fault.signal) && fixed::is_probe(stopped.pc());
     if is_probe {
-        stopped.resume_at(arch::probe_end());
+        stopped.resume_at(fixed::probe_end());
     }
     is_probe
 }
@@ -278,7 +278,7 @@ unsafe extern "C" fn handle_interrupt(signal: i32, info: *mut libc::siginfo_t, c
         let mut stopped = Stopped::new(context);
         let pc = stopped.pc();
         let is_tick = timer::is_tick(info);
-        let in_wasm = code::is_wasm_text(pc) || code::is_thunk(pc) || arch::is_past_pending_check(pc);
+        let in_wasm = region::is_wasm_text(pc) || region::is_thunk(pc) || fixed::is_past_pending_check(pc);
         // One signal may stand for several that came at once: all that it can mean is looked at.
         if in_wasm {
             let store = &*store_of_anchor(stopped.anchor());
@@ -296,7 +296,7 @@ unsafe extern "C" fn handle_interrupt(signal: i32, info: *mut libc::siginfo_t, c
             if is_tick && timer::missed() && READY.get() != NOT_READY {
                 READY.set(TIMER_STOPPED);
             }
-            if stack::is_open(stopped.sp()) && !arch::runs_on_wasm_stack(pc) && !arch::is_landing(pc) {
+            if stack::is_open(stopped.sp()) && !fixed::runs_on_wasm_stack(pc) && !fixed::is_landing(pc) {
                 wait_for_handler(&mut stopped);
             }
         }

@@ -3,8 +3,8 @@
 
 use super::signal::interrupt_signal;
 use super::thread;
-use crate::sampling::PERIOD;
-use crate::stack;
+use crate::call::stack;
+use crate::code::sampling::PERIOD;
 use std::cell::Cell;
 use std::ptr;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! The words of a store that other threads use.
 
-use crate::waiting::WaitSlot;
+use crate::threads::waiting::WaitSlot;
 use loom::sync::atomic::{AtomicI32, AtomicU32};
 
 #[derive(Default)]

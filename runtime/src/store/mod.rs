@@ -1,0 +1,4 @@
+//! Who owns what instances consist of.
+
+pub mod global;
+pub mod inner;

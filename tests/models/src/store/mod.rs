@@ -1,0 +1,3 @@
+//! The words of a store.
+
+pub mod inner;
