@@ -45,6 +45,10 @@ fn what_was_made_for_something_else_is_refused_by_name() {
     let artifact = checked.precompile_module_with_key(&text, Some(&key())).expect("an artifact");
     let error = load(&guarded, &artifact, &key()).expect_err("another plan");
     assert!(error.contains("memory plan"), "{error}");
+    let masked = engine_with(|config| config.memory_strategy(MemoryStrategy::Guarded).gc_heap_reservation(0));
+    let artifact = masked.precompile_module_with_key(&text, Some(&key())).expect("an artifact");
+    let error = load(&guarded, &artifact, &key()).expect_err("another plan of heaps");
+    assert!(error.contains("memory plan"), "{error}");
     if cfg!(target_arch = "x86_64") {
         let artifact = foreign.precompile_module_with_key(&text, Some(&key())).expect("an artifact");
         let error = load(&guarded, &artifact, &key()).expect_err("another target");

@@ -103,8 +103,9 @@ fn settings_that_affect_code_have_entries_of_their_own() {
     let directory = tempfile::tempdir().expect("a directory");
     let text = module_text(1);
     run_in(directory.path(), &text);
-    let settings: [fn(&mut Config) -> &mut Config; 3] = [
+    let settings: [fn(&mut Config) -> &mut Config; 4] = [
         |config| config.memory_strategy(epsilon::MemoryStrategy::Checked),
+        |config| config.gc_heap_reservation(0),
         |config| config.cranelift_opt_level(epsilon::OptLevel::None),
         |config| config.wasm_simd(false).wasm_relaxed_simd(false),
     ];

@@ -159,9 +159,13 @@ fn configurations() -> Vec<(&'static str, Config)> {
         ("stressed, guarded, lazy", make(|config| config.memory_strategy(MemoryStrategy::Guarded).gc_stress(1))),
         (
             "stressed, quick, checked",
-            make(|config| config.memory_strategy(MemoryStrategy::Checked).tier(Tier::Quick).gc_stress(1)),
+            make(|config| {
+                let config = config.memory_strategy(MemoryStrategy::Checked).gc_heap_reservation(0);
+                config.tier(Tier::Quick).gc_stress(1)
+            }),
         ),
-        ("checked, lazy", make(|config| config.memory_strategy(MemoryStrategy::Checked))),
+        ("stressed, checked", make(|config| config.gc_heap_reservation(0).gc_stress(1))),
+        ("checked, lazy", make(|config| config.memory_strategy(MemoryStrategy::Checked).gc_heap_reservation(0))),
         (
             "quick, guarded, eager",
             make(|config| {
@@ -183,7 +187,13 @@ fn configurations() -> Vec<(&'static str, Config)> {
                 config.tier(Tier::Auto).replace_all_code(true)
             }),
         ),
-        ("quick, checked, lazy", make(|config| config.memory_strategy(MemoryStrategy::Checked).tier(Tier::Quick))),
+        (
+            "quick, checked, lazy",
+            make(|config| {
+                let config = config.memory_strategy(MemoryStrategy::Checked).gc_heap_reservation(0);
+                config.tier(Tier::Quick)
+            }),
+        ),
     ]
 }
 

@@ -13,7 +13,7 @@ pub type Change = fn(&mut Config) -> &mut Config;
 pub const PLANS: [(&str, Change); 3] = [
     ("guarded", |config| config.memory_strategy(MemoryStrategy::Guarded).memory_at_anchor(false)),
     ("anchored", |config| config.memory_strategy(MemoryStrategy::Guarded).memory_at_anchor(true)),
-    ("checked", |config| config.memory_strategy(MemoryStrategy::Checked)),
+    ("checked", |config| config.memory_strategy(MemoryStrategy::Checked).gc_heap_reservation(0)),
 ];
 
 /// Says how modules get their code, so that the same tests can be run in all ways: `lazy` (also if it is not set),

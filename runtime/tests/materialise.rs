@@ -95,6 +95,7 @@ fn module(slow: &Arc<Slow>) -> Arc<LinkedModule> {
         max_memory_bytes: UNLIMITED,
         samples: false,
         code_room_bytes: None,
+        gc_heap_reservation_bytes: 0,
         gc_stress: 0,
         fault: None,
     };

@@ -14,10 +14,15 @@ use epsilon::{Config, Engine, Tier};
 fn engines() -> Vec<(String, Engine)> {
     let mut all = Vec::new();
     for tier in [Tier::Optimised, Tier::Quick] {
-        for stress in [0, 1, 3] {
+        for (stress, is_masked) in [(0, false), (1, false), (3, false), (0, true), (1, true)] {
             let mut config: Config = support::config();
             config.tier(tier).gc_stress(stress);
-            all.push((format!("{tier:?}, stress {stress}"), Engine::new(&config).expect("an engine")));
+            if is_masked {
+                // As small as can be.
+                config.gc_heap_reservation(0).gc_heap_reservation_for_growth(0);
+            }
+            let name = format!("{tier:?}, stress {stress}, masked: {is_masked}");
+            all.push((name, Engine::new(&config).expect("an engine")));
         }
     }
     all

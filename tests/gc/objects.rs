@@ -116,3 +116,43 @@ fn both_families_hold_the_same_references() {
         assert!(AnyRef::ref_eq(&store, &again, &point).expect("held"), "{name}");
     }
 }
+
+/// Code of a module without types of objects asks the runtime what an object is, and needs no heap of its own.
+#[test]
+fn objects_of_other_modules_are_known_where_no_type_is_declared() {
+    const KNOWS: &str = r#"(module
+        (func (export "kind") (param $any anyref) (result i32)
+            (i32.add (ref.test (ref struct) (local.get $any))
+                (i32.add (i32.shl (ref.test (ref array) (local.get $any)) (i32.const 1))
+                    (i32.shl (ref.test (ref eq) (local.get $any)) (i32.const 2)))))
+        (func (export "branches") (param $any anyref) (result i32)
+            (block $array (result (ref array))
+                (drop (br_on_cast $array anyref (ref array) (local.get $any)))
+                (return (i32.const -1)))
+            array.len)
+        (func (export "length") (param $any anyref) (result i32) (array.len (ref.cast arrayref (local.get $any)))))"#;
+    for (name, engine) in engines() {
+        let mut store = Store::new(&engine, ());
+        // The first instance, when there is no heap yet.
+        let knows = Instance::new(&mut store, &module(&engine, KNOWS), &[]).expect("an instance");
+        let ask = |store: &mut Store<()>, f: &str, value: Val| {
+            let f = knows.get_func(&mut *store, f).expect("exported");
+            let mut results = [Val::I32(0)];
+            f.call(store, &[value], &mut results).map(|()| results[0].unwrap_i32())
+        };
+        let null = Val::null_any_ref();
+        assert_eq!(ask(&mut store, "kind", null).expect("no trap"), 0, "{name}");
+        let error = ask(&mut store, "length", null).expect_err("null");
+        assert_eq!(error.downcast_ref::<epsilon::Trap>(), Some(&epsilon::Trap::NullArray), "{name}: {error:?}");
+        let instance = Instance::new(&mut store, &module(&engine, GUEST), &[]).expect("an instance");
+        let point = call(&mut store, &instance, "point", &[]);
+        let text = call(&mut store, &instance, "text", &[]);
+        for (value, kind, branches) in [(point, 5, -1), (text, 6, 20)] {
+            assert_eq!(ask(&mut store, "kind", value).expect("no trap"), kind, "{name}");
+            assert_eq!(ask(&mut store, "branches", value).expect("no trap"), branches, "{name}");
+        }
+        assert_eq!(ask(&mut store, "length", text).expect("no trap"), 20, "{name}");
+        let error = ask(&mut store, "length", point).expect_err("a structure");
+        assert_eq!(error.downcast_ref::<epsilon::Trap>(), Some(&epsilon::Trap::CastFailure), "{name}: {error:?}");
+    }
+}

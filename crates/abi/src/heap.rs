@@ -65,6 +65,11 @@ pub struct VmHeap {
     pub alloc: u32,
     /// Offset at which the memory for new objects ends. It is zero from `alloc` on, whenever code runs.
     pub limit: u32,
+    /// The size of the region less one, which is a power of two less one: what is left of a sum of 32 bits before it is used
+    /// as an offset under [`crate::HeapPlan::Masked`]. Constant.
+    pub mask: u32,
+    /// Not used.
+    pub rest: u32,
 }
 
 /// Kinds of types that objects have.

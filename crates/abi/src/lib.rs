@@ -47,7 +47,7 @@ pub use layout::VmLayout;
 pub use libcall::{BulkRoutine, Libcall};
 pub use maps::{StackMap, StackMaps};
 pub use module::*;
-pub use plan::{MemoryAccess, MemoryPlan, MemoryStyle};
+pub use plan::{HeapPlan, MemoryAccess, MemoryPlan, MemoryStyle};
 pub use sites::Sites;
 pub use text::Escaped;
 pub use trap::TrapCode;

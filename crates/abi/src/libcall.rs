@@ -129,6 +129,9 @@ libcalls! {
     GcArrayCopy, gc_array_copy(dst_array: I32, dst: I32, src_array: I32, src: I32, length: I32);
     /// Whether a structure or array type is another one or a subtype of it, by the offsets of their records: 1 or 0.
     GcIsSubtype, gc_is_subtype(record: I32, of: I32) -> I64;
+    /// What a reference is to, for code of modules that declare no types of objects: of an object the `TypeKind` and, from bit
+    /// 32 on, the length if it is an array; of all else 0.
+    GcDescribe, gc_describe(reference: I32) -> I64;
     /// The address of the `VmFuncRef` of the store's function with this number; 0 for 0.
     FuncOfNumber, func_of_number(number: I32) -> I64;
 }

@@ -61,8 +61,11 @@ pub struct ModuleInfo {
     /// For each function: whether it is exported, or referenced by an element segment, a global or `ref.func`.
     pub escaping_functions: Vec<bool>,
     /// Whether the module can make or meet objects of the garbage-collected heap: it has a structure or array type, or a type,
-    /// table or global of it holds references to what may be one. Code of other modules never looks into the heap.
+    /// table or global of it holds references to what may be one.
     pub uses_heap: bool,
+    /// Whether the module declares a structure or array type. Instances of others have no [`crate::vm::VmContext::heap`]: their
+    /// code can meet objects of other modules, and asks the runtime about them.
+    pub has_object_types: bool,
 }
 
 impl ModuleInfo {
@@ -107,8 +110,13 @@ impl ModuleInfo {
         }
     }
 
-    /// Works out [`Self::uses_heap`].
-    pub fn may_use_heap(&self) -> bool {
+    /// Works out [`Self::uses_heap`] and [`Self::has_object_types`].
+    pub fn note_heap(&mut self) {
+        self.has_object_types = self.types.iter().any(|ty| !matches!(ty.composite, CompositeType::Func(_)));
+        self.uses_heap = self.has_object_types || self.may_hold_objects();
+    }
+
+    fn may_hold_objects(&self) -> bool {
         let holds = |ty: &TypeDef| match &ty.composite {
             CompositeType::Func(ty) => ty.params.iter().chain(&ty.results).any(|ty| ty.is_traced()),
             CompositeType::Struct(_) | CompositeType::Array(_) => true,

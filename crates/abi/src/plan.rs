@@ -1,5 +1,5 @@
 //! [`MemoryPlan`]: the one struct from which both the code generator and the allocator take what is reserved, what is
-//! guarded, and which checks may be dropped. Fixed when an engine is made; part of every cache key.
+//! guarded, and which checks may be dropped, for linear memories and for the garbage-collected heap. Fixed when an engine is made; part of every cache key.
 
 use crate::{MemoryIndex, MemoryType, ModuleInfo, VmLayout};
 
@@ -13,6 +13,17 @@ pub struct MemoryPlan {
     pub style: MemoryStyle,
     /// Whether memory 0 lies at its instance's anchor where that is possible.
     pub anchored: bool,
+    /// What is reserved for garbage-collected heaps.
+    pub heap: HeapPlan,
+}
+
+/// What keeps the 32 bits of a reference in the region of its heap ([`crate::heap`]).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum HeapPlan {
+    /// The region has 4 GiB, all that 32 bits can name.
+    Whole,
+    /// The region is a smaller power of two: code masks each reference before it becomes an address.
+    Masked,
 }
 
 /// The style of ordinary 32-bit memories.
@@ -39,9 +50,10 @@ pub enum MemoryAccess {
 
 impl MemoryPlan {
     /// Guard pages, the default where address space allows.
-    pub const GUARDED: Self = Self { style: MemoryStyle::Guarded { guard_bytes: 32 << 20 }, anchored: false };
+    pub const GUARDED: Self =
+        Self { style: MemoryStyle::Guarded { guard_bytes: 32 << 20 }, anchored: false, heap: HeapPlan::Whole };
     /// Explicit checks everywhere.
-    pub const CHECKED: Self = Self { style: MemoryStyle::Checked, anchored: false };
+    pub const CHECKED: Self = Self { style: MemoryStyle::Checked, anchored: false, heap: HeapPlan::Masked };
 
     /// Whether a memory's whole index range is reserved and guarded.
     pub const fn is_guarded(&self, ty: &MemoryType) -> bool {

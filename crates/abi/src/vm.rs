@@ -26,7 +26,7 @@ pub struct VmContext {
     pub instance: *mut u8,
     /// Where the jump-table slot of a function without code goes.
     pub materialise: usize,
-    /// The heap of the store; null in instances of modules that do not use it ([`crate::ModuleInfo::uses_heap`]).
+    /// The heap of the store; null in instances of modules without such types ([`crate::ModuleInfo::has_object_types`]).
     pub heap: *mut VmHeap,
     /// [`VM_MAGIC`], so that a wrong anchor is seen in a debugger and by assertions.
     pub magic: u64,

@@ -198,6 +198,15 @@ const OPTIMIZE: &[Row] = &[
         });
         Ok(())
     }),
+    row(
+        "gc-heap-reservation",
+        "SIZE",
+        "Address space for garbage-collected objects; with less than 4G, references are masked. 4G by default, if there is so much",
+        |o, v| {
+            o.config.gc_heap_reservation(size_bytes(v)? as u64);
+            Ok(())
+        },
+    ),
     row("drop-repeated-checks", "y|n", "Remove bounds checks that an earlier check makes redundant", |o, v| {
         o.config.drop_repeated_checks(switch(v)?);
         Ok(())

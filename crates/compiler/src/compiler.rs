@@ -417,7 +417,7 @@ fn validate_body(
 mod tests {
     use super::*;
     use crate::settings::{OptLevel, Target, Tier};
-    use epsilon_abi::{MemoryPlan, MemoryStyle};
+    use epsilon_abi::{HeapPlan, MemoryPlan, MemoryStyle};
     use std::collections::HashSet;
     use wasmparser::WasmFeatures;
 
@@ -450,11 +450,16 @@ mod tests {
             verify_ir,
             limits,
         } = base();
-        let MemoryPlan { style, anchored } = plan;
+        let MemoryPlan { style, anchored, heap } = plan;
         let MemoryStyle::Guarded { guard_bytes } = style else { panic!("the base is guarded") };
         let wider = MemoryStyle::Guarded { guard_bytes: guard_bytes / 2 };
-        let plans =
-            [MemoryPlan::CHECKED, MemoryPlan { style: wider, ..plan }, MemoryPlan { anchored: !anchored, ..plan }];
+        assert_eq!(heap, HeapPlan::Whole);
+        let plans = [
+            MemoryPlan::CHECKED,
+            MemoryPlan { style: wider, ..plan },
+            MemoryPlan { anchored: !anchored, ..plan },
+            MemoryPlan { heap: HeapPlan::Masked, ..plan },
+        ];
         let other_level = if opt_level == OptLevel::None { OptLevel::Speed } else { OptLevel::None };
         let max_optimised_bytes = limits.max_optimised_bytes + 1;
         let max_optimised_values = limits.max_optimised_values + 1;

@@ -94,6 +94,7 @@ pub struct Config {
     pub(crate) target: Option<(String, Vec<String>)>,
     pub(crate) compile_limits: CompileLimits,
     pub(crate) code_room_bytes: Option<usize>,
+    pub(crate) gc_heap_reservation: Option<u64>,
     pub(crate) gc_stress: u32,
     pub(crate) fault: Option<epsilon_runtime::Fault>,
     #[cfg(feature = "cache")]
@@ -207,6 +208,7 @@ impl Config {
             target: None,
             compile_limits: CompileLimits::default(),
             code_room_bytes: None,
+            gc_heap_reservation: None,
             gc_stress: 0,
             fault: None,
             #[cfg(feature = "cache")]

@@ -6,7 +6,7 @@ use crate::cache::Cache;
 use crate::config::{Compilation, Config, MemoryStrategy, Tier};
 use crate::tiering::Tiering;
 use crate::{Error, Result};
-use epsilon_abi::MemoryPlan;
+use epsilon_abi::{HeapPlan, MemoryPlan};
 use epsilon_compiler::Compiler;
 use epsilon_runtime::{AsEngine, Charge, EngineHandle, Runtime, RuntimeSettings};
 use std::sync::{Arc, Weak};
@@ -87,6 +87,7 @@ impl Engine {
             epochs: config.epochs,
             max_memory_bytes: config.max_memory_bytes,
             code_room_bytes: config.code_room_bytes,
+            gc_heap_reservation_bytes: config.gc_heap_max_region(),
             gc_stress: config.gc_stress,
             fault: config.fault,
         };
@@ -246,6 +247,7 @@ const MEMORY_AT_ANCHOR: bool = true;
 
 /// The plan is fixed here, by what the system grants, and does not depend on any module.
 fn memory_plan(config: &Config) -> Result<MemoryPlan> {
+    let heap = heap_plan(config);
     let guarded = match config.memory {
         MemoryStrategy::Guarded => true,
         MemoryStrategy::Checked => false,
@@ -257,8 +259,16 @@ fn memory_plan(config: &Config) -> Result<MemoryPlan> {
                 "`memory_at_anchor` needs guarded memories; enable guarded memories or disable `memory_at_anchor`",
             ));
         }
-        return Ok(MemoryPlan::CHECKED);
+        return Ok(MemoryPlan { heap, ..MemoryPlan::CHECKED });
     }
     let anchored = config.memory_at_anchor.unwrap_or(MEMORY_AT_ANCHOR);
-    Ok(MemoryPlan { anchored, ..MemoryPlan::GUARDED })
+    Ok(MemoryPlan { anchored, heap, ..MemoryPlan::GUARDED })
+}
+
+fn heap_plan(config: &Config) -> HeapPlan {
+    let is_whole = match config.gc_heap_reservation {
+        Some(bytes) => bytes >= 4 << 30,
+        None => Runtime::can_reserve_whole_heaps(),
+    };
+    if is_whole { HeapPlan::Whole } else { HeapPlan::Masked }
 }

@@ -199,12 +199,8 @@ noted! {
     async_stack_size, get_async_stack_size: usize;
     /// Whether stacks for asynchronous calls are zeroed.
     async_stack_zeroing, get_async_stack_zeroing: bool;
-    /// Address space for what guests allocate as structures and arrays.
-    gc_heap_reservation, get_gc_heap_reservation: u64;
-    /// The guard behind it.
+    /// How much address space lies behind a garbage-collected heap for accesses beyond it.
     gc_heap_guard_size, get_gc_heap_guard_size: u64;
-    /// What it gets to grow into when it moves.
-    gc_heap_reservation_for_growth, get_gc_heap_reservation_for_growth: u64;
     /// How much of it there is at first.
     gc_heap_initial_size, get_gc_heap_initial_size: u64;
     /// Whether it may move.
@@ -289,6 +285,29 @@ impl Config {
         self.memory_strategy(if bytes < 4 << 30 { MemoryStrategy::Checked } else { MemoryStrategy::Auto })
     }
 
+    /// Address space that is reserved for the garbage-collected heap of each store, in bytes. With less than 4 GiB, references are
+    /// masked before each access, and [`Config::gc_heap_reservation_for_growth`] is reserved as well. By default 4 GiB if the
+    /// system grants them; else up to 1 GiB, but at most half of what is left.
+    pub fn gc_heap_reservation(&mut self, bytes: u64) -> &mut Self {
+        self.noted.gc_heap_reservation = bytes;
+        self.gc_heap_reservation = Some(bytes);
+        self
+    }
+
+    /// What a garbage-collected heap with less than 4 GiB has to grow into, in bytes: both together, rounded down to a power of
+    /// two from 64 MiB to 2 GiB, are the most that it can have.
+    pub fn gc_heap_reservation_for_growth(&mut self, bytes: u64) -> &mut Self {
+        self.noted.gc_heap_reservation_for_growth = bytes;
+        self
+    }
+
+    pub(crate) fn gc_heap_max_region(&self) -> u64 {
+        match self.gc_heap_reservation {
+            Some(bytes) => bytes.saturating_add(self.noted.gc_heap_reservation_for_growth),
+            None => 1 << 30,
+        }
+    }
+
     /// Whether frames of errors name places in source code. They do, as far as the module has debug information.
     pub fn wasm_backtrace_details(&mut self, _details: WasmBacktraceDetails) -> &mut Self {
         self
@@ -332,6 +351,16 @@ impl Engine {
     /// What [`Config::memory_reservation`] was given, or its default.
     pub fn get_memory_reservation(&self) -> u64 {
         self.config().noted.memory_reservation
+    }
+
+    /// What [`Config::gc_heap_reservation`] was given, or its default.
+    pub fn get_gc_heap_reservation(&self) -> u64 {
+        self.config().noted.gc_heap_reservation
+    }
+
+    /// What [`Config::gc_heap_reservation_for_growth`] was given, or its default.
+    pub fn get_gc_heap_reservation_for_growth(&self) -> u64 {
+        self.config().noted.gc_heap_reservation_for_growth
     }
 
     /// What [`Config::cranelift_opt_level`] was given, or its default.

@@ -601,7 +601,7 @@ impl StoreInner {
         };
         let dropped_data = alloc::zeroed(info.data.len(), LISTS)?.into();
         let dropped_elements = alloc::zeroed(info.elements.len(), LISTS)?.into();
-        if info.uses_heap {
+        if info.has_object_types {
             self.heap_or_new()?;
         }
         let (index, next) = (count as u32, self.next_entry());
@@ -637,7 +637,7 @@ impl StoreInner {
         }
         let data = &self.instances[index as usize];
         let (info, layout, words) = (data.module.info(), data.module.layout(), &data.words);
-        let heap = self.heap.as_ref().filter(|_| info.uses_heap).map(|heap| heap.vm());
+        let heap = self.heap.as_ref().filter(|_| info.has_object_types).map(|heap| heap.vm());
         // SAFETY: all offsets are the instance's `VmLayout`'s, of words of these types, and what is written there are addresses of
         // what lives as long as the store (invariant 13). The store is borrowed exclusively (invariant 12), and nothing runs
         // under this anchor yet (invariant 11).

@@ -17,9 +17,6 @@ pub const BLOCK_CHARGE: usize = BLOCK_BYTES as usize + (BLOCK_BYTES / CARD_BYTES
 
 const CARDS: usize = (BLOCK_BYTES / CARD_BYTES) as usize;
 
-/// How many blocks the region has. The last one is left out, so that ends are offsets.
-const MAX_BLOCKS: usize = ((1 << 32) - BLOCK_BYTES as u64 - NURSERY_END as u64) as usize / BLOCK_BYTES as usize;
-
 const _: () = assert!(NURSERY_END.is_multiple_of(BLOCK_BYTES) && BLOCK_BYTES.is_multiple_of(8 * CARD_BYTES));
 
 /// What a block is used for.
@@ -65,6 +62,8 @@ impl Block {
 
 /// All blocks of a heap.
 pub struct Blocks {
+    /// How many there can be.
+    max: usize,
     /// From the first one on, as far as any was ever used.
     all: Vec<Block>,
     /// Free blocks.
@@ -104,9 +103,11 @@ pub const fn blocks_for(bytes: usize) -> usize {
 }
 
 impl Blocks {
-    /// None yet.
-    pub fn new() -> Self {
+    /// None yet; there can be as many as the region has room for.
+    pub fn new(region: &Region) -> Self {
         Self {
+            // The last one is left out, so that ends are offsets.
+            max: ((region.mask() - NURSERY_END) / BLOCK_BYTES) as usize,
             all: Vec::new(),
             free: Vec::new(),
             hidden: 0,
@@ -170,7 +171,7 @@ impl Blocks {
 
     /// Blocks in a row that are hidden, `wanted` of them or else as many as there are but at least `needed`.
     fn hidden_run(&mut self, wanted: usize, needed: usize) -> Result<(usize, usize)> {
-        let left = MAX_BLOCKS - self.all.len();
+        let left = self.max - self.all.len();
         // Tests hide blocks after use.
         let has_hidden = self.hidden > MANY_HIDDEN;
         if left >= needed && !has_hidden {
@@ -336,5 +337,5 @@ impl Blocks {
 
 #[cold]
 fn no_addresses() -> crate::base::error::Error {
-    crate::base::error::Error::limit("a garbage-collected heap has at most 4 GiB")
+    crate::base::error::Error::limit("the address space of the garbage-collected heap is used up")
 }

@@ -28,6 +28,7 @@ mod verify;
 pub use collect::{Environment, HostMarks};
 pub use object::{host_number, is_object};
 pub use records::{Draft, Records, RecordsView};
+pub use region::RegionSize;
 
 use crate::base::budget::{Budget, Charge, Refused};
 use crate::base::error::Result;
@@ -105,17 +106,24 @@ impl Heap {
     ///
     /// # Errors
     /// If the budget or the system refuses.
-    pub fn new(records: RecordsView, budget: &Budget, stress: u32) -> Result<Self> {
-        let region = Region::reserve()?;
+    pub fn new(records: RecordsView, size: RegionSize, budget: &Budget, stress: u32) -> Result<Self> {
+        let region = Region::reserve(size)?;
         let nursery = Nursery::new();
         let start = nursery.start();
-        let vm =
-            VmHeap { base: region.base(), cards: region.cards(), records: records.base(), alloc: start, limit: start };
+        let vm = VmHeap {
+            base: region.base(),
+            cards: region.cards(),
+            records: records.base(),
+            alloc: start,
+            limit: start,
+            mask: region.mask(),
+            rest: 0,
+        };
         let mut heap = Self {
+            blocks: Blocks::new(&region),
             objects: Objects { region, records },
             vm: Box::new(vm),
             nursery,
-            blocks: Blocks::new(),
             limit: start,
             charge: budget.empty_charge(WHAT),
             is_covered: true,

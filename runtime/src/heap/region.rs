@@ -6,14 +6,20 @@
 //! ```
 //! All is reserved, and made accessible in parts. The null page and the guard never are. Beside it lie the cards: a byte for
 //! each 512 bytes of the region.
+//!
+//! Where there is not so much address space, the region is a smaller power of two ([`HeapPlan::Masked`]), and offsets are masked.
 
 use crate::base::error::{Error, Result};
 use crate::sys::mapping::{self, Access, Mapping};
+use epsilon_abi::HeapPlan;
 use epsilon_abi::heap::{CARD_LOG2, GUARD_BYTES, NULL_BYTES};
 use std::ops::Range;
 
 /// What 32 bits can name.
-const REGION_BYTES: usize = 1 << 32;
+const WHOLE_BYTES: usize = 1 << 32;
+
+/// The least and the most that a smaller region has. The nursery takes half of the least.
+const MASKED_BYTES: std::ops::RangeInclusive<usize> = 64 << 20..=2 << 30;
 
 /// Bytes that share a card.
 pub const CARD_BYTES: u32 = 1 << CARD_LOG2;
@@ -22,6 +28,23 @@ pub const CARD_BYTES: u32 = 1 << CARD_LOG2;
 pub struct Region {
     mapping: Mapping,
     cards: Mapping,
+    /// The size less one.
+    mask: u32,
+}
+
+/// How large a region is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RegionSize {
+    pub plan: HeapPlan,
+    /// The most that a region may have which is not whole.
+    pub max_bytes: u64,
+}
+
+impl RegionSize {
+    /// Whether several whole regions can be reserved.
+    pub fn can_be_whole() -> bool {
+        Mapping::reserve(4 * WHOLE_BYTES).is_ok()
+    }
 }
 
 impl Region {
@@ -29,11 +52,30 @@ impl Region {
     ///
     /// # Errors
     /// If the system has no address space for it.
-    pub fn reserve() -> Result<Self> {
+    pub fn reserve(size: RegionSize) -> Result<Self> {
         let refused = |error| Error::system("reserve address space for a garbage-collected heap", error);
-        let mapping = Mapping::reserve(REGION_BYTES + GUARD_BYTES as usize).map_err(refused)?;
-        let cards = Mapping::anonymous(REGION_BYTES >> CARD_LOG2, Access::ReadWrite).map_err(refused)?;
-        Ok(Self { mapping, cards })
+        let bytes = match size.plan {
+            HeapPlan::Whole => WHOLE_BYTES,
+            HeapPlan::Masked => Self::masked_bytes(size.max_bytes),
+        };
+        let mapping = Mapping::reserve(bytes + GUARD_BYTES as usize).map_err(refused)?;
+        let cards = Mapping::anonymous(bytes >> CARD_LOG2, Access::ReadWrite).map_err(refused)?;
+        Ok(Self { mapping, cards, mask: (bytes - 1) as u32 })
+    }
+
+    /// What can be had without taking more than half of the address space that is left.
+    fn masked_bytes(max_bytes: u64) -> usize {
+        let (least, most) = MASKED_BYTES.into_inner();
+        let mut bytes = 1_usize << usize::try_from(max_bytes).unwrap_or(most).clamp(least, most).ilog2();
+        while bytes > least && Mapping::reserve(2 * bytes).is_err() {
+            bytes /= 2;
+        }
+        bytes
+    }
+
+    /// The size less one.
+    pub fn mask(&self) -> u32 {
+        self.mask
     }
 
     /// The address of offset 0.
@@ -78,8 +120,8 @@ impl Region {
     /// The address of an offset.
     #[inline(always)]
     fn at(&self, offset: u32) -> *mut u8 {
-        // SAFETY: the mapping has an address for every offset of 32 bits (invariant 20).
-        unsafe { self.mapping.base().add(offset as usize) }
+        // SAFETY: the mapping has an address for every offset that the mask leaves (invariant 20).
+        unsafe { self.mapping.base().add((offset & self.mask) as usize) }
     }
 
     /// Four bytes at an offset in what is accessible.
@@ -126,8 +168,8 @@ impl Region {
     /// The card that an offset is under.
     #[inline(always)]
     fn card(&self, offset: u32) -> *mut u8 {
-        // SAFETY: there is a card for every offset of 32 bits (invariant 20).
-        unsafe { self.cards.base().add((offset >> CARD_LOG2) as usize) }
+        // SAFETY: there is a card for every offset that the mask leaves (invariant 20).
+        unsafe { self.cards.base().add(((offset & self.mask) >> CARD_LOG2) as usize) }
     }
 
     /// Notes that an object that begins there may hold references to young objects.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::base::error::Result;
-use epsilon_abi::{CompositeType, FieldType, HeapType, RefType, StorageType, ValType};
+use epsilon_abi::{CompositeType, FieldType, HeapPlan, HeapType, RefType, StorageType, ValType};
 use std::collections::{HashMap, HashSet};
 
 const ANY: StorageType = StorageType::Val(ValType::Ref(RefType { nullable: true, heap: HeapType::Any }));
@@ -24,6 +24,12 @@ impl Random {
     fn below(&mut self, end: usize) -> usize {
         (self.next() >> 16) as usize % end.max(1)
     }
+}
+
+/// Every second region is as small as can be.
+fn size_of(seed: u64) -> RegionSize {
+    let plan = if seed.is_multiple_of(2) { HeapPlan::Whole } else { HeapPlan::Masked };
+    RegionSize { plan, max_bytes: 0 }
 }
 
 fn fields(storages: &[StorageType]) -> Box<[FieldType]> {
@@ -115,7 +121,7 @@ impl Model {
                 payload,
             });
         }
-        let heap = Some(Box::new(Heap::new(records.view(), &budget, stress)?));
+        let heap = Some(Box::new(Heap::new(records.view(), size_of(seed), &budget, stress)?));
         let (objects, roots) = (HashMap::new(), vec![(0, None); 40]);
         let hosts = vec![true; 50];
         Ok(Self { heap, types, objects, roots, next_object: 0, hosts, random: Random(seed | 1), _records: records })
@@ -310,7 +316,7 @@ fn a_full_heap_refuses_and_goes_on_when_something_is_dropped() {
     let record = records.add(&Draft::new(&list).expect("a record"), 1, None).expect("room");
     let bytes = CompositeType::Array(FieldType { storage: StorageType::I8, mutable: true });
     let bytes = records.add(&Draft::new(&bytes).expect("a record"), 2, None).expect("room");
-    let mut heap = Heap::new(records.view(), &budget, 0).expect("a heap");
+    let mut heap = Heap::new(records.view(), size_of(0), &budget, 0).expect("a heap");
     for _ in 0..3 {
         let (mut roots, mut hosts) = (vec![(0, None)], vec![]);
         let mut count = 0;

@@ -8,6 +8,7 @@ use crate::code::link::{LinkError, LinkedCode, Room};
 use crate::code::sampling::Samples;
 use crate::exit::backtrace::Symbolicate;
 use crate::fixed;
+use crate::heap::RegionSize;
 use crate::memory::image::MemoryImage;
 use crate::memory::space::SpacePool;
 use crate::module::bytes::ModuleBytes;
@@ -39,6 +40,8 @@ pub struct RuntimeSettings {
     pub samples: bool,
     /// Bytes of code that a module may have, exactly; for tests.
     pub code_room_bytes: Option<usize>,
+    /// How much address space a garbage-collected heap takes at most, if its region is not whole.
+    pub gc_heap_reservation_bytes: u64,
     /// Collects at each so many allocations of objects, and checks the whole heap; for tests. 0 if not.
     pub gc_stress: u32,
     /// What goes wrong; for tests.
@@ -91,6 +94,11 @@ impl Runtime {
     pub fn can_reserve_guarded_memories() -> bool {
         const SEVERAL_MEMORIES_BYTES: usize = 64 << 30;
         Mapping::reserve(SEVERAL_MEMORIES_BYTES).is_ok()
+    }
+
+    /// Whether the system grants the address space of several whole garbage-collected heaps.
+    pub fn can_reserve_whole_heaps() -> bool {
+        RegionSize::can_be_whole()
     }
 
     /// The settings.

@@ -8,7 +8,7 @@ use crate::base::error::{Error, Result};
 use crate::exit::trap::Trap;
 use crate::fixed;
 use crate::heap::hosts::HostValue;
-use crate::heap::{Collection, Environment, Heap, HostMarks, Refusal};
+use crate::heap::{Collection, Environment, Heap, HostMarks, Refusal, RegionSize};
 use crate::store::inner::{AsContext, Store, StoreInner};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -129,7 +129,9 @@ impl StoreInner {
         if self.heap.is_none() {
             let records = self.runtime.signatures().records()?;
             self.allows(|_| Ok(true))?;
-            self.heap = Some(Box::new(Heap::new(records, &self.budget, self.runtime.settings().gc_stress)?));
+            let settings = self.runtime.settings();
+            let size = RegionSize { plan: settings.plan.heap, max_bytes: settings.gc_heap_reservation_bytes };
+            self.heap = Some(Box::new(Heap::new(records, size, &self.budget, settings.gc_stress)?));
         }
         Ok(self.heap.as_mut().expect("just made"))
     }

@@ -310,6 +310,10 @@ mod body {
         Ok(site.store.heap().records().is_subtype(record, of).into())
     }
 
+    pub fn gc_describe(site: Site<'_>, reference: u32) -> Result<u64> {
+        Ok(site.store.describe_object(reference))
+    }
+
     pub fn func_of_number(site: Site<'_>, number: u32) -> Result<u64> {
         site.store.func_of_number(number)
     }

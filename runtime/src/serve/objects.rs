@@ -145,6 +145,14 @@ impl StoreInner {
         Ok(())
     }
 
+    /// The kind of an object, and above 32 bits its length if it is an array; 0 for what is not an object.
+    pub(crate) fn describe_object(&self, reference: u32) -> u64 {
+        let Some(heap) = self.heap.as_ref().filter(|_| is_object(reference)) else { return 0 };
+        let kind = heap.record(reference).kind;
+        let length = if kind == TypeKind::Array as u32 { heap.len(reference) } else { 0 };
+        u64::from(length) << 32 | u64::from(kind)
+    }
+
     /// The reference to the function that a field names: 0 for 0.
     pub(crate) fn func_of_number(&mut self, number: u32) -> Result<u64> {
         match number {

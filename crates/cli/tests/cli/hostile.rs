@@ -97,6 +97,20 @@ const ALL: &[Hostile] = &[
         ..BASE
     },
     Hostile {
+        name: "references to values of the host",
+        wasm: || modules::text("(module (table 1 externref) (func (export \"_start\")))"),
+        ..BASE
+    },
+    Hostile { name: "a list of objects", wasm: || modules::text(modules::OBJECTS), ..BASE },
+    Hostile {
+        name: "objects without end",
+        wasm: || modules::text(modules::ENDLESS_OBJECTS),
+        options: &["-W", "max-total-memory=16M"],
+        codes: &[134],
+        says: "heap",
+        ..BASE
+    },
+    Hostile {
         name: "recursion to the end of the stack",
         wasm: || modules::text(modules::RECURSION),
         codes: &[134],

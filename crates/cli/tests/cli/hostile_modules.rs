@@ -128,3 +128,24 @@ pub fn nested_debug_entries(depth: usize, name_bytes: usize) -> Vec<u8> {
     info.extend(body);
     trapping("f", &[(".debug_info", &info), (".debug_abbrev", &abbreviations.concat())])
 }
+
+/// Makes a list of 100,000 objects, and adds their numbers up.
+pub const OBJECTS: &str = r#"(module
+    (type $node (struct (field i32) (field (ref null $node))))
+    (func (export "_start") (local $list (ref null $node)) (local $n i32) (local $sum i32)
+        (loop $more
+            (local.set $list (struct.new $node (local.get $n) (local.get $list)))
+            (br_if $more (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 100000))))
+        (loop $next
+            (local.set $sum (i32.add (local.get $sum) (struct.get $node 0 (local.get $list))))
+            (br_if $next (i32.eqz (ref.is_null
+                (local.tee $list (struct.get $node 1 (local.get $list)))))))
+        (if (i32.ne (local.get $sum) (i32.const 704982704)) (then unreachable))))"#;
+
+/// Keeps all objects that it makes.
+pub const ENDLESS_OBJECTS: &str = r#"(module
+    (type $node (struct (field i64) (field (ref null $node))))
+    (func (export "_start") (local $list (ref null $node))
+        (loop $more
+            (local.set $list (struct.new $node (i64.const 1) (local.get $list)))
+            (br $more))))"#;

@@ -126,7 +126,7 @@ pub(crate) fn parse(
         (module.info.bodies, module.info.code_section_start) = (places.bodies, places.section_start);
     }
     module.note_reachability();
-    module.info.uses_heap = module.info.may_use_heap();
+    module.info.note_heap();
     let layout = VmLayout::new(&module.info);
     let bodies = bodies::Bodies::new(module.info.bodies.len());
     let (info, hints, resources) = (Arc::new(module.info), module.hints, module.resources);

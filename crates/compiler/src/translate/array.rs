@@ -162,10 +162,12 @@ impl FuncTranslator<'_> {
 
     /// The length of an array, the operand with this number from the top. It never changes.
     fn length(&mut self, array: Value, operand: usize) -> Value {
-        if !self.env.info.uses_heap {
-            // No array can come here, and there may be no heap whose null page faults.
+        if !self.env.info.has_object_types {
+            // There may be no heap whose null page faults.
             self.ins().trapz(array, clif_trap(TrapCode::NullArray));
-            return self.ins().iconst(types::I32, 0);
+            let described = self.libcall_with_result(Libcall::GcDescribe, &[array]);
+            let length = self.ins().ushr_imm_u(described, 32);
+            return self.ins().ireduce(types::I32, length);
         }
         let flags = self.faulting_flags(Place::Length, operand, TrapCode::NullArray);
         let address = self.object_address(array);

@@ -220,17 +220,19 @@ impl FuncTranslator<'_> {
 
     /// Whether an object is of a type of objects. `null` is the trap that null is, where it may be null.
     fn object_is(&mut self, object: Value, heap: HeapType, null: Option<TrapCode>) -> Value {
-        if !self.env.info.uses_heap {
-            // No object can come here, and there may be no heap to look into.
-            return self.ins().iconst(types::I8, 0);
-        }
-        let header = self.header(object, null);
         let (ty, kind) = match heap {
             HeapType::Struct => (None, TypeKind::Struct),
             HeapType::Array => (None, TypeKind::Array),
             HeapType::ConcreteStruct(ty) | HeapType::ConcreteArray(ty) => (Some(ty), TypeKind::Struct),
-            other => unreachable!("{other:?} is no type of objects"),
+            other => unreachable!("{other:?} is not a type of objects"),
         };
+        if !self.env.info.has_object_types {
+            // There may be no heap to look into. The runtime says of null that it is not an object.
+            let described = self.libcall_with_result(Libcall::GcDescribe, &[object]);
+            let found = self.ins().ireduce(types::I32, described);
+            return self.ins().icmp_imm_u(IntCC::Equal, found, kind as i64);
+        }
+        let header = self.header(object, null);
         let Some(ty) = ty else {
             let found = self.record_word(header, offset_of!(TypeRecord, kind));
             return self.ins().icmp_imm_u(IntCC::Equal, found, kind as i64);

@@ -2,8 +2,8 @@
 //! collector has to find.
 //!
 //! A reference is an offset into the store's region. Whatever its 32 bits are, what is computed from it stays in the region or
-//! in the inaccessible memory behind it: sums with an index are made in 32 bits, and what is added then is less than
-//! [`heap::GUARD_BYTES`]. Null is offset 0, where nothing is accessible: an access through it faults, which is the null check.
+//! in the inaccessible memory behind it: sums with an index are made in 32 bits, masked if the region is smaller than 4 GiB, and
+//! what is added then is less than [`heap::GUARD_BYTES`]. Null is offset 0, where nothing is accessible: an access through it faults, which is the null check.
 //!
 //! Values that may be references to objects are declared to Cranelift's builder, which keeps those that live over a call in
 //! slots of the frame that a stack map lists. An address is computed from the reference where it is used, and never kept
@@ -22,7 +22,9 @@ use cranelift_codegen::ir::{
 use cranelift_frontend::FunctionBuilder;
 use epsilon_abi::heap::{self, StructLayout, VmHeap};
 use epsilon_abi::vm::{VmContext, VmFuncRef};
-use epsilon_abi::{CompositeType, FieldType, Libcall, RefRepr, RefType, StorageType, TrapCode, TypeIndex, ValType};
+use epsilon_abi::{
+    CompositeType, FieldType, HeapPlan, Libcall, RefRepr, RefType, StorageType, TrapCode, TypeIndex, ValType,
+};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::mem::offset_of;
@@ -183,8 +185,21 @@ impl FuncTranslator<'_> {
     /// The address of an object, or of what lies at a sum of 32 bits in the region.
     pub(super) fn object_address(&mut self, reference: Value) -> Value {
         let base = self.heap_constant(offset_of!(VmHeap, base));
-        let offset = self.ins().uextend(PTR, reference);
+        let offset = self.region_offset(reference);
+        let offset = self.ins().uextend(PTR, offset);
         self.ins().iadd(base, offset)
+    }
+
+    /// What 32 bits are as an offset in the region, whatever they are.
+    fn region_offset(&mut self, bits: Value) -> Value {
+        match self.env.plan.heap {
+            HeapPlan::Whole => bits,
+            HeapPlan::Masked => {
+                let heap = self.heap_words();
+                let mask = self.ins().load(types::I32, constant_word(), heap, field(offset_of!(VmHeap, mask)));
+                self.ins().band(bits, mask)
+            }
+        }
     }
 
     /// The canonical word of a type: of structures and arrays the offset of its record, of functions the id.
@@ -308,6 +323,7 @@ impl FuncTranslator<'_> {
             return;
         }
         let cards = self.heap_constant(offset_of!(VmHeap, cards));
+        let object = self.region_offset(object);
         let card = self.ins().ushr_imm_u(object, i64::from(heap::CARD_LOG2));
         let card = self.ins().uextend(PTR, card);
         let address = self.ins().iadd(cards, card);

@@ -13,7 +13,7 @@
 
 mod diff;
 
-use epsilon_abi::{DefinedFuncIndex, MemoryPlan};
+use epsilon_abi::{DefinedFuncIndex, HeapPlan, MemoryPlan};
 use epsilon_compiler::{Compiler, OptLevel, Settings, Target, WasmFeatures};
 use std::fmt::Write;
 use std::fs;
@@ -54,6 +54,7 @@ fn plan(text: &str) -> MemoryPlan {
     match text.lines().find_map(|line| line.strip_prefix(";; plan: ")) {
         None | Some("guarded") => MemoryPlan::GUARDED,
         Some("checked") => MemoryPlan::CHECKED,
+        Some("masked") => MemoryPlan { heap: HeapPlan::Masked, ..MemoryPlan::GUARDED },
         Some("anchored") => MemoryPlan { anchored: true, ..MemoryPlan::GUARDED },
         Some(other) => panic!("no plan is called {other}"),
     }
