@@ -39,7 +39,7 @@ fn value(ty: ValType, word: &str) -> Option<Val> {
         ValType::I64 => Val::I64(word.parse::<i64>().ok()?),
         ValType::F32 => Val::from(word.parse::<f32>().ok()?),
         ValType::F64 => Val::from(word.parse::<f64>().ok()?),
-        ValType::V128 => Val::V128(word.parse::<u128>().ok()?),
+        ValType::V128 => Val::from(word.parse::<u128>().ok()?),
         ValType::Ref(_) => (word == "null").then(|| Val::default_for_ty(&ty))??,
     })
 }

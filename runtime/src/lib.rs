@@ -50,22 +50,27 @@ pub use call::host_stack::host_stack_left_bytes;
 pub use call::typed::{WasmParams, WasmResults, WasmTy};
 pub use code::link::LinkError;
 pub use code::sampling::{PERIOD as SAMPLE_PERIOD, Samples};
-pub use embed::anyref::{AnyRef, I31};
+pub use embed::anyref::{I31, NoExtern, NoFunc, NoneRef};
+pub use embed::exnref::ExnRefPre;
 pub use embed::export::{Export, ModuleExport};
 pub use embed::func::{Func, TypedFunc};
 #[doc(hidden)]
 pub use embed::instance::ImportItem;
 pub use embed::instance::{Extern, Instance};
-pub use embed::objref::{ArrayRef, StructRef};
+pub use embed::objref::{ArrayRefPre, StructRefPre};
+pub use embed::rooted::{
+    AnyRef, ArrayRef, EqRef, ExnRef, ExternRef, GcRef, OwnedRooted, RootScope, Rooted, RootedGcRef, StructRef,
+};
 pub use embed::types::{
     ArrayType, ExnType, FieldType, Finality, FuncType, GlobalType, HeapType, MemoryType, MemoryTypeBuilder, Mutability,
     RefType, StorageType, StructType, TableType, TagType, ValType,
 };
-pub use embed::value::{ExternRef, Ref, Val};
+pub use embed::v128::V128;
+pub use embed::value::{Ref, Val};
 pub use exit::backtrace::{Frame, FrameModule, Symbol, Symbolicate, WasmBacktrace};
 pub use exit::trap::Trap;
 pub use fixed::floats::in_guest_float_environment;
-pub use heap::exception::{Exception, ExnRef, Tag};
+pub use heap::exception::{Exception, Tag};
 pub use instantiate::imports::TypedExtern;
 pub use memory::linear::Memory;
 pub use memory::shared::{SharedMemory, WaitResult};

@@ -2,8 +2,8 @@
 
 use crate::support::{Random, engines, instantiate, module};
 use epsilon::{
-    AsContext, Caller, Engine, ErrorKind, ExternRef, Func, FuncType, Instance, Linker, Store, StoreContextMut, Val,
-    ValType,
+    AsContext, Caller, Engine, ErrorKind, ExternRef, Func, FuncType, Instance, Linker, Rooted, Store, StoreContextMut,
+    Val, ValType,
 };
 
 /// What the host function of a test is to be called with, and what it returns.
@@ -34,7 +34,7 @@ fn random_value(random: &mut Random, store: &mut Store<Expected>, func: Func, ty
         ValType::I64 => Val::I64(bits as i64),
         ValType::F32 => Val::F32(bits as u32),
         ValType::F64 => Val::F64(bits),
-        ValType::V128 => Val::V128(u128::from(bits) << 64 | u128::from(random.next())),
+        ValType::V128 => Val::from(u128::from(bits) << 64 | u128::from(random.next())),
         ValType::FUNCREF => Val::FuncRef((!is_null).then_some(func)),
         _ if is_null => Val::ExternRef(None),
         _ => Val::ExternRef(Some(ExternRef::new(store, bits).expect("room for a reference"))),
@@ -308,7 +308,7 @@ fn items_of_another_store_are_refused() {
     is_refused(mine.call(&mut here, &[foreign.into(), null[1]], &mut []), "function");
     is_refused(mine.call(&mut here, &[null[0], foreign_extern.into()], &mut []), "external reference");
     is_refused(foreign.typed::<(), ()>(&here).map(drop), "function");
-    let typed = mine.typed::<(Option<Func>, Option<ExternRef>), ()>(&here).expect("the type fits");
+    let typed = mine.typed::<(Option<Func>, Option<Rooted<ExternRef>>), ()>(&here).expect("the type fits");
     is_refused(typed.call(&mut there, (None, None)), "function");
     is_refused(typed.call(&mut here, (Some(foreign), None)), "function");
     is_refused(typed.call(&mut here, (None, Some(foreign_extern))), "external reference");

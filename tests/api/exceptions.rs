@@ -1,7 +1,7 @@
 //! Exceptions: thrown and caught by guests and by the host, across instances and host functions.
 
 use crate::support::{engines, instantiate, module};
-use epsilon::{Caller, Engine, Error, Exception, ExnRef, Extern, Func, FuncType, Linker, Store, Tag, Val, ValType};
+use epsilon::{Caller, Engine, Error, Exception, Extern, Func, FuncType, Linker, Store, Tag, Val, ValType};
 
 #[test]
 fn what_nobody_catches_is_an_error_with_tag_fields_and_frames() {
@@ -208,7 +208,7 @@ fn exceptions_that_guests_hold_stay_and_others_make_room() {
         let Val::ExnRef(Some(reference)) = held[0] else { panic!("{:?}", held[0]) };
         let exception = reference.exception(&mut store);
         assert!(matches!(exception.fields(), [Val::I32(77)]));
-        let again = ExnRef::new(&mut store, &exception).expect("room");
+        let again = exception.to_exnref(&mut store).expect("room");
         value.call(&mut store, &[again.into()], &mut result).expect("thrown and caught");
         assert_eq!(result[0].i32(), Some(77));
     }

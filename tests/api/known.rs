@@ -2,7 +2,7 @@
 
 use crate::support::engine;
 use epsilon::{
-    Engine, Extern, ExternRef, Func, HeapType, Instance, Linker, Memory, MemoryType, Module, Ref, RefType,
+    Engine, Extern, ExternRef, Func, HeapType, Instance, Linker, Memory, MemoryType, Module, Ref, RefType, Rooted,
     SharedMemory, Store, Table, TableType, Val, ValType,
 };
 
@@ -95,11 +95,11 @@ fn values_and_references_tell_what_they_are() {
     let external = ExternRef::new(&mut store, 5_u8).expect("a reference");
     let numbers = (Val::I32(-1).unwrap_i32(), Val::from(1_i64).unwrap_i64(), Val::from(0.5_f32).unwrap_f32());
     assert_eq!(numbers, (-1, 1, 0.5));
-    assert_eq!((Val::from(2.5_f64).unwrap_f64(), Val::V128(3).unwrap_v128()), (2.5, 3));
+    assert_eq!((Val::from(2.5_f64).unwrap_f64(), Val::from(3_u128).unwrap_v128().as_u128()), (2.5, 3));
     assert_eq!((Val::I32(1).v128(), Val::I32(1).ref_().is_none()), (None, true));
     assert!(Val::from(func).unwrap_funcref().is_some() && Val::null_func_ref().unwrap_funcref().is_none());
-    assert!(Val::from(external).unwrap_externref() == Some(&external));
-    assert!(Val::null_extern_ref().externref() == Some(None) && Val::null_extern_ref().funcref().is_none());
+    assert!(Val::from(external).unwrap_externref().is_some_and(|held| Rooted::rooted_eq(*held, external)));
+    assert!(matches!(Val::null_extern_ref().externref(), Some(None)) && Val::null_extern_ref().funcref().is_none());
     assert!(std::panic::catch_unwind(|| Val::I64(1).unwrap_i32()).is_err());
 
     let (some, none) = (Ref::from(func), Ref::null(&HeapType::Func));

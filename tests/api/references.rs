@@ -1,7 +1,7 @@
 //! Function references and references to things of the host.
 
 use crate::support::{instantiate, module};
-use epsilon::{Caller, ExternRef, Func, Instance, Linker, Ref, Store, Val};
+use epsilon::{Caller, ExternRef, Func, Instance, Linker, Ref, Rooted, Store, Val};
 
 #[test]
 fn extern_refs_travel_and_keep_their_data() {
@@ -12,10 +12,10 @@ fn extern_refs_travel_and_keep_their_data() {
         (func (export "get") (param i32) (result externref externref) (table.get $t (local.get 0)) (global.get $g))
         (func (export "is_null") (param externref) (result i32) (ref.is_null (local.get 0))))"#;
     let (mut store, instance) = instantiate(&engine, text);
-    let put = instance.get_typed_func::<(i32, Option<ExternRef>), ()>(&mut store, "put").expect("exported");
-    type Two = (Option<ExternRef>, Option<ExternRef>);
+    let put = instance.get_typed_func::<(i32, Option<Rooted<ExternRef>>), ()>(&mut store, "put").expect("exported");
+    type Two = (Option<Rooted<ExternRef>>, Option<Rooted<ExternRef>>);
     let get = instance.get_typed_func::<i32, Two>(&mut store, "get").expect("exported");
-    let is_null = instance.get_typed_func::<Option<ExternRef>, i32>(&mut store, "is_null").expect("exported");
+    let is_null = instance.get_typed_func::<Option<Rooted<ExternRef>>, i32>(&mut store, "is_null").expect("exported");
     let first = ExternRef::new(&mut store, String::from("first")).expect("room");
     let second = ExternRef::new(&mut store, vec![1u8, 2]).expect("room");
     put.call(&mut store, (1, Some(first))).expect("no trap");
@@ -25,7 +25,7 @@ fn extern_refs_travel_and_keep_their_data() {
         for (found, expected) in [(one, expected.0), (other, expected.1)] {
             match (found, expected) {
                 (None, None) => {}
-                (Some(found), Some(expected)) => assert!(ExternRef::ref_eq(&*store, &found, &expected).expect("held")),
+                (Some(found), Some(expected)) => assert!(Rooted::ref_eq(&*store, &found, &expected).expect("held")),
                 other => panic!("{other:?}"),
             }
         }
@@ -49,8 +49,8 @@ fn extern_refs_travel_and_keep_their_data() {
 }
 
 /// Whether a reference is to the same as another one.
-fn is(store: &Store<()>, found: Option<Ref>, expected: &ExternRef) -> bool {
-    matches!(found, Some(Ref::Extern(Some(found))) if ExternRef::ref_eq(store, &found, expected).expect("held"))
+fn is(store: &Store<()>, found: Option<Ref>, expected: &Rooted<ExternRef>) -> bool {
+    matches!(found, Some(Ref::Extern(Some(found))) if Rooted::ref_eq(store, &found, expected).expect("held"))
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn host_functions_take_and_give_references() {
     let engine = crate::support::engine();
     let mut linker = Linker::<Vec<String>>::new(&engine);
     let make = |mut caller: Caller<'_, Vec<String>>, n: i32| ExternRef::new(&mut caller, format!("item {n}")).map(Some);
-    let look = |mut caller: Caller<'_, Vec<String>>, item: Option<ExternRef>, func: Option<Func>| {
+    let look = |mut caller: Caller<'_, Vec<String>>, item: Option<Rooted<ExternRef>>, func: Option<Func>| {
         let text = match item {
             Some(item) => item.data(&caller)?.and_then(|data| data.downcast_ref::<String>().cloned()),
             None => None,

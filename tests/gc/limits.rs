@@ -2,7 +2,7 @@
 
 use crate::engines;
 use crate::support::{engine, instantiate, module};
-use epsilon::{Caller, ExternRef, Instance, Linker, Store, StoreLimits, StoreLimitsBuilder, Trap};
+use epsilon::{Caller, ExternRef, Instance, Linker, Rooted, Store, StoreLimits, StoreLimitsBuilder, Trap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -136,7 +136,7 @@ fn values_of_the_host_go_when_nothing_refers_to_them() {
         let alive = Arc::new(AtomicUsize::new(0));
         let mut linker = Linker::new(&engine);
         let count = alive.clone();
-        let make = move |mut caller: Caller<'_, ()>| -> epsilon::Result<Option<ExternRef>> {
+        let make = move |mut caller: Caller<'_, ()>| -> epsilon::Result<Option<Rooted<ExternRef>>> {
             count.fetch_add(1, Ordering::Relaxed);
             ExternRef::new(&mut caller, Counted(count.clone())).map(Some)
         };
@@ -151,7 +151,7 @@ fn values_of_the_host_go_when_nothing_refers_to_them() {
         }
         assert!(engine.memory_in_use() <= in_use + (64 << 10), "{name}: {} after {in_use}", engine.memory_in_use());
         assert!(alive.load(Ordering::Relaxed) < 20_000, "{name}: {} are alive", alive.load(Ordering::Relaxed));
-        store.gc(None);
+        store.gc(None).expect("room");
         assert_eq!((alive.load(Ordering::Relaxed), store.gc_stats().host_values), (100, 100), "{name}");
         drop(store);
         assert_eq!(alive.load(Ordering::Relaxed), 0, "{name}");

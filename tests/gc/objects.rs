@@ -3,8 +3,8 @@
 use crate::engines;
 use crate::support::module;
 use epsilon::{
-    AnyRef, ArrayRef, ArrayType, ExternRef, FieldType, Func, I31, Instance, Mutability, StorageType, Store, StructRef,
-    StructType, Val, ValType,
+    AnyRef, ArrayRef, ArrayRefPre, ArrayType, ExternRef, FieldType, Func, I31, Instance, Mutability, Rooted,
+    StorageType, Store, StructRef, StructRefPre, StructType, Val, ValType,
 };
 
 const GUEST: &str = r#"(module
@@ -27,7 +27,7 @@ fn call(store: &mut Store<()>, instance: &Instance, name: &str, params: &[Val]) 
     results[0]
 }
 
-fn any(value: Val) -> AnyRef {
+fn any(value: Val) -> Rooted<AnyRef> {
     *value.unwrap_anyref().expect("not null")
 }
 
@@ -51,7 +51,7 @@ fn structures_are_read_written_and_made() {
         point.set_field(&mut store, 0, Val::F32(0)).expect_err("of another type");
         point.set_field(&mut store, 0, Val::I32(30)).expect("mutable");
         point.set_field(&mut store, 1, Val::I32(0x102)).expect("mutable");
-        store.gc(None);
+        store.gc(None).expect("room");
         assert_eq!(call(&mut store, &instance, "sum", &[point.to_anyref().into()]).unwrap_i32(), 25, "{name}");
         // An equal type that the host has made is the same one.
         let field = |storage: StorageType| FieldType::new(Mutability::Var, storage);
@@ -61,10 +61,11 @@ fn structures_are_read_written_and_made() {
         let ty = ty.expect("a type");
         let number = AnyRef::from_i31(&mut store, I31::wrapping_i32(3));
         let values = [Val::I32(1), Val::I32(2), Val::F64(0), number.into(), Val::FuncRef(None)];
-        let made = StructRef::new(&mut store, &ty, &values).expect("room");
-        store.gc(None);
+        let pre = StructRefPre::new(&mut store, ty);
+        let made = StructRef::new(&mut store, &pre, &values).expect("room");
+        store.gc(None).expect("room");
         assert_eq!(call(&mut store, &instance, "sum", &[made.to_anyref().into()]).unwrap_i32(), 6, "{name}");
-        StructRef::new(&mut store, &ty, &values[1..]).expect_err("too few");
+        StructRef::new(&mut store, &pre, &values[1..]).expect_err("too few");
     }
 }
 
@@ -77,7 +78,7 @@ fn arrays_are_read_written_and_made() {
         assert_eq!(text.len(&store).expect("held"), 20, "{name}");
         text.copy_from_slice(&mut store, 3, b"hello").expect("inside");
         text.set(&mut store, 0, Val::I32(i32::from(b'!'))).expect("inside");
-        store.gc(None);
+        store.gc(None).expect("room");
         let mut bytes = [0; 9];
         text.copy_to_slice(&store, 0, &mut bytes).expect("inside");
         assert_eq!(&bytes, b"!aahelloa", "{name}");
@@ -86,8 +87,9 @@ fn arrays_are_read_written_and_made() {
         text.copy_to_slice(&store, 12, &mut bytes).expect_err("outside");
         let ty = ArrayType::new(&engine, FieldType::new(Mutability::Const, ValType::ANYREF.into()));
         let elements: Vec<Val> = (0..5000).map(|n| AnyRef::from_i31(&mut store, I31::wrapping_i32(n)).into()).collect();
-        let array = ArrayRef::new_fixed(&mut store, &ty, &elements).expect("room");
-        store.gc(None);
+        let pre = ArrayRefPre::new(&mut store, ty);
+        let array = ArrayRef::new_fixed(&mut store, &pre, &elements).expect("room");
+        store.gc(None).expect("room");
         let last = any(array.get(&mut store, 4999).expect("inside"));
         assert_eq!(last.as_i31(&store).expect("held").map(I31::get_i32), Some(4999), "{name}");
         array.set(&mut store, 0, elements[1]).expect_err("immutable");
@@ -102,18 +104,18 @@ fn both_families_hold_the_same_references() {
         let instance = Instance::new(&mut store, &module(&engine, GUEST), &[]).expect("an instance");
         let external = ExternRef::new(&mut store, String::from("of the host")).expect("room");
         let converted = AnyRef::convert_extern(&mut store, external).expect("held");
-        store.gc(None);
+        store.gc(None).expect("room");
         assert!(!converted.is_eqref(&store).expect("held") && !converted.is_i31(&store).expect("held"), "{name}");
-        let back = converted.convert_any(&mut store).expect("held");
-        assert!(ExternRef::ref_eq(&store, &external, &back).expect("held"), "{name}");
+        let back = ExternRef::convert_any(&mut store, converted).expect("held");
+        assert!(Rooted::ref_eq(&store, &external, &back).expect("held"), "{name}");
         let data = back.data(&store).expect("of this store").expect("of the host").downcast_ref::<String>();
         assert_eq!(data.map(String::as_str), Some("of the host"), "{name}");
         let point = any(call(&mut store, &instance, "point", &[]));
-        let external = point.convert_any(&mut store).expect("held");
+        let external = ExternRef::convert_any(&mut store, point).expect("held");
         assert!(external.data(&store).expect("held").is_none(), "{name}: an object of guests has no data");
-        store.gc(None);
+        store.gc(None).expect("room");
         let again = AnyRef::convert_extern(&mut store, external).expect("held");
-        assert!(AnyRef::ref_eq(&store, &again, &point).expect("held"), "{name}");
+        assert!(Rooted::ref_eq(&store, &again, &point).expect("held"), "{name}");
     }
 }
 

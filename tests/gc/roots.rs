@@ -2,7 +2,7 @@
 
 use crate::engines;
 use crate::support::module;
-use epsilon::{AnyRef, Caller, ExternRef, Func, Instance, Store, Val};
+use epsilon::{AnyRef, Caller, ExternRef, Func, Instance, Rooted, Store, Val};
 
 /// Each exported function puts an object with its argument in it somewhere, has the host collect and allocate, and reads the
 /// argument from there.
@@ -152,10 +152,10 @@ fn instance(store: &mut Store<()>) -> Instance {
     let module = module(&store.engine().clone(), GUEST);
     let collect = Func::wrap(&mut *store, |mut caller: Caller<'_, ()>| caller.gc(None));
     let keep = |mut caller: Caller<'_, ()>, params: &[Val], results: &mut [Val]| {
-        caller.gc(None);
+        caller.gc(None).expect("room");
         // What is made meanwhile is forgotten when this returns.
         let _ = ExternRef::new(&mut caller, "something")?;
-        caller.gc(None);
+        caller.gc(None).expect("room");
         results[0] = params[0];
         Ok(())
     };
@@ -196,9 +196,9 @@ fn what_the_host_holds_lives_until_its_scope_ends() {
                 (struct.get $box 0 (ref.cast (ref $box) (local.get 0))))
             (func (export "pass") (param i32) (call $f (struct.new $box (local.get 0)))))"#;
         let module = module(&engine, text);
-        let mut store = Store::new(&engine, None::<AnyRef>);
+        let mut store = Store::new(&engine, None::<Rooted<AnyRef>>);
         let ty = module.imports().next().expect("imported").ty().func().expect("a function").clone();
-        let f = Func::new(&mut store, ty, |mut caller: Caller<'_, Option<AnyRef>>, params, _| {
+        let f = Func::new(&mut store, ty, |mut caller: Caller<'_, Option<Rooted<AnyRef>>>, params, _| {
             *caller.data_mut() = params[0].unwrap_anyref().copied();
             Ok(())
         });
@@ -210,7 +210,7 @@ fn what_the_host_holds_lives_until_its_scope_ends() {
             make.call(&mut store, &[Val::I32(n)], &mut made).expect("no trap");
             held.push(made[0]);
         }
-        store.gc(None);
+        store.gc(None).expect("room");
         for (n, value) in (0..).zip(&held) {
             let mut found = [Val::I32(-1)];
             get.call(&mut store, &[*value], &mut found).expect("no trap");
@@ -243,7 +243,7 @@ fn uncaught_exceptions_hold_what_they_carry() {
         let again = Func::wrap(&mut store, |mut caller: Caller<'_, Option<Func>>| -> epsilon::Result<()> {
             let throw = caller.data().expect("set");
             let error = throw.call(&mut caller, &[Val::I32(33)], &mut []).expect_err("it throws");
-            caller.gc(None);
+            caller.gc(None).expect("room");
             Err(error)
         });
         let instance = Instance::new(&mut store, &module, &[again.into()]).expect("an instance");
@@ -252,7 +252,7 @@ fn uncaught_exceptions_hold_what_they_carry() {
         let catch = instance.get_typed_func::<(), i32>(&mut store, "catch").expect("exported");
         assert_eq!(catch.call(&mut store, ()).expect("caught"), 33, "{name}");
         let error = throw.call(&mut store, &[Val::I32(44)], &mut []).expect_err("it throws");
-        store.gc(None);
+        store.gc(None).expect("room");
         let exception = error.exception().expect("an exception").clone();
         let get = instance.get_func(&mut store, "get").expect("exported");
         let mut found = [Val::I32(0)];

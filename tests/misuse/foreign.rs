@@ -2,9 +2,10 @@
 
 use crate::support::module;
 use epsilon::{
-    AnyRef, ArrayRef, ArrayType, AsContextMut, Caller, Engine, Error, ErrorKind, Exception, ExnRef, Extern, ExternRef,
-    FieldType, Func, FuncType, Global, I31, Instance, InstancePre, Linker, Memory, MemoryType, Module, Mutability, Ref,
-    RefType, SharedMemory, StorageType, Store, StructRef, StructType, Table, TableType, Tag, Val, ValType,
+    AnyRef, ArrayRef, ArrayRefPre, ArrayType, AsContextMut, Caller, Engine, EqRef, Error, ErrorKind, Exception, ExnRef,
+    ExnRefPre, ExnType, Extern, ExternRef, FieldType, Func, FuncType, Global, HeapType, I31, Instance, InstancePre,
+    Linker, Memory, MemoryType, Module, Mutability, Ref, RefType, Rooted, SharedMemory, StorageType, Store, StructRef,
+    StructRefPre, StructType, Table, TableType, Tag, Val, ValType,
 };
 use epsilon_runtime::ImportItem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,12 +30,16 @@ struct Items {
     global: Global,
     tag: Tag,
     func: Func,
-    externref: ExternRef,
-    anyref: AnyRef,
-    structref: StructRef,
-    arrayref: ArrayRef,
+    externref: Rooted<ExternRef>,
+    anyref: Rooted<AnyRef>,
+    structref: Rooted<StructRef>,
+    arrayref: Rooted<ArrayRef>,
     exception: Exception,
-    exnref: ExnRef,
+    exnref: Rooted<ExnRef>,
+    eqref: Rooted<EqRef>,
+    structs: StructRefPre,
+    arrays: ArrayRefPre,
+    exceptions: ExnRefPre,
 }
 
 fn items(engine: &Engine) -> Items {
@@ -44,6 +49,11 @@ fn items(engine: &Engine) -> Items {
     let field = |storage| FieldType::new(Mutability::Var, storage);
     let point = StructType::new(engine, [field(ValType::I32.into())]).expect("a type");
     let bytes = ArrayType::new(engine, field(StorageType::I8));
+    let structs = StructRefPre::new(&mut store, point);
+    let arrays = ArrayRefPre::new(&mut store, bytes);
+    let thrown = ExnType::from_tag_type(&tag.ty(&store)).expect("no results");
+    let exceptions = ExnRefPre::new(&mut store, thrown);
+    let eqref = EqRef::from_i31(&mut store, I31::wrapping_i32(5));
     let exception = Exception::new(&mut store, tag, &[Val::I32(7)]).expect("an exception");
     Items {
         memory: instance.get_memory(&mut store, "memory").expect("exported"),
@@ -51,11 +61,15 @@ fn items(engine: &Engine) -> Items {
         global: instance.get_global(&mut store, "global").expect("exported"),
         func: instance.get_func(&mut store, "func").expect("exported"),
         externref: ExternRef::new(&mut store, 5).expect("a reference"),
-        structref: StructRef::new(&mut store, &point, &[Val::I32(1)]).expect("a structure"),
-        arrayref: ArrayRef::new_fixed(&mut store, &bytes, &[Val::I32(1)]).expect("an array"),
+        structref: StructRef::new(&mut store, &structs, &[Val::I32(1)]).expect("a structure"),
+        arrayref: ArrayRef::new_fixed(&mut store, &arrays, &[Val::I32(1)]).expect("an array"),
         anyref: AnyRef::from_i31(&mut store, I31::wrapping_i32(5)),
-        exnref: ExnRef::new(&mut store, &exception).expect("a reference"),
+        exnref: exception.to_exnref(&mut store).expect("a reference"),
         exception,
+        structs,
+        arrays,
+        exceptions,
+        eqref,
         tag,
         instance,
         store,
@@ -126,13 +140,12 @@ fn items_of_another_store_are_refused() {
 
     panics!("Tag::ty", t.tag.ty(&*store));
     refused!("Exception::new", Exception::new(&mut *store, t.tag, &[Val::I32(1)]));
-    refused!("ExnRef::new", ExnRef::new(&mut *store, &t.exception));
+    refused!("Exception::to_exnref", t.exception.to_exnref(&mut *store));
     panics!("ExnRef::exception", t.exnref.exception(&mut *store));
     refused!("ExternRef::data", t.externref.data(&*store));
-    refused!("ExternRef::ref_eq", ExternRef::ref_eq(&*store, &t.externref, &t.externref));
+    refused!("Rooted::ref_eq", Rooted::ref_eq(&*store, &t.externref, &t.externref));
     refused!("AnyRef::convert_extern", AnyRef::convert_extern(&mut *store, t.externref));
-    refused!("AnyRef::convert_any", t.anyref.convert_any(&mut *store));
-    refused!("AnyRef::ref_eq", AnyRef::ref_eq(&*store, &t.anyref, &t.anyref));
+    refused!("ExternRef::convert_any", ExternRef::convert_any(&mut *store, t.anyref));
     refused!("AnyRef::as_i31", t.anyref.as_i31(&*store));
     refused!("AnyRef::is_i31", t.anyref.is_i31(&*store));
     refused!("AnyRef::is_eqref", t.anyref.is_eqref(&*store));
@@ -143,9 +156,35 @@ fn items_of_another_store_are_refused() {
     let theirs_inside = [Val::FuncRef(Some(t.func))];
     let holds_functions = FieldType::new(Mutability::Var, ValType::FUNCREF.into());
     let of_functions = StructType::new(&engine, [holds_functions.clone()]).expect("a type");
-    refused!("StructRef::new", StructRef::new(&mut *store, &of_functions, &theirs_inside));
-    let of_functions = ArrayType::new(&engine, holds_functions);
-    refused!("ArrayRef::new_fixed", ArrayRef::new_fixed(&mut *store, &of_functions, &theirs_inside));
+    let pre = StructRefPre::new(&mut *store, of_functions);
+    refused!("StructRef::new", StructRef::new(&mut *store, &pre, &theirs_inside));
+    let pre = ArrayRefPre::new(&mut *store, ArrayType::new(&engine, holds_functions));
+    refused!("ArrayRef::new_fixed", ArrayRef::new_fixed(&mut *store, &pre, &theirs_inside));
+    refused!("ArrayRef::new", ArrayRef::new(&mut *store, &pre, &theirs_inside[0], 1));
+    panics!("StructRef::new", StructRef::new(&mut *store, &t.structs, &[Val::I32(1)]));
+    panics!("ArrayRef::new", ArrayRef::new(&mut *store, &t.arrays, &Val::I32(1), 1));
+    panics!("ArrayRef::new_fixed", ArrayRef::new_fixed(&mut *store, &t.arrays, &[]));
+    panics!("ArrayRef::new_from_i8_slice", ArrayRef::new_from_i8_slice(&mut *store, &t.arrays, &[]));
+    panics!("ExnRef::new", ExnRef::new(&mut *store, &t.exceptions, &t.tag, &[Val::I32(1)]));
+    refused!("StructRef::ty", t.structref.ty(&*store));
+    refused!("StructRef::matches_ty", t.structref.matches_ty(&*store, &StructType::new(&engine, []).expect("a type")));
+    refused!("StructRef::fields", t.structref.fields(&mut *store).map(Iterator::count));
+    let bytes = ArrayType::new(&engine, FieldType::new(Mutability::Var, StorageType::I8));
+    refused!("ArrayRef::ty", t.arrayref.ty(&*store));
+    refused!("ArrayRef::matches_ty", t.arrayref.matches_ty(&*store, &bytes));
+    refused!("ArrayRef::elems", t.arrayref.elems(&mut *store).map(Iterator::count));
+    refused!("ArrayRef::copy_to_i8_slice", t.arrayref.copy_to_i8_slice(&mut *store, &mut [0]));
+    refused!("ExnRef::ty", t.exnref.ty(&*store));
+    refused!("ExnRef::tag", t.exnref.tag(&mut *store));
+    refused!("ExnRef::field", t.exnref.field(&mut *store, 0));
+    refused!("ExnRef::fields", t.exnref.fields(&mut *store).map(Iterator::count));
+    refused!("ExnRef::matches_ty", t.exnref.matches_ty(&*store, &HeapType::Exn));
+    refused!("AnyRef::as_eqref", t.anyref.as_eqref(&*store));
+    refused!("EqRef::is_i31", t.eqref.is_i31(&*store));
+    refused!("EqRef::ty", t.eqref.ty(&*store));
+    refused!("ExternRef::data_mut", t.externref.data_mut(&mut *store));
+    refused!("Rooted::to_owned_rooted", t.externref.to_owned_rooted(&mut *store));
+    refused!("Rooted::ref_hash", t.externref.ref_hash(&*store, &mut std::hash::DefaultHasher::new()));
     refused!("StructRef::field", t.structref.field(&mut *store, 0));
     refused!("StructRef::set_field", t.structref.set_field(&mut *store, 0, Val::I32(1)));
     refused!("StructRef::to_anyref", t.structref.to_anyref().is_struct(&*store));

@@ -3,6 +3,7 @@
 
 mod foreign;
 mod panics;
+mod roots;
 #[path = "../support.rs"]
 mod support;
 mod surface;

@@ -67,6 +67,7 @@ const HARMLESS: &[(&str, &str)] = &[
     ("TagType", "values; of another engine: foreign.rs"),
     ("UnknownImportError", "gives what is inside"),
     ("ValType", "values"),
+    ("V128", "gives what is inside"),
     ("Func::matches_ty", "compares; of another store as Func::ty"),
     ("Func::try_wrap", "what it may do wrong is a limit: tests/budget/limits.rs"),
 ];
@@ -96,6 +97,11 @@ const USED: &[&str] = &[
     "HostFunc::ty",
     "HostFunc::matches",
     "ExternRef::new",
+    "RootScope::new",
+    "RootScope::reserve",
+    "Rooted::rooted_eq",
+    "Rooted::rooted_hash",
+    "OwnedRooted::rooted_hash",
     "Instance::get_module_export",
 ];
 

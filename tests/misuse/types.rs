@@ -6,7 +6,10 @@ use epsilon::{
     ModuleBytes, Ref, RefType, SharedMemory, Store, Table, TableType, Tag, TagType, Trap, Val, ValType,
 };
 
-const NUMBERS: [Val; 5] = [Val::I32(1), Val::I64(1), Val::F32(1), Val::F64(1), Val::V128(1)];
+fn numbers() -> [Val; 5] {
+    [Val::I32(1), Val::I64(1), Val::F32(1), Val::F64(1), Val::from(1_u128)]
+}
+
 const TYPES: [ValType; 5] = [ValType::I32, ValType::I64, ValType::F32, ValType::F64, ValType::V128];
 const NULLS: [Val; 3] = [Val::FuncRef(None), Val::ExternRef(None), Val::ExnRef(None)];
 const REFS: [ValType; 3] = [ValType::FUNCREF, ValType::EXTERNREF, ValType::EXNREF];
@@ -20,7 +23,7 @@ fn memory_type(min: u32, max: Option<u32>) -> MemoryType {
 fn values_of_another_type_are_refused() {
     let engine = crate::support::engine();
     let mut store = Store::new(&engine, ());
-    let values = NUMBERS.iter().chain(&NULLS).copied().zip(TYPES.iter().chain(&REFS));
+    let values = numbers().into_iter().chain(NULLS).zip(TYPES.iter().chain(&REFS));
     for (value, of) in values {
         for ty in TYPES.iter().chain(&REFS) {
             let fits = ty == of;

@@ -2,8 +2,8 @@
 
 use crate::support::{engines, instantiate, module};
 use epsilon::{
-    Caller, Engine, Exception, ExnRef, ExternRef, Func, Global, Instance, Linker, Memory, MemoryType, Module, Ref,
-    RefType, Store, StoreLimits, StoreLimitsBuilder, Table, TableType, Trap, Val, ValType,
+    Caller, Engine, Exception, ExternRef, Func, Global, Instance, Linker, Memory, MemoryType, Module, Ref, RefType,
+    Store, StoreLimits, StoreLimitsBuilder, Table, TableType, Trap, Val, ValType,
 };
 
 const STATE: &str = r#"(module (memory (export "m") 1) (table (export "t") 1 funcref) (global $g (export "g") (mut i32) (i32.const 1))
@@ -28,7 +28,7 @@ fn items_outlive_a_reset() {
             grow.call(&mut store, ()).expect(plan);
             assert_eq!(f.call(&mut store, ()).expect(plan), 12);
             let thrown = throw.call(&mut store, &[], &mut []).expect_err("an exception");
-            let exnref = ExnRef::new(&mut store, thrown.exception().expect("an exception")).expect("a reference");
+            let exnref = thrown.exception().expect("an exception").to_exnref(&mut store).expect("a reference");
             instance.reset(&mut store).expect(plan);
             assert_eq!((memory.size(&store), table.size(&store)), (1, 1), "{plan}");
             memory.read(&store, 65536, &mut [0]).expect_err("beyond the memory as it is now");
@@ -114,7 +114,7 @@ fn everything(mut caller: Caller<'_, Data>) -> epsilon::Result<i32> {
     global.set(&mut caller, Val::I32(n + 1))?;
     let tag = crate::support::tag(&mut caller, [ValType::I32])?;
     let exception = Exception::new(&mut caller, tag, &[Val::I32(1)])?;
-    ExnRef::new(&mut caller, &exception)?;
+    exception.to_exnref(&mut caller)?;
     ExternRef::new(&mut caller, "something")?;
     Memory::new(&mut caller, MemoryType::new(1, None))?;
     Table::new(&mut caller, TableType::new(RefType::FUNCREF, 1, None), Ref::Func(Some(host)))?;

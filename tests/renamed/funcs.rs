@@ -115,10 +115,10 @@ fn contexts_are_taken_in_every_form() -> Result<()> {
     let mut context: StoreContextMut<'_, i32> = boxed.as_context_mut();
     *context.data_mut() = 2;
     assert_eq!(*context.data(), 2);
-    context.gc(None);
+    context.gc(None).expect("room");
     assert_eq!(*boxed.data(), 2);
     *boxed.data_mut() = 3;
-    boxed.gc(None);
+    boxed.gc(None).expect("room");
     assert_eq!((*boxed).into_data(), 3);
     Ok(())
 }

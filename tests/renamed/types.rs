@@ -156,7 +156,7 @@ fn values_and_references() -> Result<()> {
         Val::null_extern_ref().unwrap_externref().is_none() && Val::null_ref(&HeapType::Exn).unwrap_exnref().is_none()
     );
     assert!(Val::default_for_ty(&ValType::F32).unwrap().unwrap_f32() == 0.0);
-    assert_eq!((Val::from(1.5f64).f64(), Val::from(3u128).v128()), (Some(1.5), Some(3)));
+    assert_eq!((Val::from(1.5f64).f64(), Val::from(3u128).v128()), (Some(1.5), Some(V128::from(3))));
     assert!(Val::from(func).funcref().unwrap().is_some() && Val::I64(1).ref_().is_none());
     let reference = Val::from(func).ref_().unwrap();
     assert!(reference.is_func() && !reference.is_extern() && !reference.is_exn() && reference.is_non_null());

@@ -99,7 +99,10 @@ fn arguments(random: &mut Random, last: i32) -> Vec<epsilon::Val> {
 
 fn expected(values: &[epsilon::Val], callers: usize) -> (f64, i64) {
     let lanes = |n: usize| match values[n] {
-        epsilon::Val::V128(bits) => (bits as u64 as i64, f64::from_bits((bits >> 64) as u64)),
+        epsilon::Val::V128(vector) => {
+            let bits = vector.as_u128();
+            (bits as u64 as i64, f64::from_bits((bits >> 64) as u64))
+        }
         _ => unreachable!("a vector"),
     };
     let float = |n: usize| values[n].f64().expect("an f64");

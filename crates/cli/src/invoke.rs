@@ -65,7 +65,7 @@ impl Call {
                     Some(nan) => writeln!(text, "{nan}"),
                     None => writeln!(text, "{}", f64::from_bits(*bits)),
                 },
-                Val::V128(bits) => writeln!(text, "{bits:#034x}"),
+                Val::V128(bits) => writeln!(text, "{bits}"),
                 Val::FuncRef(None) | Val::ExternRef(None) | Val::ExnRef(None) | Val::AnyRef(None) => {
                     writeln!(text, "null")
                 }
@@ -114,7 +114,7 @@ fn parse(word: &str, ty: &ValType) -> Option<Val> {
             Some(bits) => Some(Val::F64(bits?)),
             None => word.parse().ok().map(|n: f64| Val::F64(n.to_bits())),
         },
-        ValType::V128 => vector(word).map(Val::V128),
+        ValType::V128 => vector(word).map(Val::from),
         ValType::Ref(_) if word == "null" => Val::default_for_ty(ty),
         ValType::Ref(_) => None,
     }
@@ -215,7 +215,7 @@ mod tests {
             Val::I64(n) => u128::from(n as u64),
             Val::F32(bits) => u128::from(bits),
             Val::F64(bits) => u128::from(bits),
-            Val::V128(bits) => bits,
+            Val::V128(bits) => bits.as_u128(),
             Val::FuncRef(reference) => u128::from(reference.is_some()),
             Val::ExternRef(reference) => u128::from(reference.is_some()),
             Val::ExnRef(reference) => u128::from(reference.is_some()),
@@ -289,7 +289,7 @@ mod tests {
             Val::I64(i64::MIN),
             Val::from(0.1f32),
             Val::from(-0.0f64),
-            Val::V128(255),
+            Val::from(255_u128),
             Val::FuncRef(None),
         ];
         let call = Call { name: "f".into(), arguments: Vec::new(), results };

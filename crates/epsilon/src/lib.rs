@@ -140,11 +140,12 @@ pub use epsilon_compiler::{CompileError, CompileLimit, CompileLimits};
 #[doc(hidden)]
 pub use epsilon_runtime::Fault;
 pub use epsilon_runtime::{
-    AnyRef, ArrayRef, AsContext, AsContextMut, AsEngine, AsModule, BoxedError, Chain, Context, Error, ErrorKind,
-    Exception, ExnRef, Export, Extern, ExternRef, ForkGuard, ForkMutex, Frame, Func, GcStats, Global, HostError,
-    HostResult, I31, Instance, InterruptHandle, IntoError, IntoHostFunc, Memory, ModuleBytes, ModuleExport, Ref,
-    ResourceLimiter, Result, SharedMemory, StdError, StoreLimits, StoreLimitsBuilder, StructRef, Symbol, Table, Tag,
-    Trap, TypedFunc, Val, WaitResult, WasmBacktrace, WasmParams, WasmResults, WasmTy, bail, ensure, format_err,
+    AnyRef, ArrayRef, ArrayRefPre, AsContext, AsContextMut, AsEngine, AsModule, BoxedError, Chain, Context, EqRef,
+    Error, ErrorKind, Exception, ExnRef, ExnRefPre, Export, Extern, ExternRef, ForkGuard, ForkMutex, Frame, Func,
+    GcRef, GcStats, Global, HostError, HostResult, I31, Instance, InterruptHandle, IntoError, IntoHostFunc, Memory,
+    ModuleBytes, ModuleExport, NoExtern, NoFunc, NoneRef, OwnedRooted, Ref, ResourceLimiter, Result, RootScope, Rooted,
+    RootedGcRef, SharedMemory, StdError, StoreLimits, StoreLimitsBuilder, StructRef, StructRefPre, Symbol, Table, Tag,
+    Trap, TypedFunc, V128, Val, WaitResult, WasmBacktrace, WasmParams, WasmResults, WasmTy, bail, ensure, format_err,
 };
 pub use epsilon_runtime::{
     ArrayType, ExnType, FieldType, Finality, FuncType, GlobalType, HeapType, MemoryType, MemoryTypeBuilder, Mutability,
@@ -167,10 +168,6 @@ pub type StoreContextMut<'a, T> = epsilon_runtime::StoreContextMut<'a, T, Engine
 pub type Caller<'a, T> = epsilon_runtime::Caller<'a, T, Engine>;
 /// Another name of [`HostResult`].
 pub use epsilon_runtime::HostResult as WasmRet;
-/// A reference that the store keeps. References are handles of what the store keeps by themselves, so this is another name
-/// of them.
-pub type Rooted<T> = T;
-
 /// Another name of [`IntoHostFunc`].
 pub use epsilon_runtime::IntoHostFunc as IntoFunc;
 

@@ -1,6 +1,6 @@
 //! Arguments of a script to values, and comparing values with what a script expects.
 
-use epsilon::{AnyRef, AsContextMut, ExternRef, Store, Val};
+use epsilon::{AnyRef, AsContextMut, ExternRef, Rooted, Store, Val};
 use wast::core::{AbstractHeapType, HeapType, NanPattern, V128Pattern, WastArgCore, WastRetCore};
 use wast::token::{F32, F64};
 use wast::{WastArg, WastRet};
@@ -13,7 +13,7 @@ pub fn argument(store: &mut Store<()>, arg: &WastArg<'_>) -> Result<Val, String>
         WastArgCore::I64(n) => Val::I64(*n),
         WastArgCore::F32(n) => Val::F32(n.bits),
         WastArgCore::F64(n) => Val::F64(n.bits),
-        WastArgCore::V128(v) => Val::V128(u128::from_le_bytes(v.to_le_bytes())),
+        WastArgCore::V128(v) => Val::from(u128::from_le_bytes(v.to_le_bytes())),
         WastArgCore::RefNull(ty) => null(ty)?,
         WastArgCore::RefExtern(n) => Val::ExternRef(Some(external(store, *n)?)),
         WastArgCore::RefHost(n) => {
@@ -24,7 +24,7 @@ pub fn argument(store: &mut Store<()>, arg: &WastArg<'_>) -> Result<Val, String>
     })
 }
 
-fn external(store: &mut Store<()>, number: u32) -> Result<ExternRef, String> {
+fn external(store: &mut Store<()>, number: u32) -> Result<Rooted<ExternRef>, String> {
     ExternRef::new(store, number).map_err(|error| error.to_string())
 }
 
@@ -53,7 +53,7 @@ fn core_matches(store: &mut Store<()>, value: &Val, expected: &WastRetCore<'_>) 
         (Val::I64(n), WastRetCore::I64(want)) => n == want,
         (Val::F32(bits), WastRetCore::F32(want)) => f32_matches(*bits, want),
         (Val::F64(bits), WastRetCore::F64(want)) => f64_matches(*bits, want),
-        (Val::V128(bits), WastRetCore::V128(want)) => v128_matches(*bits, want),
+        (Val::V128(bits), WastRetCore::V128(want)) => v128_matches(bits.as_u128(), want),
         (
             Val::FuncRef(None) | Val::ExternRef(None) | Val::ExnRef(None) | Val::AnyRef(None),
             WastRetCore::RefNull(None),
@@ -72,7 +72,7 @@ fn core_matches(store: &mut Store<()>, value: &Val, expected: &WastRetCore<'_>) 
     }
 }
 
-fn any_matches(store: &mut Store<()>, reference: &AnyRef, expected: &WastRetCore<'_>) -> bool {
+fn any_matches(store: &mut Store<()>, reference: &Rooted<AnyRef>, expected: &WastRetCore<'_>) -> bool {
     let is = match expected {
         WastRetCore::RefAny => Ok(true),
         WastRetCore::RefEq => reference.is_eqref(store),
@@ -80,7 +80,7 @@ fn any_matches(store: &mut Store<()>, reference: &AnyRef, expected: &WastRetCore
         WastRetCore::RefStruct => reference.is_struct(store),
         WastRetCore::RefArray => reference.is_array(store),
         WastRetCore::RefHost(want) => {
-            let converted = reference.convert_any(&mut *store);
+            let converted = ExternRef::convert_any(&mut *store, *reference);
             return converted.is_ok_and(|reference| is_of_host(store, &reference, *want));
         }
         _ => Ok(false),

@@ -2,14 +2,18 @@
 //! alone, so that the compiler folds it away.
 
 use crate::base::error::Result;
+use crate::embed::anyref::{I31, NoExtern, NoFunc, NoneRef};
 use crate::embed::func::Func;
-use crate::embed::value::{ExternRef, Ref};
+use crate::embed::rooted::{GcRef, OwnedRooted, Rooted, kind::Holds, type_of};
+use crate::embed::v128::V128;
+use crate::embed::value::Ref;
 use crate::fixed::RegFile;
 use crate::store::inner::StoreInner;
 use epsilon_abi::{HeapType, RefType, Slot, ValType};
 
-/// A Rust type that is a WebAssembly value type: `i32`, `u32`, `i64`, `u64`, `f32`, `f64`, `u128` (a vector), `Func` and
-/// `ExternRef`, and those two in an `Option` where null is one of the values.
+/// A Rust type that is a WebAssembly value type: `i32`, `u32`, `i64`, `u64`, `f32`, `f64`, [`V128`] and `u128` (vectors),
+/// [`Func`], [`I31`], and a [`Rooted`] or [`OwnedRooted`] of any kind, those in an `Option` where null is one of the values;
+/// and `Option`s of [`NoFunc`], [`NoExtern`] and [`NoneRef`], which are always null.
 pub trait WasmTy: Send + Sized {
     /// The WebAssembly type.
     const TYPE: ValType;
@@ -51,6 +55,7 @@ number_types! {
     f32, F32, |n: f32| u128::from(n.to_bits()), |bits| f32::from_bits(bits as u32);
     f64, F64, |n: f64| u128::from(n.to_bits()), |bits| f64::from_bits(bits as u64);
     u128, V128, |n: u128| n, |bits| bits;
+    V128, V128, |vector: V128| vector.as_u128(), V128::from;
 }
 
 impl WasmTy for Option<Func> {
@@ -79,32 +84,100 @@ impl WasmTy for Func {
     }
 }
 
-impl WasmTy for ExternRef {
-    const TYPE: ValType = ValType::Ref(RefType { nullable: false, heap: HeapType::Extern });
+impl<T: GcRef> WasmTy for Rooted<T> {
+    const TYPE: ValType = ValType::Ref(type_of::<T>(false));
 
     fn into_bits(self, store: &mut StoreInner) -> Result<u128> {
-        store.ref_to_bits(&Ref::Extern(Some(self)), RefType::EXTERNREF).map(u128::from)
+        store.ref_to_bits(&T::into_ref(self.where_held()), type_of::<T>(false)).map(u128::from)
     }
 
     unsafe fn from_bits(store: &mut StoreInner, bits: u128) -> Self {
-        // SAFETY: the bits were made as an external reference, as the caller promises (invariant 17).
+        // SAFETY: as the caller promises (invariant 17).
         unsafe { Option::<Self>::from_bits(store, bits) }.expect("a reference that cannot be null")
     }
 }
 
-impl WasmTy for Option<ExternRef> {
-    const TYPE: ValType = ValType::EXTERNREF;
+impl<T: GcRef> WasmTy for Option<Rooted<T>> {
+    const TYPE: ValType = ValType::Ref(type_of::<T>(true));
 
     fn into_bits(self, store: &mut StoreInner) -> Result<u128> {
-        store.ref_to_bits(&Ref::Extern(self), RefType::EXTERNREF).map(u128::from)
+        self.map_or(Ok(0), |reference| reference.into_bits(store))
     }
 
     unsafe fn from_bits(store: &mut StoreInner, bits: u128) -> Self {
-        match store.extern_from_bits(bits as u32) {
-            Ref::Extern(reference) => reference,
-            Ref::Func(_) | Ref::Exn(_) | Ref::Any(_) => None,
-        }
+        store.hold_bits(bits as u32)
     }
+}
+
+impl<T: GcRef> WasmTy for OwnedRooted<T> {
+    const TYPE: ValType = ValType::Ref(type_of::<T>(false));
+
+    fn into_bits(self, store: &mut StoreInner) -> Result<u128> {
+        self.rooted().into_bits(store)
+    }
+
+    unsafe fn from_bits(store: &mut StoreInner, bits: u128) -> Self {
+        // SAFETY: as the caller promises (invariant 17).
+        unsafe { Option::<Self>::from_bits(store, bits) }.expect("a reference that cannot be null")
+    }
+}
+
+impl<T: GcRef> WasmTy for Option<OwnedRooted<T>> {
+    const TYPE: ValType = ValType::Ref(type_of::<T>(true));
+
+    fn into_bits(self, store: &mut StoreInner) -> Result<u128> {
+        self.map_or(Ok(0), |reference| reference.into_bits(store))
+    }
+
+    unsafe fn from_bits(store: &mut StoreInner, bits: u128) -> Self {
+        store.own_bits(bits as u32)
+    }
+}
+
+impl WasmTy for I31 {
+    const TYPE: ValType = ValType::Ref(RefType { nullable: false, heap: HeapType::I31 });
+
+    fn into_bits(self, _: &mut StoreInner) -> Result<u128> {
+        Ok(self.bits().into())
+    }
+
+    unsafe fn from_bits(_: &mut StoreInner, bits: u128) -> Self {
+        Self::of_bits(bits as u32)
+    }
+}
+
+impl WasmTy for Option<I31> {
+    const TYPE: ValType = ValType::Ref(RefType { nullable: true, heap: HeapType::I31 });
+
+    fn into_bits(self, _: &mut StoreInner) -> Result<u128> {
+        Ok(self.map_or(0, I31::bits).into())
+    }
+
+    unsafe fn from_bits(_: &mut StoreInner, bits: u128) -> Self {
+        (bits != 0).then(|| I31::of_bits(bits as u32))
+    }
+}
+
+macro_rules! always_null {
+    ($($ty:ident, $heap:ident;)*) => {$(
+        impl WasmTy for Option<$ty> {
+            const TYPE: ValType = ValType::Ref(RefType { nullable: true, heap: HeapType::$heap });
+
+            fn into_bits(self, _: &mut StoreInner) -> Result<u128> {
+                Ok(0)
+            }
+
+            unsafe fn from_bits(_: &mut StoreInner, _: u128) -> Self {
+                None
+            }
+        }
+    )*};
+}
+
+always_null! {
+    NoFunc, NoFunc;
+    NoExtern, NoExtern;
+    NoneRef, None;
 }
 
 /// Hands out places in the order of `CallLayout`, for types that are known while Rust compiles.

@@ -1,19 +1,29 @@
 //! References of the family of `anyref`, as embedders hold them.
 
 use crate::base::error::Result;
-use crate::embed::value::ExternRef;
-use crate::heap::roots::RootId;
+use crate::embed::rooted::{AnyRef, ArrayRef, EqRef, ExternRef, Held, Rooted, StructRef};
+use crate::embed::types;
+use crate::embed::value::{Ref, Val};
 use crate::heap::{host_number, is_object};
-use crate::serve::collector::forgotten;
-use crate::store::inner::{AsContext, AsContextMut, StoreId, StoreInner};
+use crate::store::inner::{AsContext, AsContextMut, StoreInner};
 use epsilon_abi::heap::{I31_BIT, TypeKind};
 use epsilon_abi::{HeapType, TypeIndex};
 
 /// A number of 31 bits, which is a reference by itself.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct I31(u32);
 
 impl I31 {
+    /// The bits of the reference that it is.
+    pub(crate) const fn bits(self) -> u32 {
+        self.0 << 1 | I31_BIT
+    }
+
+    /// The number that a reference is.
+    pub(crate) const fn of_bits(bits: u32) -> Self {
+        Self(bits >> 1)
+    }
+
     /// The number, if it has no more than 31 bits.
     pub const fn new_u32(value: u32) -> Option<Self> {
         if value >> 31 == 0 { Some(Self(value)) } else { None }
@@ -45,109 +55,207 @@ impl I31 {
     }
 }
 
-/// A reference to an object of guests, an [`I31`], or something of the host that was converted. Held as [`ExternRef`]s
-/// are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AnyRef {
-    pub(crate) store: StoreId,
-    pub(crate) root: RootId,
+/// A type without values: `Option<NoFunc>` is the type of null function references, [`HeapType::NoFunc`](crate::HeapType).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum NoFunc {}
+
+/// A type without values: `Option<NoExtern>` is the type of null external references,
+/// [`HeapType::NoExtern`](crate::HeapType).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum NoExtern {}
+
+/// A type without values: `Option<NoneRef>` is the type of null references of the family of `anyref`,
+/// [`HeapType::None`](crate::HeapType).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum NoneRef {}
+
+macro_rules! null_references {
+    ($($ty:ident, $method:ident, $variant:ident;)*) => {$(
+        impl $ty {
+            /// The null reference of this family.
+            pub const fn null() -> Option<Self> {
+                None
+            }
+
+            /// The null reference of this family, as a value.
+            pub const fn null_val() -> Val {
+                Val::$variant(None)
+            }
+
+            /// The null reference of this family.
+            pub const fn null_ref() -> Ref {
+                Ref::$method(None)
+            }
+        }
+    )*};
+}
+
+null_references! {
+    NoFunc, Func, FuncRef;
+    NoExtern, Extern, ExternRef;
+    NoneRef, Any, AnyRef;
+}
+
+/// What references of the family of `anyref` are asked.
+macro_rules! both {
+    ($($kind:ident)*) => {$(
+        impl $kind {
+            /// A reference that is a number.
+            pub fn from_i31(mut store: impl AsContextMut, value: I31) -> Rooted<Self> {
+                store.as_context_mut().inner().hold(value.bits())
+            }
+
+            /// The number, if it is one.
+            ///
+            /// # Errors
+            /// If the reference is of another store, or no longer held.
+            pub fn as_i31(&self, store: impl AsContext) -> Result<Option<I31>> {
+                let bits = self.bits(store.as_context().inner())?;
+                Ok((bits & I31_BIT != 0).then_some(I31::of_bits(bits)))
+            }
+
+            /// The number.
+            ///
+            /// # Errors
+            /// If the reference is of another store, or no longer held.
+            ///
+            /// # Panics
+            /// If it is not a number.
+            pub fn unwrap_i31(&self, store: impl AsContext) -> Result<I31> {
+                Ok(self.as_i31(store)?.expect("an i31"))
+            }
+
+            /// Whether it is a number.
+            ///
+            /// # Errors
+            /// If the reference is of another store, or no longer held.
+            pub fn is_i31(&self, store: impl AsContext) -> Result<bool> {
+                is_of(self.0, store, HeapType::I31)
+            }
+
+            /// Whether it is to a structure.
+            ///
+            /// # Errors
+            /// If the reference is of another store, or no longer held.
+            pub fn is_struct(&self, store: impl AsContext) -> Result<bool> {
+                is_of(self.0, store, HeapType::Struct)
+            }
+
+            /// The structure, if it is a reference to one.
+            ///
+            /// # Errors
+            /// If the reference is of another store, or no longer held.
+            pub fn as_struct(&self, store: impl AsContext) -> Result<Option<Rooted<StructRef>>> {
+                Ok(self.is_struct(store)?.then_some(Rooted(StructRef(self.0))))
+            }
+
+            /// The structure.
+            ///
+            /// # Errors
+            /// If the reference is of another store, or no longer held.
+            ///
+            /// # Panics
+            /// If it is not a reference to a structure.
+            pub fn unwrap_struct(&self, store: impl AsContext) -> Result<Rooted<StructRef>> {
+                Ok(self.as_struct(store)?.expect("a structure"))
+            }
+
+            /// Whether it is to an array.
+            ///
+            /// # Errors
+            /// If the reference is of another store, or no longer held.
+            pub fn is_array(&self, store: impl AsContext) -> Result<bool> {
+                is_of(self.0, store, HeapType::Array)
+            }
+
+            /// The array, if it is a reference to one.
+            ///
+            /// # Errors
+            /// If the reference is of another store, or no longer held.
+            pub fn as_array(&self, store: impl AsContext) -> Result<Option<Rooted<ArrayRef>>> {
+                Ok(self.is_array(store)?.then_some(Rooted(ArrayRef(self.0))))
+            }
+
+            /// The array.
+            ///
+            /// # Errors
+            /// If the reference is of another store, or no longer held.
+            ///
+            /// # Panics
+            /// If it is not a reference to an array.
+            pub fn unwrap_array(&self, store: impl AsContext) -> Result<Rooted<ArrayRef>> {
+                Ok(self.as_array(store)?.expect("an array"))
+            }
+
+            /// The most special type that it has.
+            ///
+            /// # Errors
+            /// If the reference is of another store, or no longer held.
+            pub fn ty(&self, store: impl AsContext) -> Result<types::HeapType> {
+                let context = store.as_context();
+                let inner = context.inner();
+                Ok(types::HeapType::of_abi(inner.runtime.signatures(), inner.heap_type_of(self.bits(inner)?)))
+            }
+
+            /// Whether it can stand where a reference to this is asked for.
+            ///
+            /// # Errors
+            /// If the reference is of another store, or no longer held.
+            pub fn matches_ty(&self, store: impl AsContext, ty: &types::HeapType) -> Result<bool> {
+                Ok(self.ty(store)?.matches(ty))
+            }
+        }
+    )*};
+}
+
+both! { AnyRef EqRef }
+
+fn is_of(held: Held, store: impl AsContext, heap: HeapType) -> Result<bool> {
+    let context = store.as_context();
+    Ok(context.inner().is_of_type(held.bits(context.inner(), "reference")?, heap))
 }
 
 impl AnyRef {
-    /// A reference that is a number.
-    pub fn from_i31(mut store: impl AsContextMut, value: I31) -> Self {
-        store.as_context_mut().inner().hold_any(value.0 << 1 | I31_BIT)
-    }
-
     /// As `any.convert_extern`.
     ///
     /// # Errors
     /// If the reference is of another store, or no longer held.
-    pub fn convert_extern(mut store: impl AsContextMut, external: ExternRef) -> Result<Self> {
+    pub fn convert_extern(mut store: impl AsContextMut, external: Rooted<ExternRef>) -> Result<Rooted<Self>> {
         let mut context = store.as_context_mut();
         let inner = context.inner();
         let bits = external.bits(inner)?;
-        Ok(inner.hold_any(bits))
+        Ok(inner.hold(bits))
     }
 
-    /// As `extern.convert_any`.
-    ///
-    /// # Errors
-    /// If the reference is of another store, or no longer held.
-    pub fn convert_any(&self, mut store: impl AsContextMut) -> Result<ExternRef> {
-        let mut context = store.as_context_mut();
-        let inner = context.inner();
-        let bits = self.bits(inner)?;
-        Ok(ExternRef { store: inner.id, root: inner.roots.push(bits) })
-    }
-
-    /// Whether two references are the same one, as by `ref.eq`.
-    ///
-    /// # Errors
-    /// If one is of another store, or no longer held.
-    pub fn ref_eq(store: impl AsContext, one: &Self, other: &Self) -> Result<bool> {
-        let context = store.as_context();
-        Ok(one.bits(context.inner())? == other.bits(context.inner())?)
-    }
-
-    /// The number, if it is one.
-    ///
-    /// # Errors
-    /// If the reference is of another store, or no longer held.
-    pub fn as_i31(&self, store: impl AsContext) -> Result<Option<I31>> {
-        let bits = self.bits(store.as_context().inner())?;
-        Ok((bits & I31_BIT != 0).then_some(I31(bits >> 1)))
-    }
-
-    /// Whether it is a number.
-    ///
-    /// # Errors
-    /// If the reference is of another store, or no longer held.
-    pub fn is_i31(&self, store: impl AsContext) -> Result<bool> {
-        self.is_of(store, HeapType::I31)
-    }
-
-    /// Whether it can be compared: it is not something of the host.
+    /// Whether guests can compare it: it is not something of the host.
     ///
     /// # Errors
     /// If the reference is of another store, or no longer held.
     pub fn is_eqref(&self, store: impl AsContext) -> Result<bool> {
-        self.is_of(store, HeapType::Eq)
+        is_of(self.0, store, HeapType::Eq)
     }
 
-    /// Whether it is to a structure.
+    /// The reference as one that guests can compare, if it is one.
     ///
     /// # Errors
     /// If the reference is of another store, or no longer held.
-    pub fn is_struct(&self, store: impl AsContext) -> Result<bool> {
-        self.is_of(store, HeapType::Struct)
+    pub fn as_eqref(&self, store: impl AsContext) -> Result<Option<Rooted<EqRef>>> {
+        Ok(self.is_eqref(store)?.then_some(Rooted(EqRef(self.0))))
     }
 
-    /// Whether it is to an array.
+    /// The reference as one that guests can compare.
     ///
     /// # Errors
     /// If the reference is of another store, or no longer held.
-    pub fn is_array(&self, store: impl AsContext) -> Result<bool> {
-        self.is_of(store, HeapType::Array)
-    }
-
-    fn is_of(self, store: impl AsContext, heap: HeapType) -> Result<bool> {
-        let context = store.as_context();
-        Ok(context.inner().is_of_type(self.bits(context.inner())?, heap))
-    }
-
-    pub(crate) fn bits(self, inner: &StoreInner) -> Result<u32> {
-        inner.check(self.store, "reference")?;
-        inner.roots.get(self.root).ok_or_else(|| forgotten("reference"))
+    ///
+    /// # Panics
+    /// If it is something of the host.
+    pub fn unwrap_eqref(&self, store: impl AsContext) -> Result<Rooted<EqRef>> {
+        Ok(self.as_eqref(store)?.expect("a reference that guests can compare"))
     }
 }
 
 impl StoreInner {
-    /// A reference of the family of `anyref`, from now on held by the host.
-    pub(crate) fn hold_any(&mut self, bits: u32) -> AnyRef {
-        AnyRef { store: self.id, root: self.roots.push(bits) }
-    }
-
     /// The most special type that a reference of the family of `anyref` has, which is not null. Canonical.
     pub(crate) fn heap_type_of(&self, bits: u32) -> HeapType {
         if !is_object(bits) {

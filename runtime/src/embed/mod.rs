@@ -1,9 +1,13 @@
 //! Instances, functions, values and types as embedders see them.
 
 pub mod anyref;
+pub mod exnref;
 pub mod export;
+pub mod externref;
 pub mod func;
 pub mod instance;
 pub mod objref;
+pub mod rooted;
 pub mod types;
+pub mod v128;
 pub mod value;

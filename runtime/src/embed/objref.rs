@@ -1,50 +1,57 @@
 //! Structures and arrays of guests, as embedders hold, read, write and make them.
 
 use crate::base::error::{Error, Result};
-use crate::embed::anyref::AnyRef;
-use crate::embed::types::{ArrayType, StructType};
+use crate::embed::rooted::{ArrayRef, Rooted, StructRef};
+use crate::embed::types::{ArrayType, HeapType, StructType};
 use crate::embed::value::Val;
-use crate::store::inner::{AsContext, AsContextMut, StoreInner};
+use crate::store::inner::{AsContext, AsContextMut, StoreContextMut, StoreId, StoreInner};
 use epsilon_abi::heap::{ELEMENTS_OFFSET, StructLayout, storage_bytes};
 use epsilon_abi::{CompositeType, FieldType, RefRepr, StorageType, TypeIndex, ValType};
 
-/// A reference to a structure. Held as [`AnyRef`]s are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StructRef(AnyRef);
+macro_rules! made_with {
+    ($($(#[$doc:meta])* $pre:ident, $ty:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug)]
+        pub struct $pre {
+            store: StoreId,
+            ty: $ty,
+        }
 
-/// A reference to an array. Held as [`AnyRef`]s are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ArrayRef(AnyRef);
+        impl $pre {
+            /// For objects of this type.
+            ///
+            /// # Panics
+            /// If the type is of another engine.
+            pub fn new(mut store: impl AsContextMut, ty: $ty) -> Self {
+                let mut context = store.as_context_mut();
+                let inner = context.inner();
+                ty.check_engine(inner.runtime.signatures()).unwrap_or_else(|error| panic!("{error}"));
+                Self { store: inner.id, ty }
+            }
+        }
+    )*};
+}
 
-impl AnyRef {
-    /// The structure, if it is a reference to one.
-    ///
-    /// # Errors
-    /// If the reference is of another store, or no longer held.
-    pub fn as_struct(&self, store: impl AsContext) -> Result<Option<StructRef>> {
-        Ok(self.is_struct(store)?.then_some(StructRef(*self)))
-    }
-
-    /// The array, if it is a reference to one.
-    ///
-    /// # Errors
-    /// If the reference is of another store, or no longer held.
-    pub fn as_array(&self, store: impl AsContext) -> Result<Option<ArrayRef>> {
-        Ok(self.is_array(store)?.then_some(ArrayRef(*self)))
-    }
+made_with! {
+    /// What structures of a type are made with.
+    StructRefPre, StructType;
+    /// What arrays of a type are made with.
+    ArrayRefPre, ArrayType;
 }
 
 impl StructRef {
     /// A new structure with these fields.
     ///
     /// # Errors
-    /// If there are not as many as the type has, one is of another type or store, the type is of another engine, or the heap
-    /// is full.
-    pub fn new(mut store: impl AsContextMut, ty: &StructType, fields: &[Val]) -> Result<Self> {
+    /// If there are not as many as the type has, one is of another type or store, or the heap is full.
+    ///
+    /// # Panics
+    /// If `allocator` is of another store.
+    pub fn new(mut store: impl AsContextMut, allocator: &StructRefPre, fields: &[Val]) -> Result<Rooted<Self>> {
         let mut context = store.as_context_mut();
         let inner = context.inner();
-        ty.check_engine(inner.runtime.signatures())?;
-        let types = ty.abi();
+        inner.assert_owns(allocator.store, "what structures are made with");
+        let types = allocator.ty.abi();
         if types.len() != fields.len() {
             let found = format!("{} fields", fields.len());
             return Err(Error::mismatch("structure", format!("{} fields", types.len()), found));
@@ -52,17 +59,31 @@ impl StructRef {
         for (field, value) in types.iter().zip(fields) {
             inner.field_bits(field, value)?;
         }
-        let object = inner.new_object_of(ty.id())?;
+        let object = inner.new_object_of(allocator.ty.id())?;
         let layout = StructLayout::new(types);
         for (n, (field, value)) in types.iter().zip(fields).enumerate() {
             inner.write_field(object, object + layout.offset(n as u32), field, value)?;
         }
-        Ok(Self(inner.hold_any(object)))
+        Ok(inner.hold(object))
     }
 
-    /// As a reference to anything.
-    pub fn to_anyref(&self) -> AnyRef {
-        self.0
+    /// The type.
+    ///
+    /// # Errors
+    /// If the reference is of another store, or no longer held.
+    pub fn ty(&self, store: impl AsContext) -> Result<StructType> {
+        let context = store.as_context();
+        let inner = context.inner();
+        let heap = inner.heap_type_of(self.bits(inner)?);
+        Ok(HeapType::of_abi(inner.runtime.signatures(), heap).unwrap_concrete_struct().clone())
+    }
+
+    /// Whether it is of this type.
+    ///
+    /// # Errors
+    /// If the reference is of another store, or no longer held.
+    pub fn matches_ty(&self, store: impl AsContext, ty: &StructType) -> Result<bool> {
+        Ok(self.ty(store)?.matches(ty))
     }
 
     /// A field's value. Small integers are zero-extended.
@@ -74,6 +95,19 @@ impl StructRef {
         let inner = context.inner();
         let (at, field) = self.place(inner, index)?;
         inner.value_of_field(at, field.storage)
+    }
+
+    /// The fields' values.
+    ///
+    /// # Errors
+    /// If the reference is of another store, or no longer held.
+    pub fn fields<'a, T: 'static, E: 'static>(
+        &self,
+        store: impl Into<StoreContextMut<'a, T, E>>,
+    ) -> Result<impl ExactSizeIterator<Item = Val> + 'a> {
+        let (mut context, this): (StoreContextMut<'a, T, E>, _) = (store.into(), *self);
+        let count = this.ty(&context)?.abi().len();
+        Ok((0..count).map(move |index| this.field(&mut context, index).expect("a field of a structure that is held")))
     }
 
     /// Sets a field. Of an integer too large for it, the low bits.
@@ -88,11 +122,11 @@ impl StructRef {
         if !field.mutable {
             return Err(Error::misuse(format!("field {index} of the structure cannot be set: it is immutable")));
         }
-        inner.write_field(self.0.bits(inner)?, at, &field, &value)
+        inner.write_field(self.bits(inner)?, at, &field, &value)
     }
 
     fn place(self, inner: &StoreInner, index: usize) -> Result<(u32, FieldType)> {
-        let bits = self.0.bits(inner)?;
+        let bits = self.bits(inner)?;
         let CompositeType::Struct(fields) = inner.composite_of(bits) else { unreachable!("a structure") };
         let field = fields.get(index).copied();
         let field = field.ok_or_else(|| Error::misuse(format!("the structure has no field {index}")))?;
@@ -101,29 +135,88 @@ impl StructRef {
 }
 
 impl ArrayRef {
+    /// A new array with so many elements, which are all alike.
+    ///
+    /// # Errors
+    /// If the element is of another type or store, or the heap is full.
+    ///
+    /// # Panics
+    /// If `allocator` is of another store.
+    pub fn new(mut store: impl AsContextMut, allocator: &ArrayRefPre, elem: &Val, len: u32) -> Result<Rooted<Self>> {
+        let mut context = store.as_context_mut();
+        let inner = context.inner();
+        inner.assert_owns(allocator.store, "what arrays are made with");
+        let field = allocator.ty.abi();
+        inner.field_bits(&field, elem)?;
+        let array = inner.new_array_of(allocator.ty.id(), len)?;
+        let (bits, bytes) = (inner.field_bits(&field, elem)?, storage_bytes(field.storage));
+        for n in 0..len {
+            inner.heap().set(array + ELEMENTS_OFFSET + n * bytes, bytes, bits);
+        }
+        inner.heap().wrote_reference(array);
+        Ok(inner.hold(array))
+    }
+
     /// A new array with these elements.
     ///
     /// # Errors
-    /// If an element is of another type or store, the type is of another engine, or the heap is full.
-    pub fn new_fixed(mut store: impl AsContextMut, ty: &ArrayType, elements: &[Val]) -> Result<Self> {
+    /// If an element is of another type or store, or the heap is full.
+    ///
+    /// # Panics
+    /// If `allocator` is of another store.
+    pub fn new_fixed(mut store: impl AsContextMut, allocator: &ArrayRefPre, elems: &[Val]) -> Result<Rooted<Self>> {
         let mut context = store.as_context_mut();
         let inner = context.inner();
-        ty.check_engine(inner.runtime.signatures())?;
-        let field = ty.abi();
-        for value in elements {
+        inner.assert_owns(allocator.store, "what arrays are made with");
+        let field = allocator.ty.abi();
+        for value in elems {
             inner.field_bits(&field, value)?;
         }
-        let len = u32::try_from(elements.len()).map_err(|_| Error::limit("an array has fewer than 2^32 elements"))?;
-        let array = inner.new_array_of(ty.id(), len)?;
-        for (n, value) in (0..).zip(elements) {
+        let array = inner.new_array_of(allocator.ty.id(), array_len(elems.len())?)?;
+        for (n, value) in (0..).zip(elems) {
             inner.write_field(array, array + ELEMENTS_OFFSET + n * storage_bytes(field.storage), &field, value)?;
         }
-        Ok(Self(inner.hold_any(array)))
+        Ok(inner.hold(array))
     }
 
-    /// As a reference to anything.
-    pub fn to_anyref(&self) -> AnyRef {
-        self.0
+    /// A new array of bytes.
+    ///
+    /// # Errors
+    /// If the elements are not of 8 bits, or the heap is full.
+    ///
+    /// # Panics
+    /// If `allocator` is of another store.
+    pub fn new_from_i8_slice(
+        mut store: impl AsContextMut,
+        allocator: &ArrayRefPre,
+        elems: &[u8],
+    ) -> Result<Rooted<Self>> {
+        let mut context = store.as_context_mut();
+        let inner = context.inner();
+        inner.assert_owns(allocator.store, "what arrays are made with");
+        check_bytes(&allocator.ty.abi())?;
+        let array = inner.new_array_of(allocator.ty.id(), array_len(elems.len())?)?;
+        inner.heap().write(array + ELEMENTS_OFFSET, elems);
+        Ok(inner.hold(array))
+    }
+
+    /// The type.
+    ///
+    /// # Errors
+    /// If the reference is of another store, or no longer held.
+    pub fn ty(&self, store: impl AsContext) -> Result<ArrayType> {
+        let context = store.as_context();
+        let inner = context.inner();
+        let heap = inner.heap_type_of(self.bits(inner)?);
+        Ok(HeapType::of_abi(inner.runtime.signatures(), heap).unwrap_concrete_array().clone())
+    }
+
+    /// Whether it is of this type.
+    ///
+    /// # Errors
+    /// If the reference is of another store, or no longer held.
+    pub fn matches_ty(&self, store: impl AsContext, ty: &ArrayType) -> Result<bool> {
+        Ok(self.ty(store)?.matches(ty))
     }
 
     /// How many elements it has.
@@ -133,7 +226,20 @@ impl ArrayRef {
     pub fn len(&self, store: impl AsContext) -> Result<u32> {
         let context = store.as_context();
         let inner = context.inner();
-        Ok(inner.heap().len(self.0.bits(inner)?))
+        Ok(inner.heap().len(self.bits(inner)?))
+    }
+
+    /// The elements.
+    ///
+    /// # Errors
+    /// If the reference is of another store, or no longer held.
+    pub fn elems<'a, T: 'static, E: 'static>(
+        &self,
+        store: impl Into<StoreContextMut<'a, T, E>>,
+    ) -> Result<impl ExactSizeIterator<Item = Val> + 'a> {
+        let (mut context, this): (StoreContextMut<'a, T, E>, _) = (store.into(), *self);
+        let count = this.len(&context)? as usize;
+        Ok((0..count).map(move |n| this.get(&mut context, n as u32).expect("an element of an array that is held")))
     }
 
     /// An element. Small integers are zero-extended.
@@ -159,7 +265,25 @@ impl ArrayRef {
         if !field.mutable {
             return Err(Error::misuse("elements of the array cannot be set: they are immutable"));
         }
-        inner.write_field(self.0.bits(inner)?, at, &field, &value)
+        inner.write_field(self.bits(inner)?, at, &field, &value)
+    }
+
+    /// Copies all elements of an array of bytes.
+    ///
+    /// # Errors
+    /// If the elements are not of 8 bits, there are more or fewer than `dst` has, the reference is of another store, or it is no
+    /// longer held.
+    pub fn copy_to_i8_slice(&self, mut store: impl AsContextMut, dst: &mut [u8]) -> Result<()> {
+        let mut context = store.as_context_mut();
+        let inner = context.inner();
+        let (at, field) = self.place(inner, 0, 0)?;
+        check_bytes(&field)?;
+        let len = inner.heap().len(self.bits(inner)?) as usize;
+        if len != dst.len() {
+            return Err(Error::misuse(format!("the array has {len} elements, and the slice {}", dst.len())));
+        }
+        inner.heap().read(at, dst);
+        Ok(())
     }
 
     /// Copies the bytes of elements that are numbers, little-endian, from element `start` on.
@@ -205,13 +329,26 @@ impl ArrayRef {
 
     /// Where so many elements lie from one on.
     fn place(self, inner: &StoreInner, index: u32, count: u32) -> Result<(u32, FieldType)> {
-        let bits = self.0.bits(inner)?;
+        let bits = self.bits(inner)?;
         let len = inner.heap().len(bits);
         if index.checked_add(count).is_none_or(|end| end > len) {
             return Err(Error::misuse(format!("the array of {len} elements has no {count} from {index} on")));
         }
         let CompositeType::Array(field) = inner.composite_of(bits) else { unreachable!("an array") };
         Ok((bits + ELEMENTS_OFFSET + index * storage_bytes(field.storage), field))
+    }
+}
+
+/// As the length of an array.
+fn array_len(len: usize) -> Result<u32> {
+    u32::try_from(len).map_err(|_| Error::limit("an array has fewer than 2^32 elements"))
+}
+
+/// Refuses elements that are not bytes.
+fn check_bytes(field: &FieldType) -> Result<()> {
+    match field.storage {
+        StorageType::I8 => Ok(()),
+        StorageType::I16 | StorageType::Val(_) => Err(Error::misuse("the elements of the array are not of 8 bits")),
     }
 }
 

@@ -1,16 +1,14 @@
 //! Values as embedders see them, and their bits as machine code holds them.
 
 use crate::base::error::{Error, Result};
-use crate::embed::anyref::AnyRef;
 use crate::embed::func::Func;
+use crate::embed::rooted::{AnyRef, ArrayRef, EqRef, ExnRef, ExternRef, Held, Rooted, StructRef};
 use crate::embed::types;
-use crate::heap::exception::ExnRef;
-use crate::heap::host_number;
-use crate::heap::roots::{Owner, RootId};
-use crate::serve::collector::forgotten;
-use crate::store::inner::{AsContext, AsContextMut, StoreId, StoreInner};
+use crate::embed::v128::V128;
+use crate::heap::exception::number_of_root;
+use crate::heap::roots::Owner;
+use crate::store::inner::{AsContext, StoreInner};
 use epsilon_abi::{HeapType, RefRepr, RefType, ValType};
-use std::any::Any;
 
 /// A WebAssembly value.
 #[derive(Clone, Copy, Debug)]
@@ -24,15 +22,15 @@ pub enum Val {
     /// 64-bit number, as bits.
     F64(u64),
     /// 128-bit vector, little-endian.
-    V128(u128),
+    V128(V128),
     /// Function reference; `None` is null.
     FuncRef(Option<Func>),
     /// Reference to something of the host; `None` is null.
-    ExternRef(Option<ExternRef>),
+    ExternRef(Option<Rooted<ExternRef>>),
     /// Reference to an exception; `None` is null.
-    ExnRef(Option<ExnRef>),
+    ExnRef(Option<Rooted<ExnRef>>),
     /// Reference to an object, an `i31` or, converted, to something of the host; `None` is null.
-    AnyRef(Option<AnyRef>),
+    AnyRef(Option<Rooted<AnyRef>>),
 }
 
 /// A reference.
@@ -41,59 +39,11 @@ pub enum Ref {
     /// Function reference; `None` is null.
     Func(Option<Func>),
     /// Reference to something of the host; `None` is null.
-    Extern(Option<ExternRef>),
+    Extern(Option<Rooted<ExternRef>>),
     /// Reference to an exception; `None` is null.
-    Exn(Option<ExnRef>),
+    Exn(Option<Rooted<ExnRef>>),
     /// Reference to an object, an `i31` or, converted, to something of the host; `None` is null.
-    Any(Option<AnyRef>),
-}
-
-/// Something of the host that guests can hold but not look into; or something of guests that they have converted.
-///
-/// It is held until the host function that got or made it returns. Outside of host functions it is held as long as its
-/// store. What guests hold lives as long as they do. Two that are equal are one handle; [`ExternRef::ref_eq`] compares what
-/// they refer to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ExternRef {
-    pub(crate) store: StoreId,
-    pub(crate) root: RootId,
-}
-
-impl ExternRef {
-    /// Puts a value into the store and returns the reference to it.
-    pub fn new(mut store: impl AsContextMut, value: impl Any + Send + Sync) -> Result<Self> {
-        let mut context = store.as_context_mut();
-        let inner = context.inner();
-        let reference = inner.add_host_value(Box::new(value))?;
-        Ok(Self { store: inner.id, root: inner.roots.push(reference) })
-    }
-
-    /// Whether two references are to the same thing.
-    ///
-    /// # Errors
-    /// If one is of another store, or no longer held.
-    pub fn ref_eq(store: impl AsContext, one: &Self, other: &Self) -> Result<bool> {
-        let context = store.as_context();
-        Ok(one.bits(context.inner())? == other.bits(context.inner())?)
-    }
-
-    pub(crate) fn bits(self, inner: &StoreInner) -> Result<u32> {
-        inner.check(self.store, "external reference")?;
-        inner.roots.get(self.root).ok_or_else(|| forgotten("external reference"))
-    }
-
-    /// The value. `None` if the reference is to something of guests, which has no data.
-    ///
-    /// # Errors
-    /// If the reference is of another store, or is no longer held.
-    pub fn data<'a, T: 'static, E: 'static>(
-        &self,
-        store: impl Into<crate::store::inner::StoreContext<'a, T, E>>,
-    ) -> Result<Option<&'a (dyn Any + Send + Sync)>> {
-        let inner = store.into().inner();
-        let number = host_number(self.bits(inner)?);
-        Ok(number.and_then(|number| inner.hosts.get(number)))
-    }
+    Any(Option<Rooted<AnyRef>>),
 }
 
 impl Val {
@@ -129,7 +79,7 @@ impl Val {
             ValType::I64 => Self::I64(0),
             ValType::F32 => Self::F32(0),
             ValType::F64 => Self::F64(0),
-            ValType::V128 => Self::V128(0),
+            ValType::V128 => Self::V128(V128::from(0)),
             ValType::Ref(r) if !r.nullable => return None,
             ValType::Ref(r) => match r.repr() {
                 RefRepr::Func => Self::FuncRef(None),
@@ -194,8 +144,8 @@ impl Val {
         if let Self::F64(bits) = self { Some(f64::from_bits(*bits)) } else { None }
     }
 
-    /// The bits, if it is a vector.
-    pub fn v128(&self) -> Option<u128> {
+    /// The vector, if it is one.
+    pub fn v128(&self) -> Option<V128> {
         if let Self::V128(bits) = self { Some(*bits) } else { None }
     }
 
@@ -216,17 +166,17 @@ impl Val {
     }
 
     /// The external reference, if it is one; `Some(None)` is null.
-    pub fn externref(&self) -> Option<Option<&ExternRef>> {
+    pub fn externref(&self) -> Option<Option<&Rooted<ExternRef>>> {
         if let Self::ExternRef(reference) = self { Some(reference.as_ref()) } else { None }
     }
 
     /// The reference to an exception, if it is one; `Some(None)` is null.
-    pub fn exnref(&self) -> Option<Option<&ExnRef>> {
+    pub fn exnref(&self) -> Option<Option<&Rooted<ExnRef>>> {
         if let Self::ExnRef(reference) = self { Some(reference.as_ref()) } else { None }
     }
 
     /// The reference of the family of `anyref`, if it is one; `Some(None)` is null.
-    pub fn anyref(&self) -> Option<Option<&AnyRef>> {
+    pub fn anyref(&self) -> Option<Option<&Rooted<AnyRef>>> {
         if let Self::AnyRef(reference) = self { Some(reference.as_ref()) } else { None }
     }
 }
@@ -255,16 +205,16 @@ unwraps! { Val:
     unwrap_f32 -> f32 = f32, "f32";
     /// The number of 64 bits.
     unwrap_f64 -> f64 = f64, "f64";
-    /// The vector's bits.
-    unwrap_v128 -> u128 = v128, "v128";
+    /// The vector.
+    unwrap_v128 -> V128 = v128, "v128";
     /// The function reference; `None` is null.
     unwrap_funcref -> Option<&Func> = funcref, "funcref";
     /// The external reference; `None` is null.
-    unwrap_externref -> Option<&ExternRef> = externref, "externref";
+    unwrap_externref -> Option<&Rooted<ExternRef>> = externref, "externref";
     /// The reference to an exception; `None` is null.
-    unwrap_exnref -> Option<&ExnRef> = exnref, "exnref";
+    unwrap_exnref -> Option<&Rooted<ExnRef>> = exnref, "exnref";
     /// The reference of the family of `anyref`; `None` is null.
-    unwrap_anyref -> Option<&AnyRef> = anyref, "anyref";
+    unwrap_anyref -> Option<&Rooted<AnyRef>> = anyref, "anyref";
 }
 
 impl Ref {
@@ -291,11 +241,11 @@ impl Ref {
                 types::RefType::new(false, func.ty(context).into())
             }
             Self::Extern(Some(reference)) => {
-                inner.check(reference.store, "external reference")?;
+                reference.bits(inner)?;
                 types::RefType::new(false, HeapType::Extern)
             }
             Self::Exn(Some(reference)) => {
-                inner.check(reference.store, "exception")?;
+                reference.bits(inner)?;
                 types::RefType::new(false, HeapType::Exn)
             }
             Self::Any(None) => types::RefType::NULLREF,
@@ -345,12 +295,12 @@ impl Ref {
     }
 
     /// The external reference, if it is one; `Some(None)` is null.
-    pub fn as_extern(&self) -> Option<Option<&ExternRef>> {
+    pub fn as_extern(&self) -> Option<Option<&Rooted<ExternRef>>> {
         if let Self::Extern(reference) = self { Some(reference.as_ref()) } else { None }
     }
 
     /// The reference to an exception, if it is one; `Some(None)` is null.
-    pub fn as_exn(&self) -> Option<Option<&ExnRef>> {
+    pub fn as_exn(&self) -> Option<Option<&Rooted<ExnRef>>> {
         if let Self::Exn(reference) = self { Some(reference.as_ref()) } else { None }
     }
 
@@ -360,7 +310,7 @@ impl Ref {
     }
 
     /// The reference of the family of `anyref`, if it is one; `Some(None)` is null.
-    pub fn as_any(&self) -> Option<Option<&AnyRef>> {
+    pub fn as_any(&self) -> Option<Option<&Rooted<AnyRef>>> {
         if let Self::Any(reference) = self { Some(reference.as_ref()) } else { None }
     }
 }
@@ -369,11 +319,11 @@ unwraps! { Ref:
     /// The function reference; `None` is null.
     unwrap_func -> Option<&Func> = as_func, "a function reference";
     /// The external reference; `None` is null.
-    unwrap_extern -> Option<&ExternRef> = as_extern, "an external reference";
+    unwrap_extern -> Option<&Rooted<ExternRef>> = as_extern, "an external reference";
     /// The reference to an exception; `None` is null.
-    unwrap_exn -> Option<&ExnRef> = as_exn, "a reference to an exception";
+    unwrap_exn -> Option<&Rooted<ExnRef>> = as_exn, "a reference to an exception";
     /// The reference of the family of `anyref`; `None` is null.
-    unwrap_any -> Option<&AnyRef> = as_any, "a reference of the family of anyref";
+    unwrap_any -> Option<&Rooted<AnyRef>> = as_any, "a reference of the family of anyref";
 }
 
 macro_rules! from_rust {
@@ -390,12 +340,18 @@ macro_rules! from_rust {
 from_rust! { Ref:
     Func => Func, Some;
     Option<Func> => Func, |func| func;
-    ExternRef => Extern, Some;
-    Option<ExternRef> => Extern, |reference| reference;
-    ExnRef => Exn, Some;
-    Option<ExnRef> => Exn, |reference| reference;
-    AnyRef => Any, Some;
-    Option<AnyRef> => Any, |reference| reference;
+    Rooted<ExternRef> => Extern, Some;
+    Option<Rooted<ExternRef>> => Extern, |reference| reference;
+    Rooted<ExnRef> => Exn, Some;
+    Option<Rooted<ExnRef>> => Exn, |reference| reference;
+    Rooted<AnyRef> => Any, Some;
+    Option<Rooted<AnyRef>> => Any, |reference| reference;
+    Rooted<EqRef> => Any, |reference: Rooted<EqRef>| Some(reference.to_anyref());
+    Option<Rooted<EqRef>> => Any, |reference: Option<Rooted<EqRef>>| reference.map(Rooted::<EqRef>::to_anyref);
+    Rooted<StructRef> => Any, |reference: Rooted<StructRef>| Some(reference.to_anyref());
+    Option<Rooted<StructRef>> => Any, |reference: Option<Rooted<StructRef>>| reference.map(Rooted::<StructRef>::to_anyref);
+    Rooted<ArrayRef> => Any, |reference: Rooted<ArrayRef>| Some(reference.to_anyref());
+    Option<Rooted<ArrayRef>> => Any, |reference: Option<Rooted<ArrayRef>>| reference.map(Rooted::<ArrayRef>::to_anyref);
 }
 
 from_rust! { Val:
@@ -405,15 +361,22 @@ from_rust! { Val:
     u64 => I64, |n: u64| n as i64;
     f32 => F32, f32::to_bits;
     f64 => F64, f64::to_bits;
-    u128 => V128, |n| n;
+    V128 => V128, |n| n;
+    u128 => V128, V128::from;
     Func => FuncRef, Some;
     Option<Func> => FuncRef, |f| f;
-    ExternRef => ExternRef, Some;
-    Option<ExternRef> => ExternRef, |r| r;
-    ExnRef => ExnRef, Some;
-    Option<ExnRef> => ExnRef, |r| r;
-    AnyRef => AnyRef, Some;
-    Option<AnyRef> => AnyRef, |r| r;
+    Rooted<ExternRef> => ExternRef, Some;
+    Option<Rooted<ExternRef>> => ExternRef, |r| r;
+    Rooted<ExnRef> => ExnRef, Some;
+    Option<Rooted<ExnRef>> => ExnRef, |r| r;
+    Rooted<AnyRef> => AnyRef, Some;
+    Option<Rooted<AnyRef>> => AnyRef, |r| r;
+    Rooted<EqRef> => AnyRef, |r: Rooted<EqRef>| Some(r.to_anyref());
+    Option<Rooted<EqRef>> => AnyRef, |r: Option<Rooted<EqRef>>| r.map(Rooted::<EqRef>::to_anyref);
+    Rooted<StructRef> => AnyRef, |r: Rooted<StructRef>| Some(r.to_anyref());
+    Option<Rooted<StructRef>> => AnyRef, |r: Option<Rooted<StructRef>>| r.map(Rooted::<StructRef>::to_anyref);
+    Rooted<ArrayRef> => AnyRef, |r: Rooted<ArrayRef>| Some(r.to_anyref());
+    Option<Rooted<ArrayRef>> => AnyRef, |r: Option<Rooted<ArrayRef>>| r.map(Rooted::<ArrayRef>::to_anyref);
 }
 
 impl From<Ref> for Val {
@@ -440,7 +403,7 @@ impl StoreInner {
             (Val::I64(n), ValType::I64) => *n as u64 as u128,
             (Val::F32(bits), ValType::F32) => u128::from(*bits),
             (Val::F64(bits), ValType::F64) => u128::from(*bits),
-            (Val::V128(bits), ValType::V128) => *bits,
+            (Val::V128(vector), ValType::V128) => vector.as_u128(),
             (Val::FuncRef(func), ValType::Ref(r)) if r.repr() == RefRepr::Func => {
                 u128::from(self.ref_to_bits(&Ref::Func(*func), r)?)
             }
@@ -466,8 +429,7 @@ impl StoreInner {
             (Ref::Any(None), RefRepr::Index) if ty.nullable && ty.is_traced() && !is_external(ty.heap) => Ok(0),
             (Ref::Exn(None), RefRepr::Index) if ty.nullable && ty.is_exception() => Ok(0),
             (Ref::Exn(Some(reference)), RefRepr::Index) if matches!(ty.heap, HeapType::Exn) => {
-                self.check(reference.store, "exception")?;
-                Ok(u64::from(reference.number))
+                Ok(u64::from(number_of_root(reference.bits(self)?)))
             }
             (Ref::Func(Some(func)), RefRepr::Func) => {
                 self.check(func.store, "function")?;
@@ -512,7 +474,7 @@ impl StoreInner {
             ValType::I64 => Val::I64(bits as u64 as i64),
             ValType::F32 => Val::F32(bits as u32),
             ValType::F64 => Val::F64(bits as u64),
-            ValType::V128 => Val::V128(bits),
+            ValType::V128 => Val::V128(V128::from(bits)),
             ValType::Ref(r) => match r.repr() {
                 // SAFETY: the bits were made as a function reference of this store, as the caller promises (invariant 17).
                 RefRepr::Func => Val::FuncRef(unsafe { self.func_from_bits(bits as u64) }),
@@ -525,39 +487,33 @@ impl StoreInner {
     pub(crate) fn index_ref_from_bits(&mut self, bits: u32, ty: RefType) -> Ref {
         match (ty.is_exception(), bits) {
             (true, 0) => Ref::Exn(None),
-            (true, number) => {
-                self.exceptions.keep(number);
-                Ref::Exn(Some(ExnRef { store: self.id, number }))
-            }
+            (true, number) => Ref::Exn(Some(self.hold_exception(number))),
             (false, bits) if is_external(ty.heap) => self.extern_from_bits(bits),
             (false, 0) => Ref::Any(None),
-            (false, bits) => Ref::Any(Some(self.hold_any(bits))),
+            (false, bits) => Ref::Any(Some(self.hold(bits))),
         }
     }
 
     /// The external reference that bits stand for.
     pub(crate) fn extern_from_bits(&mut self, bits: u32) -> Ref {
-        Ref::Extern((bits != 0).then(|| ExternRef { store: self.id, root: self.roots.push(bits) }))
+        Ref::Extern((bits != 0).then(|| self.hold(bits)))
     }
 
     /// The same value, held as long as its owner lives.
     pub(crate) fn own_val(&mut self, value: &Val) -> Result<(Val, Option<Owner>)> {
-        let store = self.id;
-        Ok(match value {
-            Val::ExternRef(Some(_)) => {
-                let (root, owner) = self.own_reference(value, ValType::EXTERNREF)?;
-                (Val::ExternRef(Some(ExternRef { store, root })), Some(owner))
-            }
-            Val::AnyRef(Some(_)) => {
-                let (root, owner) = self.own_reference(value, value.plain_type())?;
-                (Val::AnyRef(Some(AnyRef { store, root })), Some(owner))
-            }
-            other => (*other, None),
-        })
-    }
-
-    fn own_reference(&mut self, value: &Val, ty: ValType) -> Result<(RootId, Owner)> {
-        let bits = self.val_to_bits(value, ty, || "reference".into())?;
-        Ok(self.roots.own(bits as u32))
+        let bits = match value {
+            Val::ExternRef(Some(reference)) => reference.bits(self)?,
+            Val::AnyRef(Some(reference)) => reference.bits(self)?,
+            Val::ExnRef(Some(reference)) => reference.bits(self)?,
+            other => return Ok((*other, None)),
+        };
+        let (root, owner) = self.roots.own(bits);
+        let held = Held { store: self.id, root };
+        let value = match value {
+            Val::ExternRef(_) => Val::ExternRef(Some(Rooted::of_held(held))),
+            Val::AnyRef(_) => Val::AnyRef(Some(Rooted::of_held(held))),
+            _ => Val::ExnRef(Some(Rooted::of_held(held))),
+        };
+        Ok((value, Some(owner)))
     }
 }

@@ -3,13 +3,14 @@
 //! An exception of a store is a row of 16-byte words that stays where it is: a header, then the fields. Its number is
 //! what `exnref` holds. Guests make them without end and give none back, so that numbers are used again: from time to
 //! time the store looks for what still refers to them. Tables, globals and other exceptions are known exactly. Stacks
-//! are not: every 4 bytes that could be a number keep the exception of that number. What the host was given stays; and all
+//! are not: every 4 bytes that could be a number keep the exception of that number. So does what the host holds; and all
 //! stay while the host has switched stacks between two activations, because what lies between them is not one stack.
 
 use crate::base::alloc;
 use crate::base::budget::{Budget, Charge, Refused};
 use crate::base::error::{Error, Result};
 use crate::embed::instance::InstanceData;
+use crate::embed::rooted::{ExnRef, Rooted};
 use crate::embed::types::TagType;
 use crate::embed::value::Val;
 use crate::heap::roots::Owner;
@@ -17,7 +18,6 @@ use crate::module::signature::TypeIds;
 use crate::store::inner::{AsContext, AsContextMut, StoreId, StoreInner};
 use epsilon_abi::vm::VmGlobal;
 use epsilon_abi::{EntityIndex, FuncType, ValType};
-use std::collections::HashSet;
 use std::mem::size_of;
 
 /// Words of exceptions that a store makes before it first looks for unused ones.
@@ -142,7 +142,7 @@ fn write_field(f: &mut std::fmt::Formatter<'_>, field: &Val) -> std::fmt::Result
         Val::I64(number) => write!(f, " (i64 {number})"),
         Val::F32(bits) => write!(f, " (f32 {})", f32::from_bits(*bits)),
         Val::F64(bits) => write!(f, " (f64 {})", f64::from_bits(*bits)),
-        Val::V128(bits) => write!(f, " (v128 {bits:#034x})"),
+        Val::V128(vector) => write!(f, " (v128 {vector})"),
         Val::FuncRef(None) | Val::ExternRef(None) | Val::ExnRef(None) | Val::AnyRef(None) => f.write_str(" (null)"),
         Val::FuncRef(Some(_)) => f.write_str(" (a function)"),
         Val::ExternRef(Some(_)) => f.write_str(" (something of the host)"),
@@ -153,46 +153,24 @@ fn write_field(f: &mut std::fmt::Formatter<'_>, field: &Val) -> std::fmt::Result
 
 impl std::error::Error for Exception {}
 
-/// A reference to an exception that a guest caught. It lives as long as its store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ExnRef {
-    pub(crate) store: StoreId,
-    /// Never 0, which is null.
-    pub(crate) number: u32,
+/// What the host's list of roots has for an exception: the collector of objects takes it for an `i31`, and leaves it.
+pub const fn root_of_number(number: u32) -> u32 {
+    number << 1 | 1
 }
 
-impl ExnRef {
-    /// Puts an exception into the store, for guests to throw.
-    pub fn new(mut store: impl AsContextMut, exception: &Exception) -> Result<Self> {
-        let mut context = store.as_context_mut();
-        let inner = context.inner();
-        let number = inner.add_exception(exception)?;
-        inner.exceptions.keep(number);
-        Ok(Self { store: inner.id, number })
-    }
-
-    /// The exception.
-    ///
-    /// # Panics
-    /// If the reference is of another store.
-    pub fn exception(&self, mut store: impl AsContextMut) -> Exception {
-        let mut context = store.as_context_mut();
-        let inner = context.inner();
-        inner.assert_owns(self.store, "exception");
-        inner.exception(self.number)
-    }
+/// The number of the exception that the host's list of roots has this for.
+pub const fn number_of_root(root: u32) -> u32 {
+    root >> 1
 }
 
 /// A header and fields.
-type Words = Box<[VmGlobal]>;
+pub(crate) type Words = Box<[VmGlobal]>;
 
 /// All exceptions of a store.
 pub struct Exceptions {
     /// By number from the first one; `None` for numbers that are free.
     slots: Vec<Option<Words>>,
     free: Vec<u32>,
-    /// Numbers that the host was given.
-    kept: HashSet<u32>,
     /// Words of all exceptions together.
     words_in_use: usize,
     /// How many words may be in use before the next collection.
@@ -210,7 +188,6 @@ impl Exceptions {
             charge: budget.empty_charge("exceptions"),
             slots: Vec::new(),
             free: Vec::new(),
-            kept: HashSet::new(),
             words_in_use: 0,
             collect_at_words: FIRST_COLLECTION_WORDS,
         }
@@ -240,11 +217,6 @@ impl Exceptions {
 
     fn words(&self, number: u32) -> Option<&Words> {
         self.slots.get(number.checked_sub(FIRST_NUMBER)? as usize)?.as_ref()
-    }
-
-    /// Keeps an exception as long as the store lives: the host has it.
-    pub fn keep(&mut self, number: u32) {
-        self.kept.insert(number);
     }
 
     /// The tag of an exception, and the address of its fields.
@@ -319,17 +291,35 @@ impl StoreInner {
 
     /// An exception of the host as one of the store.
     pub(crate) fn add_exception(&mut self, exception: &Exception) -> Result<u32> {
-        self.check(exception.tag.store, "tag")?;
-        let ty = self.tags[exception.tag.index as usize].ty.clone();
-        if ty.params.len() != exception.fields.len() {
-            let found = format!("{} fields", exception.fields.len());
+        self.exception_of(exception.tag, &exception.fields)
+    }
+
+    /// The exception that a reference is to, from now on held by the host.
+    pub(crate) fn hold_exception(&mut self, number: u32) -> Rooted<ExnRef> {
+        self.hold(root_of_number(number))
+    }
+
+    /// The tag and the words of an exception that the host holds.
+    pub(crate) fn look_at(&self, reference: ExnRef) -> Result<(u32, &Words)> {
+        let number = number_of_root(reference.bits(self)?);
+        let words = self.exceptions.words(number).expect("an exception that is held");
+        Ok((half(&words[0], 4), words))
+    }
+
+    /// A new exception with these fields.
+    pub(crate) fn exception_of(&mut self, tag: Tag, fields: &[Val]) -> Result<u32> {
+        self.check(tag.store, "tag")?;
+        let ty = self.tags[tag.index as usize].ty.clone();
+        if ty.params.len() != fields.len() {
+            let found = format!("{} fields", fields.len());
             return Err(Error::mismatch("exception", format!("fields {ty}"), found));
         }
+        // What the values refer to is held by the host, and objects do not move meanwhile.
         let mut bits = Vec::with_capacity(ty.params.len());
-        for (n, (value, ty)) in exception.fields.iter().zip(&ty.params).enumerate() {
+        for (n, (value, ty)) in fields.iter().zip(&ty.params).enumerate() {
             bits.push(self.val_to_bits(value, *ty, || format!("field {n} of an exception"))?);
         }
-        let number = self.new_exception(exception.tag.index)?;
+        let number = self.new_exception(tag.index)?;
         let words = self.exceptions.slots[(number - FIRST_NUMBER) as usize].as_mut().expect("just made");
         for (word, bits) in words[1..].iter_mut().zip(bits) {
             word.bytes = bits.to_le_bytes();
@@ -406,7 +396,7 @@ impl StoreInner {
                 todo.push(number);
             }
         };
-        self.exceptions.kept.iter().for_each(|number| find(*number, &mut todo));
+        self.roots.all().filter(|root| root & 1 != 0).for_each(|root| find(number_of_root(root), &mut todo));
         if !self.for_each_exception_root(&mut |number| find(number, &mut todo)) {
             return; // what the host's stacks refer to is not known
         }

@@ -104,6 +104,11 @@ impl HostValues {
         self.rows.get(number as usize)?.as_deref()
     }
 
+    /// The value with a number.
+    pub fn get_mut(&mut self, number: u32) -> Option<&mut (dyn Any + Send + Sync)> {
+        self.rows.get_mut(number as usize)?.as_deref_mut()
+    }
+
     /// Takes out all that are not marked. The caller drops them: that runs code of the host.
     pub fn sweep(&mut self, marks: &HostMarks) -> Vec<HostValue> {
         let mut unused = Vec::new();

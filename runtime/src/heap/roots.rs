@@ -58,6 +58,17 @@ impl HostRoots {
         RootId { index, generation: self.generation }
     }
 
+    /// Makes room for so many more references of the present scope.
+    pub fn reserve(&mut self, additional: usize) {
+        self.scoped.reserve(additional);
+    }
+
+    /// All references.
+    pub fn all(&self) -> impl Iterator<Item = u32> + '_ {
+        let owned = self.owned.iter().filter(|root| root.owner.strong_count() > 0).map(|root| root.reference);
+        self.scoped.iter().map(|root| root.reference).chain(owned)
+    }
+
     /// Holds a reference as long as its owner lives.
     pub fn own(&mut self, reference: u32) -> (RootId, Owner) {
         if self.owned.len() - self.free.len() >= self.look_at {

@@ -168,8 +168,11 @@ impl<T: 'static, E: 'static> Caller<'_, T, E> {
     }
 
     /// As [`Store::gc`](crate::Store::gc).
-    pub fn gc(&mut self, _why: Option<&dyn std::error::Error>) {
-        self.as_context_mut().gc(None);
+    ///
+    /// # Errors
+    /// If there is no room to look for them.
+    pub fn gc(&mut self, why: Option<&dyn std::error::Error>) -> Result<()> {
+        self.as_context_mut().gc(why)
     }
 
     /// The contents of a memory and the embedder's data at once.

@@ -290,9 +290,12 @@ impl<T: 'static, E: 'static> Store<T, E> {
     }
 
     /// Frees all objects, exceptions and values of the host that nothing refers to. This happens by itself as well; what guests
-    /// do does not depend on it. Nothing happens if there is no room for it.
-    pub fn gc(&mut self, _why: Option<&dyn std::error::Error>) {
-        let _ = self.inner().collect_garbage();
+    /// do does not depend on it. `why` may be the error of an allocation that failed; it changes nothing.
+    ///
+    /// # Errors
+    /// If there is no room to look for them: then all stays as it is.
+    pub fn gc(&mut self, _why: Option<&dyn std::error::Error>) -> Result<()> {
+        self.inner().collect_garbage()
     }
 
     pub(crate) fn inner(&mut self) -> &mut StoreInner {
@@ -625,12 +628,19 @@ impl<'a, T, E> StoreContextMut<'a, T, E> {
     }
 
     /// As [`Store::gc`].
-    pub fn gc(&mut self, _why: Option<&dyn std::error::Error>) {
-        let _ = self.inner().collect_garbage();
+    ///
+    /// # Errors
+    /// If there is no room to look for them.
+    pub fn gc(&mut self, _why: Option<&dyn std::error::Error>) -> Result<()> {
+        self.inner().collect_garbage()
     }
 
     pub(crate) fn into_box(self) -> &'a mut StoreBox<T> {
         self.0
+    }
+
+    pub(crate) fn into_inner(self) -> &'a mut StoreInner {
+        &mut self.0.inner
     }
 
     #[inline]

@@ -40,7 +40,7 @@ fn show(val: &Val) -> String {
         Val::I64(n) => format!("i{n:x}"),
         Val::F32(bits) => number(f32::from_bits(*bits).into()),
         Val::F64(bits) => number(f64::from_bits(*bits)),
-        Val::V128(bits) => format!("v{bits:x}"),
+        Val::V128(bits) => format!("v{:x}", bits.as_u128()),
         Val::FuncRef(None) | Val::ExternRef(None) | Val::ExnRef(None) | Val::AnyRef(None) => "null".into(),
         Val::FuncRef(_) | Val::ExternRef(_) | Val::ExnRef(_) | Val::AnyRef(_) => "reference".into(),
     }

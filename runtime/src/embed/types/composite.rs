@@ -515,6 +515,11 @@ impl ExnType {
         }
     }
 
+    /// The engine's number of the type of their tag.
+    pub(crate) fn id(&self) -> u32 {
+        self.tag.ty().0.id
+    }
+
     /// The type of their tag.
     pub fn tag_type(&self) -> TagType {
         self.tag.clone()
