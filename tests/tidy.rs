@@ -4,12 +4,18 @@
 //! Each rule is a function from the tree to findings, and a test of its own. A finding names a file and a line, and
 //! says what to do. `cargo test --test tidy` takes a second; the report of sizes is printed even if all is well.
 
+#[path = "tidy/floors.rs"]
+mod floors;
 #[path = "tidy/generics.rs"]
 mod generics;
+#[path = "tidy/graph.rs"]
+mod graph;
 #[path = "tidy/lexer.rs"]
 mod lexer;
 #[path = "tidy/manifests.rs"]
 mod manifests;
+#[path = "tidy/modules.rs"]
+mod modules;
 #[path = "tidy/names.rs"]
 mod names;
 #[path = "tidy/seeded.rs"]
@@ -60,6 +66,7 @@ rules! {
     links_lead_somewhere = names::links;
     invariants_have_the_numbers_that_are_cited = names::invariants;
     seeded_bugs_fit = seeded_bugs::entries;
+    files_use_what_is_below = floors::floors;
     sizes_have_limits = sizes::limits;
     types_with_parameters_have_cases = generics::cases;
 }

@@ -1,15 +1,17 @@
 //! Modules as the user names them: a file or the standard input, in the binary or the text format.
 
-use crate::compile::KeyOption;
+use crate::key::KeyOption;
 use crate::options;
 use crate::progress::Compiling;
 use crate::report::{self, Advice};
 use anyhow::{Context as _, Result};
-use clap::CommandFactory as _;
 use epsilon::{ArtifactKey, CompileError, CompileLimit, Engine, ErrorKind, Module, ModuleBytes, Watch};
 use std::borrow::Cow;
 use std::io::{self, Read as _};
 use std::path::Path;
+
+/// The names of all commands, which somebody may write where a module belongs.
+pub const COMMANDS: [&str; 8] = ["run", "compile", "build-exe", "wast", "validate", "inspect", "cache", "completions"];
 
 /// The name that stands for the standard input.
 const STDIN: &str = "-";
@@ -129,7 +131,7 @@ fn cannot_read(name: &str, path: &Path, error: &io::Error) -> anyhow::Error {
     let message = format!("cannot read `{name}`: {error}");
     let looks_like_a_command = path.extension().is_none() && path.components().count() == 1;
     match error.kind() {
-        io::ErrorKind::NotFound if crate::Cli::command().find_subcommand(name).is_some() => {
+        io::ErrorKind::NotFound if COMMANDS.contains(&name) => {
             Advice::error(message, format!("the command must precede the options: `epsilon {name} [OPTIONS] …`"))
         }
         io::ErrorKind::NotFound if looks_like_a_command => {

@@ -5,25 +5,21 @@
 
 #![forbid(unsafe_code)]
 
-mod cache;
-mod compile;
-mod completions;
-mod executable;
+mod commands;
+mod exit;
 mod host;
 mod input;
-mod inspect;
 mod invoke;
+mod key;
 mod options;
 mod output;
 mod progress;
 mod report;
-mod run;
 mod stack;
 mod stop;
-mod validate;
-mod wast;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use commands::{cache, compile, completions, executable, inspect, run, validate, wast};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -94,7 +90,7 @@ fn execute(command: Command) -> anyhow::Result<i32> {
         Command::Validate(command) => command.execute(),
         Command::Inspect(command) => command.execute(),
         Command::Cache(command) => command.execute(),
-        Command::Completions(command) => command.execute(),
+        Command::Completions(command) => command.execute(&mut Cli::command()),
     }
 }
 
@@ -102,6 +98,17 @@ fn execute(command: Command) -> anyhow::Result<i32> {
 fn end(result: anyhow::Result<i32>) -> ! {
     std::process::exit(result.unwrap_or_else(|error| {
         report::error(&error);
-        report::EXIT_ERROR
+        exit::ERROR
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_commands_are_known_where_modules_are_named() {
+        let names: Vec<_> = Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
+        assert_eq!(names, input::COMMANDS);
+    }
 }

@@ -1,20 +1,11 @@
-//! What the command says when something does not go well, and with which exit code it ends.
+//! What the command says when something does not go well.
 
-use crate::stop::Cause;
+use crate::exit::Cause;
 use anyhow::{Context as _, Result};
 use epsilon::{CompileError, Error, Trap};
 use std::fmt::{self, Display, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-
-/// Something could not be done.
-pub const EXIT_ERROR: i32 = 1;
-/// The guest's time was up; the code of `timeout(1)`.
-pub const EXIT_TIMEOUT: i32 = 124;
-/// Plus the signal's number: a signal ended the guest. Shells count so.
-pub const EXIT_SIGNAL: i32 = 128;
-/// The guest trapped; the code of a process that calls `abort`.
-pub const EXIT_TRAP: i32 = 134;
 
 /// An error together with what to do about it.
 #[derive(Debug)]

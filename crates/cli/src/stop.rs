@@ -12,6 +12,7 @@
 //!                         └─ second signal, or no end within GRACE ──► the same, with the guest left as it is
 //! ```
 
+use crate::exit::{self, Cause};
 use crate::options::TimeLimit;
 use crate::report;
 use anyhow::{Context as _, Result};
@@ -27,25 +28,6 @@ const SIGNALS: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 
 /// How long an interrupted guest may take to end: calls of the host that cannot be interrupted end with the process.
 const GRACE: Duration = Duration::from_secs(2);
-
-/// Why a guest was interrupted.
-#[derive(Clone, Debug)]
-pub enum Cause {
-    /// By a signal.
-    Signal(i32),
-    /// Because its time was up.
-    Time(TimeLimit),
-}
-
-impl Cause {
-    /// The exit code for it.
-    pub fn exit_code(&self) -> i32 {
-        match self {
-            Self::Signal(number) => report::EXIT_SIGNAL + number,
-            Self::Time(_) => report::EXIT_TIMEOUT,
-        }
-    }
-}
 
 /// Ends the guest when it is told to.
 #[derive(Clone)]
@@ -146,7 +128,7 @@ impl Stop {
         if let (Some(Cause::Time(limit)), Some(guest)) = (&state.cause, &state.guest) {
             report::timeout(&guest.name, &limit.text, None);
         }
-        std::process::exit(state.cause.as_ref().map_or(report::EXIT_ERROR, Cause::exit_code));
+        std::process::exit(state.cause.as_ref().map_or(exit::ERROR, Cause::exit_code));
     }
 }
 

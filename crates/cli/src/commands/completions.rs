@@ -1,7 +1,7 @@
 //! `epsilon completions`: scripts that make a shell complete the command's words.
 
 use anyhow::Result;
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 
 /// Print a script that completes the command's words in a shell
 #[derive(Args)]
@@ -11,10 +11,10 @@ pub struct CompletionsCommand {
 }
 
 impl CompletionsCommand {
-    /// Prints the script.
-    pub fn execute(self) -> Result<i32> {
+    /// Prints the script that completes the words of the command.
+    pub fn execute(self, command: &mut Command) -> Result<i32> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut crate::Cli::command(), "epsilon", &mut script);
+        clap_complete::generate(self.shell, command, "epsilon", &mut script);
         crate::output::print(String::from_utf8_lossy(&script))?;
         Ok(0)
     }

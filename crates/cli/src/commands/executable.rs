@@ -12,9 +12,10 @@
 //!
 //! A user that can change the executable can change what it runs, as with any executable: the key guards against damage only.
 
+use super::run::RunCommand;
 use crate::input::Input;
+use crate::output::refuse_to_replace;
 use crate::report::Advice;
-use crate::run::RunCommand;
 use crate::stop::Stop;
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser};
@@ -92,17 +93,6 @@ impl BuildExeCommand {
 fn default_output(input: &Path) -> PathBuf {
     let stem = if input.as_os_str() == "-" { None } else { input.file_stem() };
     PathBuf::from(stem.unwrap_or_else(|| "guest".as_ref()))
-}
-
-/// A module without an extension has the name that its executable would get.
-pub fn refuse_to_replace(input: &Path, output: &Path) -> Result<()> {
-    match (input.canonicalize(), output.canonicalize()) {
-        (Ok(input), Ok(output)) if input == output => Err(Advice::error(
-            format!("`{}` is the module itself and would be overwritten", output.display()),
-            "name another file with `-o FILE`",
-        )),
-        _ => Ok(()),
-    }
 }
 
 /// Renamed when it is whole; and an executable that runs can be replaced, but not written. What stands at the temporary

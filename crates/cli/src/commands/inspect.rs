@@ -1,16 +1,16 @@
 //! `epsilon inspect`: what is in a module. `read` finds it out, `show` prints it for people; `--json` prints it as it
 //! is.
 
+mod contents;
 mod read;
 mod show;
 
-use crate::executable::Embedded;
+use super::executable::Embedded;
 use crate::input::Input;
 use anyhow::{Context as _, Result};
 use clap::Args;
+use contents::{Compiled, Contents};
 use epsilon::{ArtifactContents, Engine, Error};
-use serde::Serialize;
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -97,96 +97,4 @@ fn in_ascii(json: &str) -> String {
         }
     }
     out
-}
-
-/// What is in a module.
-#[derive(Debug, Default, Serialize)]
-struct Contents {
-    file: String,
-    size_bytes: usize,
-    /// What it was compiled to, if it was: then sections lie in the module that is left, with empty bodies.
-    compiled: Option<Compiled>,
-    /// The module's name, from the `name` section.
-    name: Option<String>,
-    /// What running it means: `command`, `reactor` or `library`.
-    kind: &'static str,
-    /// The version of WASI that it imports from.
-    wasi: Option<&'static str>,
-    functions: Functions,
-    sections: Vec<Section>,
-    imports: Vec<Import>,
-    exports: Vec<Export>,
-    /// Types of tables, memories, globals and tags; imported ones first.
-    tables: Vec<String>,
-    memories: Vec<String>,
-    globals: Vec<String>,
-    tags: Vec<String>,
-    /// Index of the start function.
-    start: Option<u32>,
-    element_segments: u32,
-    data_segments: u32,
-    /// Whether functions have names for backtraces.
-    has_names: bool,
-    /// Whether there is debug information for files and lines.
-    has_dwarf: bool,
-    producers: Vec<Producer>,
-    /// What the compiler was allowed to use.
-    target_features: Vec<String>,
-}
-
-/// What a module was compiled to ahead of time.
-#[derive(Debug, Serialize)]
-struct Compiled {
-    /// `artifact` or `executable`.
-    form: &'static str,
-    is_keyed: bool,
-    /// Size of machine code with its tables.
-    code_bytes: u64,
-    debug_bytes: usize,
-    /// What it was made by and for.
-    settings: BTreeMap<String, String>,
-    /// Options of `epsilon run` that an executable has.
-    options: Vec<String>,
-}
-
-#[derive(Debug, Default, Serialize)]
-struct Functions {
-    imported: usize,
-    defined: usize,
-}
-
-#[derive(Debug, Serialize)]
-struct Section {
-    /// What it is; of a custom section, `custom`.
-    kind: &'static str,
-    /// A custom section's name.
-    name: Option<String>,
-    /// Where its contents begin.
-    offset: u64,
-    size_bytes: u64,
-    /// How many items it has.
-    count: Option<u32>,
-}
-
-#[derive(Debug, Serialize)]
-struct Import {
-    module: String,
-    name: String,
-    #[serde(rename = "type")]
-    ty: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Export {
-    name: String,
-    #[serde(rename = "type")]
-    ty: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Producer {
-    /// `language`, `processed-by` or `sdk`.
-    field: String,
-    name: String,
-    version: String,
 }

@@ -1,13 +1,15 @@
 //! `epsilon run`: loads a module, gives it what it imports, runs it, and ends as it ended.
 
-use crate::compile::KeyOption;
+use crate::exit;
+use crate::exit::Cause;
 use crate::host::{GuestOptions, Host};
 use crate::input::Input;
 use crate::invoke::{self, Call};
+use crate::key::KeyOption;
 use crate::options::{EngineOptions, OptimizeOptions, Options};
 use crate::output;
 use crate::report::{self, Advice};
-use crate::stop::{Cause, Stop};
+use crate::stop::Stop;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
@@ -305,7 +307,7 @@ impl Session {
             return Err(anyhow::Error::from(error).context(format!("cannot run `{}`", self.name)));
         }
         report::guest_end(&self.name, &error);
-        Ok(report::EXIT_TRAP)
+        Ok(exit::TRAP)
     }
 }
 

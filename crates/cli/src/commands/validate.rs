@@ -2,7 +2,7 @@
 
 use crate::input::Input;
 use crate::options::{EngineOptions, OptimizeOptions};
-use crate::{output, report};
+use crate::{exit, output, report};
 use anyhow::Result;
 use clap::Args;
 use epsilon::{Engine, Escaped};
@@ -29,7 +29,7 @@ impl ValidateCommand {
                 Ok(name) => output::line(format_args!("{}: valid", Escaped::new(&name)))?,
                 Err(error) => {
                     report::error(&error);
-                    code = report::EXIT_ERROR;
+                    code = exit::ERROR;
                 }
             }
         }

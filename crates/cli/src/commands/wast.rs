@@ -1,7 +1,7 @@
 //! `epsilon wast`: scripts of the specification's test suite.
 
 use crate::options::{EngineOptions, OptimizeOptions};
-use crate::{output, report};
+use crate::{exit, output, report};
 use anyhow::Result;
 use clap::Args;
 use epsilon::{Engine, Escaped, escape_lines};
@@ -34,11 +34,11 @@ impl WastCommand {
                         output::line(format_args!("{name}:{}", escape_lines(&failure.to_string())))?;
                     }
                     output::line(format_args!("{name}: assertions passed: {passed}, directives failed: {failed}"))?;
-                    code = code.max(if failed == 0 { 0 } else { report::EXIT_ERROR });
+                    code = code.max(if failed == 0 { 0 } else { exit::ERROR });
                 }
                 Err(error) => {
                     report::error(&anyhow::Error::from_boxed(error));
-                    code = report::EXIT_ERROR;
+                    code = exit::ERROR;
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! Finding out what is in a module. All of it is validated but the bodies of functions, with every proposal allowed:
 //! a module can be looked into that Epsilon cannot run.
 
-use super::{Contents, Export, Import, Producer, Section};
+use super::contents::{Contents, Export, Import, Producer, Section};
 use epsilon::CompileError;
 use std::fmt::Write as _;
 use wasmparser::types::{CoreTypeId, EntityType, Types, TypesRef};

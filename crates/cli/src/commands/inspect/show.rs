@@ -1,6 +1,6 @@
 //! The contents of a module, for people.
 
-use super::{Contents, Section};
+use super::contents::{Contents, Section};
 use epsilon::Escaped;
 use std::fmt::{Display, Write as _};
 
