@@ -25,59 +25,39 @@
 //! (`EPSILON_WASI_SANDBOX_CALLS=1000000` was run once and nothing outside was read or changed). The repository's
 //! `tests/wasi` sees them as guests in C, Rust and WebAssembly text do, and `tests/programs.rs` runs whole programs.
 //!
-//! The crate has no unsafe code. `calls.rs` lists the calls, one file per topic holds them. `linker.rs` and
-//! `threads.rs` know the virtual machine; others use only its `ForkMutex`.
+//! The crate has no unsafe code. `wire/` is what guests see of a call, `world/` what they have been given; `calls/list.rs`
+//! lists the calls, the other files of `calls/` hold them by topic. `linker.rs` and `threads.rs` know the virtual machine;
+//! others use only its `ForkMutex`.
 
 #![forbid(unsafe_code)]
 
-mod args_env;
 mod calls;
-mod channel;
-mod clock;
-mod ctx;
-mod dir;
-mod errno;
-mod fd;
-mod fd_io;
-#[cfg(target_os = "linux")]
-mod fifo;
-mod input;
-mod interrupt;
 mod linker;
-mod memory;
-mod output;
 pub mod p1;
-mod path;
-mod poll;
-mod proc;
-mod random;
-mod reserve;
 mod shared;
-mod sock;
-mod table;
-mod terminal;
 mod threads;
-mod types;
+mod wire;
+mod world;
 
 #[doc = include_str!("../CALLS.md")]
 pub mod reference {}
 
-pub use calls::{Call, NOT_YET, Param, calls, errno_of};
-pub use clock::{Clocks, SystemClocks, VirtualClocks};
-pub use ctx::{BuildError, InputStream, Limits, OutputStream, TerminalOutput, WasiCtx, WasiCtxBuilder};
-/// Another name of [`I32Exit`].
-pub use errno::I32Exit as Exit;
-pub use errno::{Errno, I32Exit, Outcome, Stop};
-pub use interrupt::Interrupt;
+pub use calls::list::{Call, NOT_YET, Param, calls, errno_of};
 pub use linker::add_to_linker;
-pub use memory::{GuestMemory, SharedBytes};
-pub use output::Captured;
 pub use p1::{DirPerms, FilePerms};
-pub use random::{Random, SeededRandom, SystemRandom};
 pub use shared::{LendCtx, SharedCtx};
-pub use table::Access;
 pub use threads::{Threads, add_threads_to_linker};
-pub use types::{
+/// Another name of [`I32Exit`].
+pub use wire::errno::I32Exit as Exit;
+pub use wire::errno::{Errno, I32Exit, Outcome, Stop};
+pub use wire::memory::{GuestMemory, SharedBytes};
+pub use wire::types::{
     CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME, CLOCK_REALTIME, CLOCK_THREAD_CPUTIME, FdFlags, FileType, LookupFlags,
     OpenFlags, Rights, TimeFlags, Version,
 };
+pub use world::clock::{Clocks, SystemClocks, VirtualClocks};
+pub use world::ctx::{BuildError, InputStream, Limits, OutputStream, TerminalOutput, WasiCtx, WasiCtxBuilder};
+pub use world::directory::Access;
+pub use world::interrupt::Interrupt;
+pub use world::output::Captured;
+pub use world::random::{Random, SeededRandom, SystemRandom};

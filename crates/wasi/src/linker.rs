@@ -5,17 +5,17 @@
 
 use epsilon::{Caller, Extern, Linker, Result, SharedMemory};
 
-use crate::calls::{Argument, perform, preview1_calls, shared_calls, versioned_calls};
-use crate::clock::{clock_res_get, clock_time_get};
-use crate::ctx::WasiCtx;
-use crate::errno::{Outcome, Stop};
-use crate::memory::{GuestMemory, SharedBytes};
-use crate::poll::{List, Poll};
-use crate::shared::{LendCtx, SharedCtx};
-use crate::types::Version;
-use crate::{
-    args_env::*, dir::*, errno_of, fd::*, fd_io::*, path::*, poll::poll_oneoff, proc::*, random::random_get, sock::*,
+use crate::calls::list::{Argument, perform, preview1_calls, shared_calls, versioned_calls};
+use crate::calls::poll::{List, Poll};
+use crate::calls::{
+    args_env::*, clock::*, dir::*, fd::*, fd_io::*, path::*, poll::poll_oneoff, proc::*, random::random_get, sock::*,
 };
+use crate::errno_of;
+use crate::shared::{LendCtx, SharedCtx};
+use crate::wire::errno::{Outcome, Stop};
+use crate::wire::memory::{GuestMemory, SharedBytes};
+use crate::wire::types::Version;
+use crate::world::ctx::WasiCtx;
 
 /// Defines every call of `wasi_snapshot_preview1` and of `wasi_unstable` in a linker.
 ///

@@ -1,7 +1,7 @@
 //! Preview 1 by the names that embedders of Wasmtime know: a context for a store, and its linker.
 
-use crate::ctx::{WasiCtx, WasiCtxBuilder};
 use crate::shared::{LendCtx, SharedCtx};
+use crate::world::ctx::{WasiCtx, WasiCtxBuilder};
 use epsilon::{Linker, Result};
 
 /// The world of one guest, for the data of a store. It is a [`WasiCtx`], which it gives and takes.

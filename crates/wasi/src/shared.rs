@@ -4,10 +4,10 @@
 //! and then make their call again. What waits all the same, with the context held: output to a reader that does not
 //! read, a reader of the embedder's, and `sock_recv` that is to fill its buffers.
 
-use crate::ctx::WasiCtx;
-use crate::errno::Errno;
-use crate::poll::{Event, Look, Poll};
-use crate::reserve::is_exhaustion;
+use crate::calls::poll::{Event, Look, Poll};
+use crate::wire::errno::Errno;
+use crate::world::ctx::WasiCtx;
+use crate::world::reserve::is_exhaustion;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

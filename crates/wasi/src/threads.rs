@@ -7,7 +7,7 @@
 //! ```
 //! However the guest ends first is how it ends: what interrupted threads say afterwards does not count.
 
-use crate::interrupt::Interrupt;
+use crate::world::interrupt::Interrupt;
 use epsilon::{Caller, Error, ErrorKind, InstancePre, InterruptHandle, Linker, Result, Store};
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -2,9 +2,9 @@
 //!
 //! Both are lists of texts, each ended by a zero byte, and a list of their addresses.
 
-use crate::ctx::WasiCtx;
-use crate::errno::{Errno, Outcome};
-use crate::memory::GuestMemory;
+use crate::wire::errno::{Errno, Outcome};
+use crate::wire::memory::GuestMemory;
+use crate::world::ctx::WasiCtx;
 
 /// witx: "Read command-line argument data."
 pub(crate) fn args_get(ctx: &mut WasiCtx, mut memory: GuestMemory<'_>, argv: u32, argv_buf: u32) -> Outcome {

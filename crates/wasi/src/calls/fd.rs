@@ -7,12 +7,12 @@ use std::os::fd::BorrowedFd;
 
 use rustix::fs::{OFlags, SeekFrom, Timespec, Timestamps};
 
-use crate::clock::nanoseconds;
-use crate::ctx::WasiCtx;
-use crate::errno::{Errno, Outcome};
-use crate::memory::GuestMemory;
-use crate::table::{Access, Descriptor, Kind, filetype_of_mode};
-use crate::types::{FdFlags, FileStat, FileType, Rights, TimeFlags, Version};
+use crate::wire::errno::{Errno, Outcome};
+use crate::wire::memory::GuestMemory;
+use crate::wire::types::{FdFlags, FileStat, FileType, Rights, TimeFlags, Version};
+use crate::world::clock::nanoseconds;
+use crate::world::ctx::WasiCtx;
+use crate::world::table::{Access, Descriptor, Kind, filetype_of_mode};
 
 /// witx: "Provide file advisory information on a file descriptor." It is advice: hosts that take none succeed.
 pub(crate) fn fd_advise(

@@ -8,14 +8,14 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::AsFd;
 
-use crate::channel::Channel;
-use crate::ctx::WasiCtx;
-use crate::errno::{Errno, I32Exit, Outcome, Stop};
-use crate::input::Input;
-use crate::interrupt::Interrupt;
-use crate::memory::{GuestMemory, io_slices};
-use crate::table::{Descriptor, Kind};
-use crate::types::{FdFlags, Rights};
+use crate::wire::errno::{Errno, I32Exit, Outcome, Stop};
+use crate::wire::memory::{GuestMemory, io_slices};
+use crate::wire::types::{FdFlags, Rights};
+use crate::world::channel::Channel;
+use crate::world::ctx::WasiCtx;
+use crate::world::input::Input;
+use crate::world::interrupt::Interrupt;
+use crate::world::table::{Descriptor, Kind};
 
 /// How a shell shows that SIGPIPE has ended a process.
 const EXIT_PIPE: i32 = 128 + 13;

@@ -2,12 +2,13 @@
 //!
 //! A new call is a line here and a function in the file of its topic.
 
-use crate::clock::{clock_res_get, clock_time_get};
-use crate::ctx::WasiCtx;
-use crate::errno::{Outcome, Stop};
-use crate::memory::GuestMemory;
-use crate::types::Version;
-use crate::{args_env::*, dir::*, fd::*, fd_io::*, path::*, poll::poll_oneoff, proc::*, random::random_get, sock::*};
+use super::{
+    args_env::*, clock::*, dir::*, fd::*, fd_io::*, path::*, poll::poll_oneoff, proc::*, random::random_get, sock::*,
+};
+use crate::wire::errno::{Outcome, Stop};
+use crate::wire::memory::GuestMemory;
+use crate::wire::types::Version;
+use crate::world::ctx::WasiCtx;
 
 /// Hands the calls that both interfaces have in common to a macro.
 macro_rules! shared_calls {
@@ -219,7 +220,7 @@ mod tests {
 
     #[test]
     fn the_page_lists_every_call() {
-        let page = include_str!("../CALLS.md");
+        let page = include_str!("../../CALLS.md");
         let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
         let names = |row: &&str| row.split('|').nth(1).map_or(0, |names| names.split(',').count());
         let all = calls(Version::Preview1);

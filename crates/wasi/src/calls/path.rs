@@ -16,14 +16,15 @@ use cap_std::fs::{Dir, File, Metadata, MetadataExt, OpenOptions, OpenOptionsExt}
 use cap_std::time::{SystemClock, SystemTime};
 use rustix::fs::{FileType as HostType, OFlags};
 
-use crate::clock::nanoseconds;
-use crate::ctx::WasiCtx;
-use crate::errno::{Errno, Outcome, Stop};
-use crate::fd::{NewTime, TimesToSet, fd_flags, host_stat};
-use crate::memory::GuestMemory;
-use crate::reserve::with_spare;
-use crate::table::{Access, Descriptor, Directory, Kind, OpenFile, filetype_of_mode};
-use crate::types::{FdFlags, FileStat, FileType, LookupFlags, OpenFlags, Rights, Version};
+use crate::calls::fd::{NewTime, TimesToSet, fd_flags, host_stat};
+use crate::wire::errno::{Errno, Outcome, Stop};
+use crate::wire::memory::GuestMemory;
+use crate::wire::types::{FdFlags, FileStat, FileType, LookupFlags, OpenFlags, Rights, Version};
+use crate::world::clock::nanoseconds;
+use crate::world::ctx::WasiCtx;
+use crate::world::directory::{Access, Directory, filetype_of_mode};
+use crate::world::reserve::with_spare;
+use crate::world::table::{Descriptor, Kind, OpenFile};
 
 /// witx: "Create a directory. Note: This is similar to `mkdirat` in POSIX."
 pub(crate) fn path_create_directory(
@@ -227,7 +228,7 @@ fn is_fifo(directory: &Directory, request: &OpenRequest) -> bool {
 fn await_writer(ctx: &WasiCtx, kind: &Kind, flags: FdFlags) -> Result<(), Stop> {
     let Kind::File(open) = kind else { return Ok(()) };
     if open.filetype == FileType::Unknown && !open.writable && !flags.contains(FdFlags::NONBLOCK) && !ctx.is_shared {
-        while !crate::fifo::has_writer(open.file.as_fd()) {
+        while !crate::world::fifo::has_writer(open.file.as_fd()) {
             ctx.wait_a_moment()?;
         }
     }

@@ -13,11 +13,11 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::ctx::WasiCtx;
-use crate::errno::{Errno, Outcome};
-use crate::memory::GuestMemory;
-use crate::table::{Descriptor, Kind, Table};
-use crate::types::{CLOCK_MONOTONIC, CLOCK_REALTIME, FileType, Rights, Version};
+use crate::wire::errno::{Errno, Outcome};
+use crate::wire::memory::GuestMemory;
+use crate::wire::types::{CLOCK_MONOTONIC, CLOCK_REALTIME, FileType, Rights, Version};
+use crate::world::ctx::WasiCtx;
+use crate::world::table::{Descriptor, Kind, Table};
 
 const EVENT_BYTES: u64 = 32;
 

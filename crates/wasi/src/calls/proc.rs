@@ -1,8 +1,8 @@
 //! `proc_exit`, `proc_raise`, `sched_yield`.
 
-use crate::ctx::WasiCtx;
-use crate::errno::{Errno, I32Exit, Outcome, Stop};
-use crate::memory::GuestMemory;
+use crate::wire::errno::{Errno, I32Exit, Outcome, Stop};
+use crate::wire::memory::GuestMemory;
+use crate::world::ctx::WasiCtx;
 
 /// witx: "Terminate the process normally." Held-back output is written first.
 pub(crate) fn proc_exit(ctx: &mut WasiCtx, _memory: GuestMemory<'_>, code: u32) -> Outcome {

@@ -8,14 +8,14 @@ use rustix::event::PollFlags;
 use rustix::fs::OFlags;
 use rustix::net::{RecvFlags, Shutdown, SocketFlags, SocketType};
 
-use crate::channel::{Channel, is_ready};
-use crate::ctx::WasiCtx;
-use crate::errno::{Errno, Outcome};
-use crate::fd::fd_flags;
-use crate::interrupt::Interrupt;
-use crate::memory::{GuestMemory, io_slices};
-use crate::table::{Descriptor, Kind};
-use crate::types::{FdFlags, Rights};
+use crate::calls::fd::fd_flags;
+use crate::wire::errno::{Errno, Outcome};
+use crate::wire::memory::{GuestMemory, io_slices};
+use crate::wire::types::{FdFlags, Rights};
+use crate::world::channel::{Channel, is_ready};
+use crate::world::ctx::WasiCtx;
+use crate::world::interrupt::Interrupt;
+use crate::world::table::{Descriptor, Kind};
 
 /// witx `riflags`
 const RECV_PEEK: u32 = 1;

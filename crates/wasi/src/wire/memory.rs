@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::io::IoSlice;
 use std::ops::Range;
 
-use crate::errno::Errno;
+use crate::wire::errno::Errno;
 
 /// The most buffers one vectored call passes on; a longer list is served partly, as a short read or write.
 pub(crate) const IOV_MAX: usize = 1024;

@@ -15,7 +15,7 @@ use rustix::fs::FileType;
 use rustix::io::{Errno, ReadWriteFlags};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 
-use crate::interrupt::Interrupt;
+use crate::world::interrupt::Interrupt;
 
 /// A host's descriptor, for a thread that must not block on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

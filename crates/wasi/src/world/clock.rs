@@ -1,13 +1,11 @@
-//! `clock_res_get`, `clock_time_get`, and the clocks behind them.
+//! The clocks of a guest.
 
 use std::fmt;
 
 use rustix::time::{ClockId, Timespec, clock_getres, clock_gettime};
 
-use crate::ctx::WasiCtx;
-use crate::errno::{Errno, Outcome};
-use crate::memory::GuestMemory;
-use crate::types::{CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME, CLOCK_REALTIME, CLOCK_THREAD_CPUTIME};
+use crate::wire::errno::Errno;
+use crate::wire::types::{CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME, CLOCK_REALTIME, CLOCK_THREAD_CPUTIME};
 
 /// The clocks of a guest. Replace them for runs that must not depend on when they happen.
 ///
@@ -101,23 +99,4 @@ impl Clocks for VirtualClocks {
         self.elapsed_ns = self.elapsed_ns.saturating_add(ns);
         true
     }
-}
-
-/// witx: "Implementations are required to provide a non-zero value for supported clocks. For unsupported clocks,
-/// return `errno::inval`."
-pub(crate) fn clock_res_get(ctx: &mut WasiCtx, mut memory: GuestMemory<'_>, id: u32, resolution: u32) -> Outcome {
-    let ns = ctx.clocks.resolution_ns(id)?;
-    Ok(memory.write_u64(resolution, ns)?)
-}
-
-/// witx: "Return the time value of a clock." Every clock is as precise as it can be; the wish is not needed.
-pub(crate) fn clock_time_get(
-    ctx: &mut WasiCtx,
-    mut memory: GuestMemory<'_>,
-    id: u32,
-    _precision: u64,
-    time: u32,
-) -> Outcome {
-    let ns = ctx.clocks.now_ns(id)?;
-    Ok(memory.write_u64(time, ns)?)
 }

@@ -12,17 +12,18 @@ use cap_std::fs::Dir;
 use rustix::event::PollFlags;
 use rustix::fs::OFlags;
 
-use crate::channel::Channel;
-use crate::clock::{Clocks, SystemClocks};
-use crate::errno::{Errno, Stop};
-use crate::input::Input;
-use crate::interrupt::Interrupt;
-use crate::output::{Captured, HostStream, Output, Sink};
-use crate::random::{Random, SystemRandom};
-use crate::reserve;
-use crate::table::{Access, Descriptor, Directory, Kind, Table};
-use crate::terminal::Filter;
-use crate::types::FdFlags;
+use crate::wire::errno::{Errno, Stop};
+use crate::wire::types::FdFlags;
+use crate::world::channel::Channel;
+use crate::world::clock::{Clocks, SystemClocks};
+use crate::world::directory::{Access, Directory};
+use crate::world::input::Input;
+use crate::world::interrupt::Interrupt;
+use crate::world::output::{Captured, HostStream, Output, Sink};
+use crate::world::random::{Random, SystemRandom};
+use crate::world::reserve;
+use crate::world::table::{Descriptor, Kind, Table};
+use crate::world::terminal::Filter;
 
 /// How much of the host a guest may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::os::fd::BorrowedFd;
 use rustix::event::PollFlags;
 use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, tee};
 
-use crate::channel::is_ready;
+use crate::world::channel::is_ready;
 
 /// Whether somebody has opened the pipe for writing, or had: opening it for reading need not wait.
 ///

@@ -4,8 +4,8 @@ use std::fmt;
 use std::io::{self, Read};
 use std::os::fd::BorrowedFd;
 
-use crate::channel::Channel;
-use crate::interrupt::Interrupt;
+use crate::world::channel::Channel;
+use crate::world::interrupt::Interrupt;
 
 /// A source of standard input.
 pub(crate) enum Input {

@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use epsilon::ForkMutex;
 
-use crate::channel::Channel;
-use crate::interrupt::Interrupt;
-use crate::terminal::Filter;
+use crate::world::channel::Channel;
+use crate::world::interrupt::Interrupt;
+use crate::world::terminal::Filter;
 
 /// Writes of at least this size go past the buffer if it is empty.
 const DIRECT_BYTES: usize = 16 * 1024;

@@ -1,13 +1,8 @@
-//! `random_get`, and where random numbers come from.
+//! Where random numbers come from.
 
 use std::fmt;
 
-use crate::ctx::WasiCtx;
-use crate::errno::{Errno, Outcome};
-use crate::memory::GuestMemory;
-
-/// How much is asked of a source at once; between two chunks the guest can be interrupted.
-const CHUNK_BYTES: usize = 64 * 1024;
+use crate::wire::errno::Errno;
 
 /// A source of random bytes. Replace it for runs that must repeat.
 pub trait Random: Send + fmt::Debug {
@@ -62,17 +57,4 @@ impl Random for SeededRandom {
         }
         Ok(())
     }
-}
-
-/// witx: "Write high-quality random data into a buffer."
-pub(crate) fn random_get(ctx: &mut WasiCtx, mut memory: GuestMemory<'_>, buf: u32, buf_len: u32) -> Outcome {
-    let all = memory.check(buf, buf_len.into())?;
-    for start in all.clone().step_by(CHUNK_BYTES) {
-        if ctx.interrupt.is_set() {
-            return Err(Errno::Intr.into());
-        }
-        let chunk = start..all.end.min(start + CHUNK_BYTES);
-        memory.fill(chunk, |bytes| ctx.random.fill(bytes).map(|()| bytes.len()))?;
-    }
-    Ok(())
 }

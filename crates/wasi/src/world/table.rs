@@ -5,23 +5,12 @@
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use cap_std::fs::Dir;
-
-use crate::channel::Channel;
-use crate::dir::Listing;
-use crate::errno::Errno;
-use crate::input::Input;
-use crate::output::Output;
-use crate::types::{FdFlags, FileType, Rights};
-
-/// What a guest may do with the files below a directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Whatever the host allows the process.
-    ReadWrite,
-    /// Nothing that changes a file, a name or a time; such calls return `rofs`.
-    ReadOnly,
-}
+use super::directory::{Access, Directory, filetype_of_mode};
+use crate::wire::errno::Errno;
+use crate::wire::types::{FdFlags, FileType, Rights};
+use crate::world::channel::Channel;
+use crate::world::input::Input;
+use crate::world::output::Output;
 
 /// A file opened by the guest.
 #[derive(Debug)]
@@ -47,17 +36,6 @@ impl OpenFile {
     pub fn never_waits(&self) -> bool {
         self.filetype != FileType::RegularFile
     }
-}
-
-/// A directory: given beforehand (then it has a name), or opened by the guest below one.
-#[derive(Debug)]
-pub(crate) struct Directory {
-    pub dir: Dir,
-    /// Whether the descriptor itself can be listed, synchronised and dated: it was opened for reading.
-    pub listable: bool,
-    pub preopen: Option<Vec<u8>>,
-    pub access: Access,
-    pub listing: Option<Listing>,
 }
 
 #[derive(Debug)]
@@ -166,20 +144,6 @@ const SOCKET: Rights = Rights::STREAM.union(Rights::FD_READ).union(Rights::FD_WR
 /// What the host says a descriptor is.
 pub(crate) fn host_filetype(fd: BorrowedFd<'_>) -> FileType {
     rustix::fs::fstat(fd).map_or(FileType::Unknown, |stat| filetype_of_mode(stat.st_mode))
-}
-
-/// The type in a host's mode word.
-pub(crate) fn filetype_of_mode(mode: rustix::fs::RawMode) -> FileType {
-    use rustix::fs::FileType as Host;
-    match Host::from_raw_mode(mode) {
-        Host::RegularFile => FileType::RegularFile,
-        Host::Directory => FileType::Directory,
-        Host::Symlink => FileType::SymbolicLink,
-        Host::CharacterDevice => FileType::CharacterDevice,
-        Host::BlockDevice => FileType::BlockDevice,
-        Host::Socket => FileType::SocketStream,
-        _ => FileType::Unknown,
-    }
 }
 
 /// The table from numbers to descriptors.
