@@ -177,6 +177,28 @@ mod seeded {
     }
 
     #[test]
+    fn uses_of_what_is_above() {
+        let files = [
+            ("crates/wast/src/lib.rs", "//! A.\nmod context;\nmod spectest;\nmod values;\npub use context::Of;\n"),
+            (
+                "crates/wast/src/context.rs",
+                "//! B.\nuse crate::spectest::Low;\npub struct Of;\nimpl Of { fn high(&self) {} }\n",
+            ),
+            (
+                "crates/wast/src/spectest.rs",
+                "//! C.\npub struct Low;\nimpl Low { pub fn low_method(&self) {} }\nfn f(of: crate::Of) { of.high() }\n\
+                 #[cfg(test)]\nmod tests { use crate::context::Of; }\nfn g() { super::values::of(); }\n",
+            ),
+            ("crates/wast/src/values.rs", "//! D.\npub fn of() { x.low_method(); }\n"),
+            ("crates/wast/src/new.rs", "//! E.\n"),
+        ];
+        let mut lines = found(floors::floors, &files);
+        lines.sort();
+        let expected = ["context.rs:2", "new.rs:1", "spectest.rs:4", "spectest.rs:7", "values.rs:2"];
+        assert_eq!(lines, expected.map(|line| format!("crates/wast/src/{line}")));
+    }
+
+    #[test]
     fn types_with_parameters() {
         let types =
             "//! A.\npub struct OfThis<T>(T);\npub enum OfThat<'a> {}\npub struct Plain;\npub struct Inner<T>(T);\n";

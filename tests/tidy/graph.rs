@@ -115,14 +115,15 @@ fn uses(read: &Crate, functions: &Functions, path: &Path, module: &Module) -> Ve
     let mut found = Vec::new();
     let mut edge = |to: usize, line: usize, name: String| found.push(Edge { from: module.file, to, line, name });
     let impls = Implementation::all(words);
+    let children = inline_children(read, path, module);
     let mut at = module.words.start;
     while at < module.words.end {
         if let Some(range) = module.declarations.iter().find(|range| range.contains(&at)) {
             at = range.end;
             continue;
         }
-        if is_inside_child(read, path, module, at) {
-            at += 1;
+        if let Some(range) = children.iter().find(|range| range.contains(&at)) {
+            at = range.end;
             continue;
         }
         let word = words[at];
@@ -175,11 +176,11 @@ fn defines_type(words: &[Word], name: &str) -> bool {
     words.windows(2).any(|pair| pair[1].text == name && ["struct", "enum", "union", "trait"].contains(&pair[0].text))
 }
 
-/// Whether a word belongs to a module that stands inline in this one.
-fn is_inside_child(read: &Crate, path: &Path, module: &Module, at: usize) -> bool {
-    let children = read.modules.range(path.clone()..).take_while(|(child, _)| child.starts_with(path));
-    let mut children = children.filter(|(child, one)| *child != path && one.file == module.file);
-    children.any(|(_, one)| one.words.contains(&at) && one.words.len() < module.words.len())
+/// Where the words of modules are that stand inline in a module.
+fn inline_children(read: &Crate, path: &Path, module: &Module) -> Vec<std::ops::Range<usize>> {
+    let below = read.modules.range(path.clone()..).take_while(|(child, _)| child.starts_with(path));
+    let inline = below.filter(|(child, one)| *child != path && one.file == module.file);
+    inline.map(|(_, one)| one.words.clone()).filter(|words| words.len() < module.words.len()).collect()
 }
 
 /// `a::b::c` from a place on, and where it ends. Nothing is read over generic arguments.

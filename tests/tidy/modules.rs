@@ -202,19 +202,29 @@ impl<'a> Crate<'a> {
         if self.defines(module, name) {
             return Some((module.to_vec(), rest.to_vec()));
         }
-        for import in imports.iter().filter(|import| import.name == "*") {
-            let Some(target) = self.absolute(module, &import.path) else { continue };
-            if self.modules.contains_key(&target) && self.offers(&target, name) {
-                return self.resolve_in(&[&target[..], rest].concat(), depth + 1);
-            }
+        let globs = imports.iter().filter(|import| import.name == "*");
+        let targets: Vec<_> = globs.filter_map(|import| self.absolute(module, &import.path)).collect();
+        let targets = targets.iter().filter(|target| self.modules.contains_key(*target));
+        // What a macro makes is only mentioned.
+        let made = targets.clone().find(|target| self.mentions(target, name));
+        if let Some(target) = targets.clone().find(|target| self.offers(target, name)).or(made) {
+            return self.resolve_in(&[&target[..], rest].concat(), depth + 1);
         }
         Some((module.to_vec(), rest.to_vec()))
     }
 
     fn offers(&self, module: &[String], name: &str) -> bool {
         let child: Path = module.iter().cloned().chain([name.to_owned()]).collect();
-        let is_imported = self.modules[module].imports.iter().any(|import| import.name == name || import.name == "*");
+        let mut public = self.modules[module].imports.iter().filter(|import| import.is_public);
+        let is_imported = public.any(|import| import.name == name || import.name == "*");
         self.modules.contains_key(&child) || is_imported || self.defines(module, name)
+    }
+
+    /// Whether a module has this name from nowhere else.
+    fn mentions(&self, module: &[String], name: &str) -> bool {
+        let module = &self.modules[module];
+        let words = &self.files[module.file].words;
+        !module.imports.iter().any(|import| import.name == name) && names_outside(words, module).contains(name)
     }
 
     /// Whether a module declares an item of this name.

@@ -16,6 +16,7 @@
 //! | [`libcall`] | the one list of runtime calls |
 //! | [`heap`] | the garbage-collected heap: references, objects, type records |
 //! | [`compiled`] | [`CompiledFunction`]: inert machine code with its tables |
+//! | [`position`] | instructions, and the operators that they come from |
 //! | [`sites`] | what is known of a function's instructions, in few bytes |
 //! | [`maps`] | where references lie in a function's frame while it calls |
 //! | [`numbers`] | numbers in as few bytes as they need |
@@ -32,6 +33,7 @@ pub mod maps;
 pub mod module;
 pub mod numbers;
 pub mod plan;
+pub mod position;
 pub mod sites;
 pub mod text;
 pub mod trap;
@@ -39,15 +41,14 @@ pub mod types;
 pub mod vm;
 
 pub use call::{Arch, CallLayout, Slot};
-pub use compiled::{
-    CodeTier, CompiledFunction, HandlerSite, InlinedSite, Position, RelocKind, Relocation, SourceSite, TrapSite,
-};
+pub use compiled::{CodeTier, CompiledFunction, HandlerSite, RelocKind, Relocation};
 pub use index::*;
 pub use layout::VmLayout;
 pub use libcall::{BulkRoutine, Libcall};
 pub use maps::{StackMap, StackMaps};
 pub use module::*;
 pub use plan::{HeapPlan, MemoryAccess, MemoryPlan, MemoryStyle};
+pub use position::{InlinedSite, Position, SourceSite, TrapSite};
 pub use sites::Sites;
 pub use text::Escaped;
 pub use trap::TrapCode;

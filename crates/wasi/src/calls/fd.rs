@@ -12,7 +12,8 @@ use crate::wire::memory::GuestMemory;
 use crate::wire::types::{FdFlags, FileStat, FileType, Rights, TimeFlags, Version};
 use crate::world::clock::nanoseconds;
 use crate::world::ctx::WasiCtx;
-use crate::world::table::{Access, Descriptor, Kind, filetype_of_mode};
+use crate::world::directory::{Access, filetype_of_mode};
+use crate::world::table::{Descriptor, Kind};
 
 /// witx: "Provide file advisory information on a file descriptor." It is advice: hosts that take none succeed.
 pub(crate) fn fd_advise(
