@@ -120,7 +120,7 @@ impl<'a> Crate<'a> {
             match (inline, attribute) {
                 (Some(words), _) => self.add(child, file, words, inside),
                 (None, Some(other)) => {
-                    let from = if path.len() > 0 && self.is_inline(&path) { &folder } else { &here };
+                    let from = if !path.is_empty() && self.is_inline(&path) { &folder } else { &here };
                     let other = join(from, &other);
                     let folder = other.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
                     let Some(file) = self.file(&other) else { continue };
@@ -195,7 +195,7 @@ impl<'a> Crate<'a> {
         let (module, rest) = path.split_at(known);
         let Some(name) = rest.first().filter(|_| depth < 16) else { return Some((module.to_vec(), Path::new())) };
         let imports = &self.modules[module].imports;
-        for import in imports.iter().filter(|import| import.name == *name) {
+        if let Some(import) = imports.iter().find(|import| import.name == *name) {
             let target = self.absolute(module, &import.path)?;
             return self.resolve_in(&[&target[..], &rest[1..]].concat(), depth + 1);
         }
