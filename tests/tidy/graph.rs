@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Methods of ours whose names the standard library, Cranelift or another crate has as well: a call of one says nothing.
 const AMBIGUOUS: &[&str] = &[
+    "all",
     "any",
     "as_ref",
     "bits",
@@ -25,9 +26,11 @@ const AMBIGUOUS: &[&str] = &[
     "flush",
     "for_each",
     "get",
+    "get_mut",
     "index",
     "insert",
     "inst",
+    "into_inner",
     "is_null",
     "is_set",
     "iter",

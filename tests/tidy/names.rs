@@ -30,7 +30,7 @@ const BORDERS: [Border; 4] = [
     Border {
         names: &["libc"],
         around: &["crates/", "runtime/", "examples/"],
-        inside: &["runtime/src/sys/", "runtime/src/fixed/", "runtime/tests/"],
+        inside: &["runtime/src/sys/", "runtime/tests/"],
         mend: "what is the operating system's goes behind runtime/src/sys",
     },
     Border {

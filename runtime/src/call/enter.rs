@@ -1,39 +1,20 @@
-//! Entering wasm from the host, and what the host's side of an activation keeps.
+//! Entering wasm from the host.
 
 use crate::base::error::{Error, Result};
-use crate::call::host_stack::{self, Looked};
-use crate::call::stack::WasmStack;
+use crate::call::host_stack;
+use crate::code::stack::WasmStack;
+use crate::exit::signal;
 use crate::exit::trap::{self, Trap};
 use crate::fixed::{self, EntryFrame};
+use crate::store::activation::{Activation, Looked};
 use crate::store::inner::StoreInner;
-use crate::sys::{signal, thread};
+use crate::sys::thread;
 use std::mem::size_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
 /// Wasm stack that must be left for an activation to begin, beside its stack arguments.
 const MIN_WASM_STACK_BYTES: usize = 1 << 10;
-
-/// An activation's record on the host's stack: what the exit record said before, for frames further out.
-#[derive(Debug)]
-pub struct Activation {
-    pub previous: *const Activation,
-    pub exit_fp: usize,
-    exit_sp: usize,
-    /// The store as its activations further out reach it.
-    owner: *mut StoreInner,
-    /// What is known of the stack that this record is on.
-    pub looked: Looked,
-}
-
-impl Activation {
-    /// This one and those further out.
-    pub fn outwards(&self) -> impl Iterator<Item = &Self> {
-        // SAFETY: `previous` is null, or the record of a call further out, which has not returned as long as this one has not
-        // (invariant 15).
-        std::iter::successors(Some(self), |activation| unsafe { activation.previous.as_ref() })
-    }
-}
 
 /// Calls machine code with the arguments in `frame`, and leaves its results there.
 ///

@@ -6,9 +6,9 @@
 //! remembered of a stack beyond that, so that nothing is believed of one that came to lie in its place.
 
 use crate::base::error::Error;
-use crate::call::enter::Activation;
 use crate::exit::trap::Trap;
 use crate::fixed;
+use crate::store::activation::{Activation, Looked};
 use crate::sys::thread;
 use std::cell::Cell;
 use std::ops::Range;
@@ -34,22 +34,6 @@ thread_local! {
 struct Own {
     lowest: usize,
     len_bytes: usize,
-}
-
-/// What an activation knows of a stack that is not the thread's own: nothing of the thread's own.
-#[derive(Clone, Copy, Debug)]
-pub struct Looked {
-    /// Where it was when it was first seen.
-    first: usize,
-    /// The stack is there down to here.
-    low: usize,
-    /// Down to here, enough of that is left.
-    lowest_call: usize,
-}
-
-impl Looked {
-    /// What is known of the thread's own stack here.
-    pub const NOTHING: Self = Self { first: usize::MAX, low: usize::MAX, lowest_call: usize::MAX };
 }
 
 /// Whether `here` is on this thread's own stack, as far as it is known by now, with enough left below for a call. If not,
@@ -154,7 +138,7 @@ mod tests {
     /// A stack of 40 pages above one that cannot be read.
     #[test]
     fn a_foreign_stack_is_read_down_to_its_end() {
-        assert!(crate::sys::signal::prepare(crate::code::sampling::NO_SAMPLES_KEY).is_ok());
+        assert!(crate::exit::signal::prepare(crate::sys::signal::NO_SAMPLES_KEY).is_ok());
         const PAGE: usize = 4096;
         let stack = Mapping::anonymous(41 * PAGE, Access::ReadWrite).expect("memory");
         // SAFETY: the mapping is fresh.

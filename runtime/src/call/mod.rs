@@ -2,5 +2,4 @@
 
 pub mod enter;
 pub mod host_stack;
-pub mod stack;
 pub mod typed;

@@ -1,9 +1,9 @@
 //! The guest's frames: walked by frame pointer when an activation ends, named when someone reads them.
 
-use crate::exit::trap::FaultRecord;
 use crate::fixed;
 use crate::module::linked::LinkedModule;
 use crate::store::inner::StoreInner;
+use crate::threads::words::FaultRecord;
 use epsilon_abi::FuncIndex;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;

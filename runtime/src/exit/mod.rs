@@ -2,5 +2,6 @@
 
 pub mod backtrace;
 pub mod describe;
+pub mod signal;
 pub mod throw;
 pub mod trap;

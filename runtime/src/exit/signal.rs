@@ -1,44 +1,20 @@
-//! Signals: faults of wasm code become traps, the interrupt signal ends activations, everything else goes where it
-//! went before.
+//! What signals mean: faults of wasm code become traps, the interrupt signal ends activations, ticks of timers are noted.
 //!
-//! The handler takes no lock, allocates nothing and cannot panic (invariant 5). It reads atomics, the saved registers
-//! and the store that the pinned register leads to, writes the fault record, and moves the pc to the landing pad. What
-//! the fault means is worked out afterwards, by ordinary code on the host's stack.
+//! What is here runs in the handlers of `sys::signal`: it takes no lock, allocates nothing and cannot panic (invariant 5). It
+//! reads atomics, the saved registers and the store that the pinned register leads to, writes the fault record, and moves the pc
+//! to the landing pad. What the fault means is worked out afterwards, by ordinary code on the host's stack.
 
-use super::mapping::{Access, Mapping, page_size};
-use super::{thread, timer};
 use crate::base::error::{Error, Result};
-use crate::call::stack::{self, End};
 use crate::code::region;
-use crate::code::sampling::NO_SAMPLES_KEY;
-use crate::exit::trap::FaultRecord;
-use crate::fixed::{self, Stopped, store_of_anchor};
-use crate::store::inner::VmStore;
-use std::cell::{Cell, RefCell};
-use std::io;
-use std::mem::MaybeUninit;
-use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use crate::code::stack::{self, End};
+use crate::fixed::{self, store_of_anchor};
+use crate::sys::signal::{self, Answer, Fault, Handlers, Stopped, Unready, is_access_fault};
+use crate::threads::fork;
+use crate::threads::words::{FaultRecord, VmStore};
+use std::sync::atomic::Ordering;
 
-/// The signals that faults of machine code arrive as.
-const FAULTS: [i32; 4] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE];
-
-/// Alternate stacks smaller than this are replaced: a saved context with wide vectors takes several KiB, and a handler
-/// that we chain to needs room as well.
-const ALTERNATE_STACK_BYTES: usize = 64 << 10;
-
-static mut PREVIOUS: [MaybeUninit<libc::sigaction>; 65] = [const { MaybeUninit::uninit() }; 65];
-static INTERRUPT_SIGNAL: AtomicI32 = AtomicI32::new(libc::SIGURG);
-
-/// The signal that interrupts a thread that runs wasm.
-pub fn interrupt_signal() -> i32 {
-    INTERRUPT_SIGNAL.load(Ordering::Relaxed)
-}
-
-/// Whether a signal reports an access to memory.
-pub fn is_access_fault(signal: i32) -> bool {
-    signal == libc::SIGSEGV || signal == libc::SIGBUS
-}
+/// What signals mean to us.
+static HANDLERS: Handlers = Handlers { fault, interrupt, runs_guests: stack::is_taken };
 
 /// Makes this process and this thread ready to run wasm of a store, whose engine may want notes of where it spends its
 /// time: that is what its `key` tells.
@@ -47,125 +23,32 @@ pub fn is_access_fault(signal: i32) -> bool {
 /// If the system refuses, or the thread is ending and no longer can. The next call tries again.
 #[inline]
 pub fn prepare(key: usize) -> Result<()> {
-    if READY.get() == key { Ok(()) } else { prepare_slowly(key) }
+    if signal::is_ready(key) { Ok(()) } else { prepare_slowly(key) }
 }
 
 #[cold]
 fn prepare_slowly(key: usize) -> Result<()> {
-    if READY.get() == NOT_READY {
-        prepare_signals()?;
-    }
-    // First: if a tick finds the thread outside of wasm from here on, that is to be the last word.
-    READY.set(key);
-    if key != NO_SAMPLES_KEY {
-        timer::run();
-    }
-    Ok(())
-}
-
-fn prepare_signals() -> Result<()> {
-    install()
-        .map_err(|error| Error::system("install the signal handlers that turn faults of guests into traps", error))?;
-    let prepared = ALTERNATE.try_with(prepare_thread);
-    // Fails only while the thread ends: then nothing is left that would free another stack.
-    let prepared = prepared.map_err(|_| {
-        Error::misuse(
+    let _no_fork = fork::hold_off();
+    signal::prepare(key, &HANDLERS).map_err(|unready| match unready {
+        Unready::Handlers(error) => {
+            Error::system("install the signal handlers that turn faults of guests into traps", error)
+        }
+        // Nothing is left that would free another stack.
+        Unready::ThreadEnds => Error::misuse(
             "the thread is ending and cannot run a guest: its signal stack was freed; run the guest on another thread",
-        )
-    })?;
-    prepared.map_err(|error| Error::system("allocate the signal stack that a thread needs to run guests", error))
+        ),
+        Unready::Stack(error) => Error::system("allocate the signal stack that a thread needs to run guests", error),
+    })
 }
 
-/// Installs the handlers, once.
-fn install() -> io::Result<()> {
-    /// How many of ours are installed.
-    static INSTALLED: Mutex<usize> = Mutex::new(0);
-    let ours = FAULTS.map(|signal| (signal, handle_fault as *const () as usize, libc::SA_NODEFER));
-    let ours = ours.into_iter().chain([(interrupt_signal(), handle_interrupt as *const () as usize, libc::SA_RESTART)]);
-    let _no_fork = crate::threads::fork::hold_off();
-    // A panic there would leave the number as it was: what it counts is done.
-    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
-    for (signal, handler, flags) in ours.skip(*installed) {
-        // SAFETY: the handlers are those of this file, which obey invariant 5; each signal comes here once, with the lock held.
-        unsafe { install_one(signal, handler, flags)? };
-        *installed += 1;
-        if signal == interrupt_signal() {
-            move_handlers_to_signal_stacks();
-        }
-    }
-    Ok(())
-}
-
-/// Installs a handler and keeps the action that was there.
+/// Whether a fault is of ours: then the thread goes on elsewhere.
 ///
 /// # Safety
-/// `handler` must be a function of a signal handler with three arguments that obeys invariant 5; called once for each signal,
-/// under the lock of [`install`].
-unsafe fn install_one(signal: i32, handler: usize, flags: i32) -> io::Result<()> {
-    // SAFETY: sigaction gets valid pointers; PREVIOUS has a place for every signal number, which is filled before our handler can
-    // run and read it. A zeroed action is a value: it holds integers, a set and addresses.
-    unsafe {
-        let previous = (&raw mut PREVIOUS).cast::<libc::sigaction>().add(signal as usize);
-        let mut action = std::mem::zeroed::<libc::sigaction>();
-        action.sa_sigaction = handler;
-        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | flags;
-        // Other signals wait: their handlers may be without SA_ONSTACK, and run on our signal stack then.
-        libc::sigfillset(&mut action.sa_mask);
-        for fault in FAULTS {
-            libc::sigdelset(&mut action.sa_mask, fault);
-        }
-        succeed(libc::sigaction(signal, std::ptr::null(), previous))?;
-        succeed(libc::sigaction(signal, &action, std::ptr::null_mut()))
-    }
-}
-
-/// Adds `SA_ONSTACK` to the handlers that the host has by now, so that they do not run on the stacks of guests. Without
-/// a signal stack, as in threads that never run guests, it means nothing. What the system refuses, stays as it was.
-fn move_handlers_to_signal_stacks() {
-    for signal in (1..=libc::SIGRTMAX()).filter(|signal| !FAULTS.contains(signal) && *signal != interrupt_signal()) {
-        // SAFETY: sigaction gets valid pointers; the action differs from the present one in one flag.
-        unsafe {
-            let mut action = std::mem::zeroed::<libc::sigaction>();
-            let is_known = libc::sigaction(signal, std::ptr::null(), &mut action) == 0;
-            let has_handler = ![libc::SIG_DFL, libc::SIG_IGN].contains(&action.sa_sigaction);
-            if is_known && has_handler && action.sa_flags & libc::SA_ONSTACK == 0 {
-                action.sa_flags |= libc::SA_ONSTACK;
-                libc::sigaction(signal, &action, std::ptr::null_mut());
-            }
-        }
-    }
-}
-
-/// The error of a call of the C library that says -1.
-fn succeed(result: i32) -> io::Result<()> {
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-/// The handler of faults.
-///
-/// # Safety
-/// Called by the kernel alone, on the thread that was stopped.
-unsafe extern "C" fn handle_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    let _kept = thread::KeptErrno::new();
-    // SAFETY: the kernel passes valid pointers, which nothing else uses until this returns, and registers as they were.
-    unsafe {
-        let mut stopped = Stopped::new(context);
-        let fault = Fault { signal, code: (*info).si_code, address: (*info).si_addr() as usize };
-        let sent_by_kernel = fault.code > 0;
-        if sent_by_kernel && (land_fault(&fault, &mut stopped) || end_probe(&fault, &mut stopped)) {
-            return;
-        }
-        if sent_by_kernel && make_room_for_handler(&fault, &mut stopped) {
-            return;
-        }
-        chain(signal, info, context);
-    }
-}
-
-struct Fault {
-    signal: i32,
-    code: i32,
-    address: usize,
+/// Called in a handler with the registers of the stopped thread.
+unsafe fn fault(fault: &Fault, stopped: &mut Stopped<'_>) -> bool {
+    // SAFETY: as the caller promises (invariant 5).
+    let landed = unsafe { land_fault(fault, stopped) };
+    landed || end_probe(fault, stopped) || make_room_for_handler(fault, stopped)
 }
 
 /// Lands a fault of ours; false if it is not ours.
@@ -189,7 +72,7 @@ unsafe fn land_fault(fault: &Fault, stopped: &mut Stopped<'_>) -> bool {
     let mut address = fault.address;
     // A handler without SA_ONSTACK was to run for some other signal, which is lost: there is no room for its frame. The
     // guest is at the end of its stack as well then.
-    if fault.is_refused_frame() && store.is_near_stack_guard(stopped.sp(), signal_frame_bytes()) {
+    if fault.is_refused_frame() && store.is_near_stack_guard(stopped.sp(), signal::frame_bytes()) {
         address = store.guard_low.get();
     }
     if !in_wasm && !store.is_stack_guard(address) {
@@ -204,25 +87,6 @@ unsafe fn land_fault(fault: &Fault, stopped: &mut Stopped<'_>) -> bool {
 fn land(store: &VmStore, stopped: &mut Stopped<'_>) {
     stopped.resume_at(fixed::landing_pad());
     stopped.set_sp(store.host_sp.get());
-}
-
-impl Fault {
-    /// What the kernel raises where it cannot push the frame of a handler.
-    fn is_refused_frame(&self) -> bool {
-        const SI_KERNEL: i32 = 0x80;
-        self.signal == libc::SIGSEGV && self.code == SI_KERNEL
-    }
-}
-
-/// The most that the kernel pushes for a handler: the registers, what lies below the stack pointer and belongs to the
-/// code that was stopped, and what aligns the two.
-fn signal_frame_bytes() -> usize {
-    const AT_MINSIGSTKSZ: libc::c_ulong = 51;
-    const LEAST_BYTES: usize = 4 << 10;
-    const RED_ZONE_BYTES: usize = 1 << 10;
-    // SAFETY: getauxval takes a number and reads what the process was given at its start; 0 where it knows nothing.
-    let registers_bytes = unsafe { libc::getauxval(AT_MINSIGSTKSZ) } as usize;
-    registers_bytes.max(LEAST_BYTES) + RED_ZONE_BYTES
 }
 
 /// Whether the fault was a look at a stack, which then ends.
@@ -243,72 +107,53 @@ fn make_room_for_handler(fault: &Fault, stopped: &mut Stopped<'_>) -> bool {
     }
     match stack::make_room_at(fault.address, stopped.sp()) {
         End::Opened => {
-            wait_for_handler(stopped);
+            signal::wait_for_handler(stopped);
             true
         }
         End::Elsewhere => false,
         End::Reached => {
-            let message = b"epsilon: a signal handler of the host has overflowed the stack of the guest that it \
-                interrupted; install it with SA_ONSTACK\n";
-            // Whether anybody reads it or not: the process ends.
-            let _ = rustix::io::write(rustix::stdio::stderr(), message);
+            signal::say(
+                b"epsilon: a signal handler of the host has overflowed the stack of the guest that it interrupted; install it with \
+                  SA_ONSTACK\n",
+            );
             false
         }
     }
 }
 
-/// Lets the interrupt signal come when the handler of the host has returned that runs on a guest's stack: the guest ends
-/// then. If another one of them begins at that moment, the signal finds that one, and waits again.
-fn wait_for_handler(stopped: &mut Stopped<'_>) {
-    stopped.block(interrupt_signal());
-    // Without it the guest goes on, and reaches the end a little later.
-    drop(thread::interrupt(thread::current_id(), interrupt_signal()));
-}
-
-/// The handler of interruptions, and of the ticks of timers.
+/// An interruption, or the tick of a timer, or both.
 ///
 /// # Safety
-/// Called by the kernel alone, on the thread that was stopped.
-unsafe extern "C" fn handle_interrupt(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    let _kept = thread::KeptErrno::new();
-    // SAFETY: the kernel passes valid pointers, which nothing else uses until this returns. At the pcs accepted here the pinned
-    // register holds a live anchor (invariant 4), whose words lead to those of its store (invariant 13), which this thread runs
-    // (invariant 15). PREVIOUS was filled for the signal before this handler was installed.
-    unsafe {
-        let mut stopped = Stopped::new(context);
-        let pc = stopped.pc();
-        let is_tick = timer::is_tick(info);
-        let in_wasm = region::is_wasm_text(pc) || region::is_thunk(pc) || fixed::is_past_pending_check(pc);
-        // One signal may stand for several that came at once: all that it can mean is looked at.
-        if in_wasm {
-            let store = &*store_of_anchor(stopped.anchor());
-            if is_tick {
-                tick_in_wasm(store, pc);
-            }
-            if store.pending.load(Ordering::Acquire) != 0 {
-                store.fault.set(FaultRecord::new(signal, 0, &stopped));
-                return land(store, &mut stopped);
-            } else if stack::is_open(stopped.sp()) {
-                store.fault.set(FaultRecord::new(libc::SIGSEGV, store.guard_low.get(), &stopped));
-                return land(store, &mut stopped);
-            }
-        } else {
-            if is_tick && timer::missed() && READY.get() != NOT_READY {
-                READY.set(TIMER_STOPPED);
-            }
-            if stack::is_open(stopped.sp()) && !fixed::runs_on_wasm_stack(pc) && !fixed::is_landing(pc) {
-                wait_for_handler(&mut stopped);
-            }
+/// Called in a handler with the registers of the stopped thread.
+unsafe fn interrupt(signal: i32, is_tick: bool, stopped: &mut Stopped<'_>) -> Answer {
+    let pc = stopped.pc();
+    let in_wasm = region::is_wasm_text(pc) || region::is_thunk(pc) || fixed::is_past_pending_check(pc);
+    // One signal may stand for several that came at once: all that it can mean is looked at.
+    if in_wasm {
+        // SAFETY: at the pcs accepted here the pinned register holds a live anchor (invariant 4), whose words lead to those of
+        // its store (invariant 13), which this thread runs (invariant 15).
+        let store = unsafe { &*store_of_anchor(stopped.anchor()) };
+        if is_tick {
+            tick_in_wasm(store, pc);
         }
-        // Where no wasm runs, the flag is looked at on the way back. A foreign use of the signal goes on to its handler.
-        if is_tick || thread::is_interruption(info) {
-            return;
+        if store.pending.load(Ordering::Acquire) != 0 {
+            store.fault.set(FaultRecord::new(signal, 0, stopped));
+            land(store, stopped);
+            return Answer::Taken;
+        } else if stack::is_open(stopped.sp()) {
+            store.fault.set(FaultRecord::new(signal::ACCESS_FAULT, store.guard_low.get(), stopped));
+            land(store, stopped);
+            return Answer::Taken;
         }
-        let previous = (*(&raw const PREVIOUS).cast::<libc::sigaction>().add(signal as usize)).sa_sigaction;
-        if previous != libc::SIG_DFL && previous != libc::SIG_IGN {
-            chain(signal, info, context);
+    } else {
+        if is_tick {
+            signal::missed_tick(true);
+        }
+        if stack::is_open(stopped.sp()) && !fixed::runs_on_wasm_stack(pc) && !fixed::is_landing(pc) {
+            signal::wait_for_handler(stopped);
         }
     }
+    Answer::Left
 }
 
 /// Notes where the thread is, for the engine that wants to know. Called in a handler, while wasm of the store runs.
@@ -316,129 +161,10 @@ fn tick_in_wasm(store: &VmStore, pc: usize) {
     // SAFETY: the notes are null or belong to the runtime of the store, which is there as long as wasm of it runs (invariant 14).
     match unsafe { store.samples.as_ref() } {
         Some(samples) if samples.are_wanted() => {
-            timer::hit();
+            signal::hit_tick();
             samples.note(pc);
         }
         // Wasm of an engine that does want to know may be further out.
-        _ => drop(timer::missed()),
-    }
-}
-
-/// In a child of `fork`: this thread's timer is not there, and runs anew when it is wanted.
-pub fn forget_timer() {
-    timer::forget();
-    if READY.get() != NOT_READY {
-        READY.set(TIMER_STOPPED);
-    }
-}
-
-/// Does what would have happened without us.
-///
-/// # Safety
-/// Called in a handler of ours, with its arguments.
-unsafe fn chain(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: PREVIOUS was filled for this signal before our handler was installed; the arguments are the kernel's.
-    unsafe {
-        // With the signals that were blocked before.
-        let mask = &raw const (*context.cast::<libc::ucontext_t>()).uc_sigmask;
-        libc::pthread_sigmask(libc::SIG_SETMASK, mask.cast(), std::ptr::null_mut());
-        let previous = &*(&raw const PREVIOUS).cast::<libc::sigaction>().add(signal as usize);
-        match previous.sa_sigaction {
-            libc::SIG_DFL | libc::SIG_IGN => {
-                // Let the instruction run again with the previous action, which then ends the process.
-                libc::sigaction(signal, previous, std::ptr::null_mut());
-                if (*info).si_code <= 0 {
-                    libc::raise(signal);
-                }
-            }
-            handler if previous.sa_flags & libc::SA_SIGINFO != 0 => {
-                let handler: unsafe extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void) =
-                    std::mem::transmute(handler);
-                handler(signal, info, context);
-            }
-            handler => {
-                let handler: unsafe extern "C" fn(i32) = std::mem::transmute(handler);
-                handler(signal);
-            }
-        }
-    }
-}
-
-/// An alternate signal stack of our own, and what was there before.
-struct AlternateStack {
-    mapping: Option<Mapping>,
-    previous: libc::stack_t,
-}
-
-/// Of a thread that is not ready to run wasm. The keys of [`prepare`] are others.
-const NOT_READY: usize = 0;
-
-/// Of one that is, and whose timer has stopped: no store has this key either.
-const TIMER_STOPPED: usize = usize::MAX;
-
-thread_local! {
-    /// What the thread is ready for: see `prepare`.
-    static READY: Cell<usize> = const { Cell::new(NOT_READY) };
-    static ALTERNATE: RefCell<Option<AlternateStack>> = const { RefCell::new(None) };
-}
-
-fn prepare_thread(slot: &RefCell<Option<AlternateStack>>) -> io::Result<()> {
-    unblock_signals()?;
-    // SAFETY: sigaltstack reads and writes valid structs; the new stack is a mapping that lives until it is disabled.
-    unsafe {
-        let mut previous = std::mem::zeroed::<libc::stack_t>();
-        succeed(libc::sigaltstack(std::ptr::null(), &mut previous))?;
-        let enough = previous.ss_flags & libc::SS_DISABLE == 0 && previous.ss_size >= ALTERNATE_STACK_BYTES;
-        let mapping = if enough { None } else { Some(install_alternate_stack()?) };
-        *slot.borrow_mut() = Some(AlternateStack { mapping, previous });
-    }
-    Ok(())
-}
-
-/// Gives this thread a signal stack.
-///
-/// # Safety
-/// The mapping must live until the stack is disabled or the thread ends.
-unsafe fn install_alternate_stack() -> io::Result<Mapping> {
-    let guard = page_size();
-    let mapping = Mapping::anonymous(ALTERNATE_STACK_BYTES + guard, Access::ReadWrite)?;
-    // SAFETY: the mapping is our own and fresh (invariant 16); from here on only signal handlers of this thread use it. sigaltstack
-    // reads a valid struct.
-    unsafe {
-        mapping.protect(0, guard, Access::None)?;
-        let stack =
-            libc::stack_t { ss_sp: mapping.base().add(guard).cast(), ss_flags: 0, ss_size: ALTERNATE_STACK_BYTES };
-        succeed(libc::sigaltstack(&stack, std::ptr::null_mut()))?;
-    }
-    Ok(mapping)
-}
-
-/// Lets this thread have the signals that its guests need. A thread begins with those blocked that its maker had blocked,
-/// or the parent of the process; the kernel ends a process that raises a blocked one by a fault.
-fn unblock_signals() -> io::Result<()> {
-    // SAFETY: the set is ours, made empty before it is filled; the signals have the handlers of this file.
-    let result = unsafe {
-        let mut set = std::mem::zeroed::<libc::sigset_t>();
-        libc::sigemptyset(&mut set);
-        for signal in FAULTS.into_iter().chain([interrupt_signal()]) {
-            libc::sigaddset(&mut set, signal);
-        }
-        libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut())
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(result)) }
-}
-
-impl Drop for AlternateStack {
-    fn drop(&mut self) {
-        READY.set(NOT_READY);
-        let Some(mapping) = &self.mapping else { return };
-        // SAFETY: as in `prepare_thread`. Ours is disabled before the mapping is freed, unless someone replaced it.
-        unsafe {
-            let mut current = std::mem::zeroed::<libc::stack_t>();
-            libc::sigaltstack(std::ptr::null(), &mut current);
-            if current.ss_sp as usize == mapping.base() as usize + page_size() {
-                libc::sigaltstack(&self.previous, std::ptr::null_mut());
-            }
-        }
+        _ => signal::missed_tick(false),
     }
 }

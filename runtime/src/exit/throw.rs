@@ -11,28 +11,9 @@ use crate::fixed;
 use crate::store::inner::StoreInner;
 use epsilon_abi::HandlerSite;
 use epsilon_abi::vm::VmContext;
-use std::cell::Cell;
 
 /// No walk goes on for longer, whatever memory looks like.
 const MAX_FRAMES: usize = 1 << 22;
-
-/// Where an exception is caught. Fixed code reads it.
-#[repr(C)]
-#[derive(Default)]
-pub struct Landing {
-    /// The handler's address.
-    pub pc: Cell<usize>,
-    /// The stack pointer there.
-    pub sp: Cell<usize>,
-    /// The frame pointer there.
-    pub fp: Cell<usize>,
-    /// The anchor of the frame's instance.
-    pub anchor: Cell<usize>,
-    /// The exception's number.
-    pub exception: Cell<usize>,
-    /// The address of its fields.
-    pub fields: Cell<usize>,
-}
 
 /// What a walk found at a return address, kept for the next one: programs throw along the same ways again and again.
 #[derive(Clone, Copy, Default)]

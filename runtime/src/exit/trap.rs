@@ -2,8 +2,8 @@
 
 use crate::base::error::Error;
 use crate::exit::backtrace::WasmBacktrace;
-use crate::fixed::Stopped;
 use crate::store::inner::StoreInner;
+use crate::threads::words::FaultRecord;
 use std::any::Any;
 use std::sync::atomic::Ordering;
 
@@ -19,30 +19,6 @@ pub enum Unwind {
     Host(Error),
     /// A host function's panic, to be resumed outside of wasm.
     Panic(Box<dyn Any + Send>),
-}
-
-/// What a signal handler saw. Written by the handler, read by [`outcome`].
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
-pub struct FaultRecord {
-    /// The signal; 0 if there was none.
-    signal: i32,
-    address: usize,
-    /// Where the thread was.
-    pub pc: usize,
-    /// Its frame pointer.
-    pub fp: usize,
-    /// Its stack pointer.
-    pub sp: usize,
-    /// On aarch64 the link register, which holds the return address before a frame is made.
-    pub link: usize,
-}
-
-impl FaultRecord {
-    /// What a signal handler sees.
-    pub fn new(signal: i32, address: usize, stopped: &Stopped<'_>) -> Self {
-        Self { signal, address, pc: stopped.pc(), fp: stopped.fp(), sp: stopped.sp(), link: stopped.link() }
-    }
 }
 
 /// How a landed activation ended: an error for its caller, or a panic to resume.

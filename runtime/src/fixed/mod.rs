@@ -19,7 +19,7 @@
 //! Guests compute in one floating-point environment, whatever the host's is. `enter` keeps the host's on the host's
 //! stack; host functions and libcalls run in it, and leave what it is to be from then on.
 
-use crate::store::inner::VmStore;
+use crate::threads::words::VmStore;
 
 mod bulk;
 pub mod bytes;

@@ -10,11 +10,11 @@ use crate::base::alloc;
 use crate::base::budget::Charge;
 use crate::base::error::Result;
 use crate::sys::mapping::{self, MemoryFile, page_size};
-use crate::threads::fork::Mutex;
+use crate::threads::fork::{self, Mutex};
 use epsilon_abi::{ConstOp, MemoryIndex, ModuleInfo};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Images below this size are copied: cheaper than a mapping.
 const MIN_MAPPED_BYTES: usize = 16 << 10;
@@ -28,16 +28,8 @@ const STEP_BYTES: usize = 256 << 10;
 /// Where the system limits the size of files to less than this, images are copied: each file takes a descriptor.
 const MIN_FILE_LIMIT_BYTES: u64 = 1 << 30;
 
-/// Counts forks of this process: what was made before a fork, or while the process forks, may be a child's as well.
-static FORKS: AtomicU64 = AtomicU64::new(0);
-
 /// The file that the next image is put into. A panic leaves either none, or one with a part that nobody uses.
 static FILE: Mutex<Option<FileEnd>> = Mutex::new(None);
-
-/// Called before and after each fork, in the parent and in the child.
-pub fn count_fork() {
-    FORKS.fetch_add(1, Ordering::SeqCst);
-}
 
 /// A file, and how much of it is taken.
 struct FileEnd {
@@ -48,7 +40,7 @@ struct FileEnd {
 #[derive(Debug)]
 struct ImageFile {
     file: MemoryFile,
-    /// What [`FORKS`] was when it was made.
+    /// What [`fork::forks`] was when it was made.
     forks: u64,
 }
 
@@ -68,7 +60,7 @@ impl Extent {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         let mut current = FILE.lock_sound();
-        let forks = FORKS.load(Ordering::SeqCst);
+        let forks = fork::forks();
         let fits = |end: &FileEnd| end.file.forks == forks && limit - len_bytes as u64 >= end.end;
         let FileEnd { file, end: offset } = match current.take().filter(fits) {
             Some(current) => current,
@@ -88,7 +80,7 @@ impl Extent {
 impl Drop for Extent {
     fn drop(&mut self) {
         // A child may still map it. What is not freed here is freed with the file.
-        if self.file.forks == FORKS.load(Ordering::SeqCst) {
+        if self.file.forks == fork::forks() {
             let _ = self.file.file.free(self.offset, self.len_bytes);
         }
     }
@@ -301,7 +293,7 @@ mod tests {
         let mut found = [1; 5];
         b.file.file.read_at(&mut found, b.offset).expect("it is read");
         assert_eq!(found, [0; 5], "the other one's bytes are not there");
-        count_fork();
+        fork::count();
         let c = part();
         assert!(!Arc::ptr_eq(&a.file, &c.file));
         // What a child may map stays, though the image is dropped here.

@@ -19,7 +19,7 @@ use crate::memory::linear::MemoryData;
 use crate::module::handle::AsEngine;
 use crate::module::linked::Runtime;
 use crate::threads::fork::{Guard, Mutex};
-use crate::threads::waiting::{Expected, WaitList};
+use crate::threads::waiting::{Expected, Sleeper, WaitList};
 use epsilon_abi::MemoryType;
 use epsilon_abi::vm::VmMemory;
 use std::cell::UnsafeCell;
@@ -215,7 +215,7 @@ impl SharedMemory {
         address: u64,
         expected: Expected,
         timeout: Option<Duration>,
-        store: Option<&crate::store::inner::VmStore>,
+        store: Option<&dyn Sleeper>,
     ) -> Result<WaitResult, Trap> {
         let at = self.checked(address, expected.width_bytes())?;
         // SAFETY: `checked` has looked at alignment and bounds; a shared memory never shrinks, and `self` holds this one

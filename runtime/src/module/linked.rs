@@ -5,7 +5,6 @@ use crate::base::budget::{Budget, Charge};
 use crate::base::error::{BoxedError, Error, Result};
 use crate::base::fault::{Fault, Faults, panic_message};
 use crate::code::link::{LinkError, LinkedCode, Room};
-use crate::code::sampling::Samples;
 use crate::exit::backtrace::Symbolicate;
 use crate::fixed;
 use crate::heap::RegionSize;
@@ -16,6 +15,8 @@ use crate::module::signature::{Signatures, TypeIds};
 use crate::sys::mapping::{Mapping, round_to_pages};
 use crate::threads::claims::Claims;
 use crate::threads::epoch::Epochs;
+use crate::threads::fork;
+use crate::threads::sampling::Samples;
 use epsilon_abi::{
     Arch, CallLayout, CompiledFunction, CompositeType, DefinedFuncIndex, EntityIndex, FuncIndex, FuncType, MemoryIndex,
     MemoryPlan, ModuleInfo, Slot, TypeIndex, ValType, VmLayout,
@@ -75,7 +76,7 @@ impl Runtime {
     /// With these settings.
     pub fn new(mut settings: RuntimeSettings) -> Self {
         settings.max_wasm_stack_bytes =
-            round_to_pages(settings.max_wasm_stack_bytes.min(crate::call::stack::MAX_BYTES));
+            round_to_pages(settings.max_wasm_stack_bytes.min(crate::code::stack::MAX_BYTES));
         let faults = Arc::new(Faults::new(settings.fault));
         let budget = Budget::of_engine(settings.max_memory_bytes);
         Self {
@@ -265,7 +266,7 @@ impl LinkedModule {
             ));
         }
         let (info, wasm) = (source.info().clone(), source.wasm().clone());
-        let held_off = crate::threads::fork::hold_off();
+        let held_off = fork::hold_off();
         let room = runtime.settings.code_room_bytes.map_or(Room::AtLeast(code_bytes), Room::Exactly);
         let replaces = source.replaces_code();
         let code = LinkedCode::new(info.defined_functions(), room, replaces, &runtime.budget, &runtime.faults)?;
@@ -293,8 +294,8 @@ impl LinkedModule {
             in_work: Arc::default(),
             _charge: charge,
         });
-        crate::threads::fork::register(&module);
-        crate::threads::fork::register_list(module.in_work.waiting());
+        fork::register(&module);
+        fork::register_list(module.in_work.waiting());
         drop(held_off);
         Ok(module)
     }
@@ -305,7 +306,7 @@ impl LinkedModule {
     /// If there is no memory for the code. Not if it exceeds the module's room or the engine's limit: then each function is
     /// linked when it is called, as far as they go.
     pub fn link_beginning(&self) -> Result<()> {
-        let _held_off = crate::threads::fork::hold_off();
+        let _held_off = fork::hold_off();
         let beginning = self.source.beginning();
         let batch: Vec<_> = beginning.iter().map(|(index, function)| (*index, function)).collect();
         match self.code.link(&batch) {
@@ -481,6 +482,17 @@ impl LinkedModule {
         let linked = self.types[self.info.functions[func.index()].index()].as_ref();
         let linked = linked.expect("validated: functions have function types");
         (&linked.ty, &linked.layout, linked.signature)
+    }
+}
+
+impl fork::Forked for LinkedModule {
+    fn put_right(&self) {
+        // Without memory for a copy the code can still run; linking more tries again, and gives the error.
+        let _ = self.code().renew_in_child();
+        // The threads are not there that were about to compile.
+        self.in_work().forget();
+        self.runtime().budget().forget_work();
+        self.runtime().samples().inspect(|samples| samples.forget());
     }
 }
 

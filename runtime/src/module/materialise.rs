@@ -12,9 +12,9 @@
 use crate::base::error::Result;
 use crate::exit::trap::Trap;
 use crate::module::linked::{Demand, LinkedModule};
-use crate::store::inner::VmStore;
 use crate::threads::claims::{Claim, Turn};
 use crate::threads::fork::hold_off;
+use crate::threads::words::VmStore;
 use epsilon_abi::DefinedFuncIndex;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::Ordering;

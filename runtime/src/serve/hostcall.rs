@@ -16,7 +16,7 @@ use crate::memory::linear::Memory;
 use crate::module::handle::EngineHandle;
 use crate::module::linked::Runtime;
 use crate::module::signature::TypeIds;
-use crate::store::inner::{AsContext, AsContextMut, StoreBox, StoreContext, StoreContextMut, StoreInner};
+use crate::store::inner::{AsContext, AsContextMut, StoreBox, StoreContext, StoreContextMut, StoreInner, store_of};
 use epsilon_abi::vm::VmContext;
 use epsilon_abi::{CallLayout, FuncType, Import, ValType};
 use std::any::Any;
@@ -255,7 +255,7 @@ unsafe fn host_side<T: 'static, E: 'static>(
     // SAFETY: the anchor is live (invariant 4), and so are the words of its store and of its instance; `instance` is null or the
     // store's record of it (invariants 13 and 14).
     let (store, instance) = unsafe {
-        let owner = (*fixed::store_of_anchor(anchor)).owner.get();
+        let owner = store_of(anchor);
         let instance = (*VmContext::of_anchor(anchor)).instance.cast::<crate::embed::instance::InstanceData>();
         (owner, (!instance.is_null()).then(|| (*instance).index()))
     };

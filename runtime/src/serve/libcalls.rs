@@ -5,11 +5,11 @@ use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::limits::old_size_or_minus_one;
 use crate::embed::instance::InstanceData;
 use crate::exit::trap::{Trap, Unwind};
-use crate::fixed::{self, LibcallReturn, status};
+use crate::fixed::{LibcallReturn, status};
 use crate::heap::exception::number_of_fields;
 use crate::memory::shared::{StoreMemory, copy_racing};
 use crate::memory::table::checked_range;
-use crate::store::inner::StoreInner;
+use crate::store::inner::{StoreInner, store_of};
 use crate::threads::waiting::Expected;
 use epsilon_abi::vm::{VmContext, VmGlobal};
 use epsilon_abi::{DataIndex, DefinedFuncIndex, ElemIndex, FuncIndex, Libcall, TypeIndex};
@@ -51,7 +51,7 @@ unsafe fn run<E: Into<Stop>>(anchor: usize, body: impl FnOnce(Site<'_>) -> Resul
     // SAFETY: the anchor is live (invariant 4) and that of an instance: the host's own is under host functions alone. So its
     // words lead to the words of the store and to the store's record of the instance (invariants 13 and 14).
     let (store, instance) = unsafe {
-        let owner = (*fixed::store_of_anchor(anchor)).owner.get();
+        let owner = store_of(anchor);
         (owner, (*(*VmContext::of_anchor(anchor)).instance.cast::<InstanceData>()).index())
     };
     // SAFETY: `owner` leads to the whole block of the store, which the call into wasm that has left for here has borrowed
@@ -122,7 +122,7 @@ pub unsafe extern "C" fn materialise(anchor: usize, index: u32) -> LibcallReturn
         let module = site.instance().module.clone();
         let address = module.materialise_for_call(DefinedFuncIndex(index), &site.store.vm)?;
         // The code may be such that notes are wanted again of where this thread is.
-        crate::sys::signal::prepare(site.store.prepared_key())?;
+        crate::exit::signal::prepare(site.store.prepared_key())?;
         Ok(address as u64)
     };
     // SAFETY: as the caller promises (invariant 4).
@@ -334,7 +334,7 @@ mod body {
         };
         // Negative: without end.
         let timeout = u64::try_from(timeout_ns.cast_signed()).ok().map(Duration::from_nanos);
-        Ok(shared.wait(address, expected, timeout, Some(&site.store.vm))? as u64)
+        Ok(shared.wait(address, expected, timeout, Some(&*site.store.vm))? as u64)
     }
 
     pub fn atomic_notify(site: Site<'_>, memory: u32, address: u64, count: u32) -> Result<u64> {

@@ -7,14 +7,13 @@ use crate::base::alloc;
 use crate::base::budget::{Budget, Charge};
 use crate::base::error::{Error, Result};
 use crate::base::limits::ResourceLimiter;
-use crate::call::enter::Activation;
-use crate::call::stack::WasmStack;
 use crate::code::link::LinkedCode;
-use crate::code::sampling::{NO_SAMPLES_KEY, Samples};
+use crate::code::stack::WasmStack;
 use crate::embed::func::{Functions, REFERENCE_BYTES, no_references};
 use crate::embed::instance::InstanceData;
-use crate::exit::throw::{KnownFrames, Landing};
-use crate::exit::trap::{FaultRecord, Trap, Unwind};
+use crate::exit::throw::KnownFrames;
+use crate::exit::trap::{Trap, Unwind};
+use crate::fixed;
 use crate::heap::Heap;
 use crate::heap::exception::{Exceptions, TagData};
 use crate::heap::hosts::HostValues;
@@ -25,94 +24,19 @@ use crate::module::handle::{AsEngine, EngineHandle};
 use crate::module::linked::{LinkedModule, Runtime};
 use crate::module::signature::TypeIds;
 use crate::serve::collector::{Collected, KnownMaps};
+use crate::store::activation::Activation;
 use crate::store::global::HostGlobal;
-use crate::threads::epoch::NO_DEADLINE;
-use crate::threads::waiting::WaitSlot;
+use crate::sys::signal::NO_SAMPLES_KEY;
+use crate::threads::sampling::Samples;
+use crate::threads::words::VmStore;
 use epsilon_abi::TypeIndex;
 use epsilon_abi::vm::{VM_MAGIC, VmContext, VmStoreHead};
 use std::any::Any;
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
-
-/// The words of a store that fixed machine code reads and writes. They stay where they are while the store moves, and
-/// while interrupt handles last. The cells belong to the thread that runs the store; other threads use the atomics.
-#[repr(C)]
-pub struct VmStore {
-    /// What machine code reads: it lies at the beginning.
-    pub head: Cell<VmStoreHead>,
-    /// Stack pointer of the host at the innermost `enter`.
-    pub host_sp: Cell<usize>,
-    /// Exit record: frame pointer of the thunk through which wasm last left for the host.
-    pub exit_fp: Cell<usize>,
-    /// Exit record: stack pointer there; the next activation starts below.
-    pub exit_sp: Cell<usize>,
-    /// Set to interrupt: sticky until the outermost activation has ended.
-    pub pending: AtomicU32,
-    /// Thread that runs wasm of this store; 0 if none does.
-    pub running_thread: AtomicI32,
-    /// Lowest address of the wasm stack's guard.
-    pub guard_low: Cell<usize>,
-    /// Lowest usable address of the wasm stack.
-    pub stack_low: Cell<usize>,
-    /// What the signal handler saw last.
-    pub fault: Cell<FaultRecord>,
-    /// The store itself, as last entered.
-    pub owner: Cell<*mut StoreInner>,
-    /// Where a thrown exception goes on.
-    pub landing: Landing,
-    /// The epoch that ends what runs.
-    pub deadline: AtomicU64,
-    /// What the thread that runs the store waits for on a shared memory.
-    pub waiting: WaitSlot,
-    /// Where the signal handler notes what the thread runs; null if nobody wants to know. The store's runtime owns it, so
-    /// that it is there as long as wasm can run.
-    pub samples: *const Samples,
-}
-
-const _: () = assert!(std::mem::offset_of!(VmStore, head) == 0);
-
-// SAFETY: nothing in it is bound to a thread: cells, atomics, a lock, and addresses that are followed only while the store runs
-// (invariants 12 and 15).
-unsafe impl Send for VmStore {}
-// SAFETY: other threads hold `VmStore` only behind interrupt handles, which use nothing but the atomics and the wait slot; the
-// cells are used under a borrow of the store, and by the signal handler of the thread that runs it (invariants 12 and 15).
-unsafe impl Sync for VmStore {}
-
-impl VmStore {
-    fn new(samples: *const Samples) -> Self {
-        Self {
-            head: Cell::new(VmStoreHead { known_references: no_references() }),
-            host_sp: Cell::new(0),
-            exit_fp: Cell::new(0),
-            exit_sp: Cell::new(0),
-            pending: AtomicU32::new(0),
-            running_thread: AtomicI32::new(0),
-            guard_low: Cell::new(0),
-            stack_low: Cell::new(0),
-            fault: Cell::new(FaultRecord::default()),
-            owner: Cell::new(std::ptr::null_mut()),
-            landing: Landing::default(),
-            deadline: AtomicU64::new(NO_DEADLINE),
-            waiting: WaitSlot::default(),
-            samples,
-        }
-    }
-
-    /// Whether less than so many bytes lie between a stack pointer and the guard of the wasm stack. Safe to ask in a
-    /// signal handler.
-    pub fn is_near_stack_guard(&self, sp: usize, bytes: usize) -> bool {
-        (self.guard_low.get()..self.stack_low.get() + bytes).contains(&sp)
-    }
-
-    /// Whether an address is in the guard of the wasm stack. Safe to ask in a signal handler.
-    pub fn is_stack_guard(&self, address: usize) -> bool {
-        (self.guard_low.get()..self.stack_low.get()).contains(&address)
-    }
-}
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The part of a store that does not know the embedder's data.
 pub struct StoreInner {
@@ -332,9 +256,21 @@ unsafe fn limiter_of<T: 'static>(block: *mut StoreInner) -> Option<*mut dyn Reso
     Some(std::ptr::from_mut(limiter.as_mut()?(data)))
 }
 
+/// The store that runs wasm under an anchor; null if none has been entered.
+///
+/// # Safety
+/// The anchor must be that of a live instance (invariant 13).
+pub unsafe fn store_of(anchor: usize) -> *mut StoreInner {
+    // SAFETY: as the caller promises; the words have had no other owner than a store's block (invariant 12).
+    unsafe { (*fixed::store_of_anchor(anchor)).owner.get().cast() }
+}
+
 impl StoreInner {
     fn new(runtime: &Arc<Runtime>, engine: Box<dyn Any + Send + Sync>, limiter_of: LimiterOf) -> Self {
-        let vm = Arc::new(VmStore::new(runtime.samples().map_or(std::ptr::null(), Arc::as_ptr)));
+        let vm = Arc::new(VmStore::new(
+            VmStoreHead { known_references: no_references() },
+            runtime.samples().map_or(std::ptr::null(), Arc::as_ptr),
+        ));
         let budget = Budget::of_store(runtime.budget());
         Self {
             id: StoreId::next(),
@@ -393,7 +329,7 @@ impl StoreInner {
     /// Notes the store's block, from which host functions and libcalls get it back.
     #[inline]
     pub(crate) fn settle(&mut self) {
-        self.vm.owner.set(self.block);
+        self.vm.owner.set(self.block.cast());
     }
 
     /// The engine as the embedding API has it.

@@ -1,4 +1,6 @@
 //! Who owns what instances consist of.
 
+pub mod activation;
+pub mod deadline;
 pub mod global;
 pub mod inner;

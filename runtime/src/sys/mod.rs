@@ -5,4 +5,4 @@
 
 pub mod unix;
 
-pub use unix::{machcode, mapping, signal, thread, wake};
+pub use unix::{SAMPLE_PERIOD, machcode, mapping, signal, thread, wake};

@@ -2,9 +2,8 @@
 //!
 //! Threads that run a guest wait as they do on a shared memory (`waiting`), so that an interruption ends it.
 
-use crate::store::inner::VmStore;
 use crate::threads::sync::{AtomicBool, Mutex, MutexGuard, PoisonError};
-use crate::threads::waiting::WaitList;
+use crate::threads::waiting::{Sleeper, WaitList};
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -83,7 +82,7 @@ impl<T: Eq + Hash + Copy> Claims<T> {
 
     /// Waits until another thread's work has ended, however; or until the store is interrupted. Nobody waits for other
     /// work.
-    pub fn wait(&self, work: &Work, store: Option<&VmStore>) {
+    pub fn wait(&self, work: &Work, store: Option<&dyn Sleeper>) {
         self.waiting.wait(work.number, || work.has_ended(), None, store);
     }
 

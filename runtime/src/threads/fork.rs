@@ -9,25 +9,43 @@
 //! ```
 //! Threads that compile do not exist in the child; there, functions are compiled when they are called.
 
-use crate::module::linked::LinkedModule;
 use crate::sys::thread;
 use crate::threads::waiting::{Queues, WaitList};
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LockResult, MutexGuard, PoisonError, RwLockReadGuard, RwLockWriteGuard, Weak};
 
 /// Held for reading by threads that hold off forks, for writing by the forking thread. It guards nothing that a panic could leave
 /// half-done, so that it is taken whether poisoned or not.
 static GATE: std::sync::RwLock<()> = std::sync::RwLock::new(());
 
-/// Modules whose code a child has to copy. Changes are single calls of `Vec`, which no panic leaves half-done.
-static MODULES: Mutex<Vec<Weak<LinkedModule>>> = Mutex::new(Vec::new());
+/// What a child has to put right: modules, whose code it has to copy. Changes are single calls of `Vec`, which no panic leaves half-done.
+static MODULES: Mutex<Vec<Weak<dyn Forked>>> = Mutex::new(Vec::new());
 
 /// Lists of waiting threads, which cannot hold the gate while they wait: the forking thread takes their locks. Likewise.
 static LISTS: Mutex<Vec<Weak<WaitList>>> = Mutex::new(Vec::new());
+
+/// How many times this process has forked, and begun and ended to; counted on in children.
+static FORKS: AtomicU64 = AtomicU64::new(0);
+
+/// What a child of `fork` has to put right.
+pub trait Forked: Send + Sync {
+    /// Puts it right, in the child.
+    fn put_right(&self);
+}
+
+/// A number that changes whenever this process forks, and in its children.
+pub fn forks() -> u64 {
+    FORKS.load(Ordering::SeqCst)
+}
+
+/// Counts a fork, or its end.
+pub fn count() {
+    FORKS.fetch_add(1, Ordering::SeqCst);
+}
 
 /// What a thread holds while it forks.
 struct Held {
@@ -162,22 +180,23 @@ impl<G: DerefMut> DerefMut for Guard<G> {
     }
 }
 
-/// Lets children have code of their own for a module.
-pub fn register(module: &Arc<LinkedModule>) {
+/// Lets children put something right.
+pub fn register(module: &Arc<impl Forked + 'static>) {
+    let module = Arc::downgrade(module);
     remember(&MODULES, module);
 }
 
 /// Lets forks wait until nobody changes a list, and children forget the threads that they lack.
 pub fn register_list(list: &Arc<WaitList>) {
-    remember(&LISTS, list);
+    remember(&LISTS, Arc::downgrade(list));
 }
 
-fn remember<T>(all: &Mutex<Vec<Weak<T>>>, one: &Arc<T>) {
+fn remember<T: ?Sized>(all: &Mutex<Vec<Weak<T>>>, one: Weak<T>) {
     let mut all = all.lock_sound();
     if all.len() == all.capacity() {
         all.retain(|one| one.strong_count() > 0);
     }
-    all.push(Arc::downgrade(one));
+    all.push(one);
 }
 
 /// Has the system call the handlers below. Without a lock, which a child could find taken; threads that do this at the
@@ -200,7 +219,7 @@ extern "C" fn prepare() {
         let mut held = held.borrow_mut();
         if held.is_none() {
             let _gate = GATE.write().unwrap_or_else(PoisonError::into_inner);
-            crate::memory::image::count_fork();
+            count();
             DEPTH.set(1); // the gate is this thread's
             let lists = LISTS.lock_sound().iter().filter_map(Weak::upgrade).map(HeldList::new).collect();
             DEPTH.set(0);
@@ -210,12 +229,12 @@ extern "C" fn prepare() {
 }
 
 extern "C" fn in_parent() {
-    crate::memory::image::count_fork();
+    count();
     let _ = HELD.try_with(|held| drop(held.borrow_mut().take()));
 }
 
 extern "C" fn in_child() {
-    crate::memory::image::count_fork();
+    count();
     let _ = HELD.try_with(|held| {
         let held = held.borrow_mut().take();
         // Threads that wait do not exist here, and would be woken in place of others.
@@ -223,12 +242,5 @@ extern "C" fn in_child() {
     });
     crate::sys::signal::forget_timer();
     let modules: Vec<_> = MODULES.lock_sound().iter().filter_map(Weak::upgrade).collect();
-    for module in modules {
-        // Without memory for a copy the code can still run; linking more tries again, and gives the error.
-        let _ = module.code().renew_in_child();
-        // Nor are the threads there that were about to compile.
-        module.in_work().forget();
-        module.runtime().budget().forget_work();
-        module.runtime().samples().inspect(|samples| samples.forget());
-    }
+    modules.iter().for_each(|module| module.put_right());
 }

@@ -5,8 +5,8 @@
 //! looked at on the way back into wasm; a thread that waits on a shared memory is woken for that. The flag is sticky: activations further out end as well, up to the outermost,
 //! where it is cleared.
 
-use crate::store::inner::VmStore;
 use crate::sys::{signal, thread};
+use crate::threads::words::VmStore;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 

@@ -8,18 +8,13 @@
 //! ```
 //! Without timers, as under a strict filter of system calls, there are no notes, and guests run on as they are.
 
+use crate::sys::signal::NO_SAMPLES_KEY;
 use crate::sys::wake;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// So many notes are kept. A reader that is slower loses the older ones.
 const KEPT: usize = 256;
-
-/// How much processor time of a thread lies between two notes: more where the system's clock is coarser.
-pub const PERIOD: Duration = Duration::from_millis(4);
-
-/// What [`Samples::key`] is where none are wanted.
-pub const NO_SAMPLES_KEY: usize = 1;
 
 /// Notes of one engine. Written by signal handlers, without a lock.
 #[derive(Debug)]

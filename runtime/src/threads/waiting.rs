@@ -8,8 +8,6 @@
 //! ```
 //! A waiter looks at the pending flag only while it holds the list, so no interruption falls between look and sleep.
 
-use crate::store::inner::VmStore;
-use crate::threads::fork;
 use crate::threads::sync::{AtomicBool, Condvar, Mutex, MutexGuard, PoisonError};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -62,28 +60,19 @@ pub struct Waiter {
     wake: Condvar,
 }
 
-/// What a store's thread waits for, so that an interruption finds it. One assignment changes it, which no panic leaves
-/// half-done.
-#[derive(Default)]
-pub struct WaitSlot(Mutex<Option<(Arc<WaitList>, Arc<Waiter>)>>);
-
-impl WaitSlot {
-    /// Wakes the thread that waits, after the pending flag has been set.
-    pub fn interrupt(&self) {
-        let waiting = {
-            let _held_off = fork::hold_off();
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-        };
-        if let Some((list, waiter)) = waiting {
-            let _queues = list.queues();
-            waiter.wake.notify_all();
-        }
+impl Waiter {
+    /// Has the thread look again. The caller holds the list's lock.
+    pub fn wake(&self) {
+        self.wake.notify_all();
     }
+}
 
-    fn set(&self, waiting: Option<(Arc<WaitList>, Arc<Waiter>)>) {
-        let _held_off = fork::hold_off();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = waiting;
-    }
+/// What can be interrupted while its thread waits.
+pub trait Sleeper {
+    /// What its thread waits for from now on, so that an interruption finds it.
+    fn sleeps(&self, on: Option<(Arc<WaitList>, Arc<Waiter>)>);
+    /// Whether it is interrupted.
+    fn is_interrupted(&self) -> bool;
 }
 
 impl WaitList {
@@ -114,17 +103,17 @@ impl WaitList {
         address: u64,
         differs: impl FnOnce() -> bool,
         timeout: Option<Duration>,
-        store: Option<&VmStore>,
+        store: Option<&dyn Sleeper>,
     ) -> WaitResult {
         // A deadline that no clock reaches is none.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let waiter = Arc::new(Waiter::default());
         if let Some(store) = store {
-            store.waiting.set(Some((self.clone(), waiter.clone())));
+            store.sleeps(Some((self.clone(), waiter.clone())));
         }
         let result = self.wait_in_queue(address, &waiter, differs, deadline, store);
         if let Some(store) = store {
-            store.waiting.set(None);
+            store.sleeps(None);
         }
         result
     }
@@ -135,7 +124,7 @@ impl WaitList {
         waiter: &Arc<Waiter>,
         differs: impl FnOnce() -> bool,
         deadline: Option<Instant>,
-        store: Option<&VmStore>,
+        store: Option<&dyn Sleeper>,
     ) -> WaitResult {
         // Under the lock: a thread that changes the value and then notifies finds this one in the queue, or changed it before.
         let mut queues = self.queues();
@@ -148,7 +137,7 @@ impl WaitList {
                 return WaitResult::Ok;
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            let interrupted = store.is_some_and(|store| store.pending.load(Ordering::SeqCst) != 0);
+            let interrupted = store.is_some_and(|store| store.is_interrupted());
             if interrupted || left.is_some_and(|left| left.is_zero()) {
                 leave(&mut queues, address, waiter);
                 return WaitResult::TimedOut;

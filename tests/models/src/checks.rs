@@ -1,11 +1,11 @@
 //! The models: a few threads, and what must hold whatever their order.
 
 use crate::code::registry::{GRANULE_BYTES, Ranges};
-use crate::store::inner::VmStore;
 use crate::sys::thread::Kernel;
 use crate::threads::claims::{Claim, Claims, Turn};
 use crate::threads::interrupt::InterruptHandle;
 use crate::threads::waiting::{WaitList, WaitResult};
+use crate::threads::words::VmStore;
 use loom::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use loom::thread;
 use std::sync::Arc;

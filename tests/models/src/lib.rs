@@ -8,6 +8,5 @@
 
 mod checks;
 mod code;
-mod store;
 mod sys;
 mod threads;

@@ -15,7 +15,7 @@ pub fn run() {}
 pub fn hit() {}
 
 /// Not called.
-pub fn missed() -> bool {
+pub fn missed(_: bool) -> bool {
     true
 }
 

@@ -1,10 +1,9 @@
 //! A timer for each thread that runs guests, on the processor time that the thread takes. It sends the interrupt signal,
 //! which the handler tells from others by what it carries.
 
+use super::SAMPLE_PERIOD as PERIOD;
 use super::signal::interrupt_signal;
 use super::thread;
-use crate::call::stack;
-use crate::code::sampling::PERIOD;
 use std::cell::Cell;
 use std::ptr;
 use std::time::Duration;
@@ -119,8 +118,8 @@ pub fn hit() {
 }
 
 /// In the handler: the thread was elsewhere. Whether the timer has stopped, as the thread runs no guest any more.
-pub fn missed() -> bool {
-    if !stack::is_taken() {
+pub fn missed(runs_guests: bool) -> bool {
+    if !runs_guests {
         set_period(Duration::ZERO);
         return true;
     }

@@ -1,3 +1,0 @@
-//! The words of a store.
-
-pub mod inner;
