@@ -170,7 +170,7 @@ fn a_wait_for_work_is_interrupted() {
         let Turn::Ours(claim) = claims.claim(3, || None::<()>) else { panic!("nobody else is there") };
         let waiter = {
             let (claims, vm, work) = (claims.clone(), vm.clone(), claim.work().clone());
-            thread::spawn(move || claims.wait(&work, Some(&vm)))
+            thread::spawn(move || claims.wait(&work, Some(&*vm)))
         };
         vm.pending.store(1, Ordering::SeqCst);
         vm.waiting.interrupt();
