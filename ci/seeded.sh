@@ -81,7 +81,9 @@ checks_for() { # the file that a bug is in; the checks, in the order of their co
     crates/epsilon/src/symbols/*) echo symbols ;;
     crates/epsilon/*) echo units artifact cache damaged ;;
     crates/compiler/src/compiler.rs) echo units cache artifact clif ;;
-    crates/compiler/src/quick/*) echo results tiers api spec-quick traps differential spec ;;
+    crates/compiler/src/quick/*) echo results gc tiers api spec-quick traps differential spec ;;
+    crates/compiler/src/translate/heap.rs | crates/compiler/src/translate/cast.rs) echo clif results gc spec ;;
+    crates/compiler/src/translate/call.rs) echo clif results gc differential api spec-once spec ;;
     crates/compiler/*) echo clif results addresses differential api spec-once opcodes spec traps ;;
     runtime/src/threads/waiting.rs) echo units models threads ;;
     runtime/src/code/link.rs) echo units results api tiers threads differential spec-once traps spec ;;

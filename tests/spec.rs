@@ -194,6 +194,13 @@ fn configurations() -> Vec<(&'static str, Config)> {
                 config.tier(Tier::Quick)
             }),
         ),
+        (
+            "stressed, swapped, anchored",
+            make(|config| {
+                let config = config.memory_strategy(MemoryStrategy::Guarded).memory_at_anchor(true);
+                config.tier(Tier::Auto).replace_all_code(true).gc_stress(1)
+            }),
+        ),
     ]
 }
 

@@ -1,6 +1,7 @@
 //! Garbage collection as guests and embedders meet it: what keeps objects, what does not, and what becomes of a full heap.
 //! Most tests run under stress, where every allocation collects, all that can move moves, and the heap is checked.
 
+mod generated;
 mod limits;
 mod nulls;
 mod objects;

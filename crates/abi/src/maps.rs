@@ -25,22 +25,20 @@ pub struct StackMaps(Box<[u8]>);
 impl StackMaps {
     /// Maps sorted by their return addresses.
     pub fn new(maps: &[StackMap]) -> Self {
+        Self::of_calls(maps.iter().map(|map| (map.return_offset, &*map.slots)))
+    }
+
+    /// The same from return addresses and slots. A list that is that of the call before takes no time, however long.
+    pub fn of_calls<'a>(calls: impl Iterator<Item = (u32, &'a [i32])>) -> Self {
         let mut bytes = Vec::new();
-        let (mut last, mut slots) = (0, None);
-        for map in maps {
-            debug_assert!(map.slots.is_sorted_by(|a, b| a < b), "each slot is listed once");
-            debug_assert!(map.slots.iter().all(|slot| slot % SLOT_BYTES == 0), "slots are words");
-            let is_other = slots != Some(&map.slots);
-            numbers::write(&mut bytes, u64::from(map.return_offset - last) << 1 | u64::from(is_other));
+        let (mut last, mut before): (u32, Option<&[i32]>) = (0, None);
+        for (return_offset, slots) in calls {
+            let is_other = before.is_none_or(|before| !std::ptr::eq(before, slots) && before != slots);
+            numbers::write(&mut bytes, u64::from(return_offset - last) << 1 | u64::from(is_other));
             if is_other {
-                numbers::write(&mut bytes, map.slots.len() as u64);
-                let mut before = 0;
-                for slot in &map.slots {
-                    numbers::write_signed(&mut bytes, i64::from((slot - before) / SLOT_BYTES));
-                    before = *slot;
-                }
+                write_slots(&mut bytes, slots);
             }
-            (last, slots) = (map.return_offset, Some(&map.slots));
+            (last, before) = (return_offset, Some(slots));
         }
         Self(bytes.into())
     }
@@ -96,6 +94,17 @@ impl StackMaps {
 
 /// Bytes of a slot.
 pub const SLOT_BYTES: i32 = 4;
+
+fn write_slots(bytes: &mut Vec<u8>, slots: &[i32]) {
+    debug_assert!(slots.is_sorted_by(|a, b| a < b), "each slot is listed once");
+    debug_assert!(slots.iter().all(|slot| slot % SLOT_BYTES == 0), "slots are words");
+    numbers::write(bytes, slots.len() as u64);
+    let mut before = 0;
+    for slot in slots {
+        numbers::write_signed(bytes, i64::from((slot - before) / SLOT_BYTES));
+        before = *slot;
+    }
+}
 
 fn read_slots(bytes: &mut &[u8]) -> Option<Vec<i32>> {
     let count = numbers::read(bytes)?;

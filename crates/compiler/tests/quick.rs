@@ -43,6 +43,10 @@ fn check_tables(name: &str, function: &CompiledFunction) {
     assert!(function.sites.sources().all(|site| site.offset <= len), "{name}: a source outside");
     assert!(function.handlers.iter().all(|site| site.handler_offset < len), "{name}: a handler outside");
     assert!(function.relocations.iter().all(|reloc| reloc.offset + 4 <= len), "{name}: a relocation outside");
+    let maps: Vec<_> = function.stack_maps.iter().collect();
+    assert!(maps.is_sorted_by(|a, b| a.return_offset < b.return_offset), "{name}: stack maps");
+    assert!(maps.iter().all(|map| map.return_offset <= len && !map.slots.is_empty()), "{name}: a stack map");
+    assert!(maps.iter().all(|map| map.slots.is_sorted_by(|a, b| a < b)), "{name}: slots");
 }
 
 #[test]
@@ -128,4 +132,44 @@ fn a_body_that_has_not_been_validated_is_validated_first() {
     let wasm = wat::parse_str("(module (func (result i32) (i32.const 1)))").expect("valid text");
     let module = compiler.parse(&wasm).expect("a valid module");
     compiler.compile_function(&module, &wasm, DefinedFuncIndex(0), &mut scratch).expect("a valid body");
+}
+
+#[test]
+fn no_operator_of_the_heap_is_left() {
+    for (target, plan) in
+        TARGETS.into_iter().flat_map(|target| [MemoryPlan::GUARDED, MemoryPlan::CHECKED].map(|p| (target, p)))
+    {
+        let compiler = Compiler::new(settings(target, plan, Tier::Quick)).expect("a compiler");
+        for case in ["structures", "arrays", "casts", "references", "tables", "exceptions"] {
+            let path = format!("{}/tests/cases/{case}.wat", env!("CARGO_MANIFEST_DIR"));
+            let wasm = wat::parse_file(path).expect("a case");
+            let module = compiler.parse(&wasm).expect("a valid case");
+            compiler.validate(&module, &wasm).expect("a valid case");
+            for at in 0..module.info.defined_functions() {
+                let index = DefinedFuncIndex::new(at);
+                let function = compiler.compile_quickly(&module, &wasm, index, &mut Scratch::default());
+                check_tables(case, &function.unwrap_or_else(|reason| panic!("{target}: {case} {at}: {reason:?}")));
+            }
+        }
+    }
+}
+
+/// So many references over so many calls: what maps hold of them is their product.
+#[test]
+fn references_over_calls_are_bounded() {
+    const MANY: usize = 30_000;
+    let text = format!(
+        "(module (table 1 externref) (func $f) (func {} {} {}))",
+        "(table.get 0 (i32.const 0)) ".repeat(MANY),
+        "(call $f) ".repeat(MANY),
+        "drop ".repeat(MANY)
+    );
+    let wasm = wat::parse_str(text).expect("valid text");
+    for target in TARGETS {
+        let compiler = Compiler::new(settings(target, MemoryPlan::GUARDED, Tier::Quick)).expect("a compiler");
+        let module = compiler.parse(&wasm).expect("a valid module");
+        compiler.validate(&module, &wasm).expect("a valid module");
+        let function = compiler.compile_quickly(&module, &wasm, DefinedFuncIndex(1), &mut Scratch::default());
+        assert_eq!(function.err(), Some(Left::PassedValues), "{target}");
+    }
 }

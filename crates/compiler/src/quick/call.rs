@@ -97,7 +97,7 @@ impl Translator<'_> {
             if self.registers.is_temporary(reg) {
                 self.registers.take(reg);
             }
-            if ty == Ty::I32 {
+            if ty.is_extended() {
                 self.zero_extend(reg);
             }
         }
@@ -181,7 +181,8 @@ impl Translator<'_> {
         }
     }
 
-    fn register_of(&self, place: Place) -> Option<Reg> {
+    /// The register that a place is, if it is one.
+    pub fn register_of(&self, place: Place) -> Option<Reg> {
         match place {
             Place::Reg(reg) => Some(reg),
             Place::Local(local) => self.locals[local as usize].register(),
@@ -253,7 +254,7 @@ impl Translator<'_> {
     pub fn after_libcall(&mut self, result: Option<Ty>) {
         self.reload_pins();
         if let Some(ty) = result {
-            if ty == Ty::I32 {
+            if ty.is_extended() {
                 self.zero_extend(machine::RESULT);
             }
             self.registers.take(machine::RESULT);
@@ -261,11 +262,13 @@ impl Translator<'_> {
         }
     }
 
-    /// The call itself, with what may catch an exception that leaves it.
+    /// The call itself, with where references lie while it runs, and what may catch an exception that leaves it.
     pub fn emit_call_instruction(&mut self, callee: Callee) {
         debug_assert!(self.scan.calls > 0, "an operator that calls has a row that says so");
         self.source();
+        let operands = self.operands_in_slots(false);
         self.call_instruction(callee);
+        self.note_map(operands);
         self.note_catches();
     }
 }

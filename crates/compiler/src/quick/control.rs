@@ -9,7 +9,7 @@ use super::machine::{self, Cond, Label};
 use super::reader::{BlockType, Catches, HeapCode, Targets, TypeCode};
 use super::translator::Translator;
 use super::{Left, Ty};
-use epsilon_abi::{CompositeType, ModuleInfo, RefRepr, TrapCode, TypeIndex};
+use epsilon_abi::{CompositeType, HeapType, ModuleInfo, RefType, TrapCode, TypeIndex};
 use std::collections::BTreeMap;
 
 /// A list of types.
@@ -113,8 +113,8 @@ impl Frame {
 
 /// Where a branch goes, and what it passes.
 #[derive(Clone, Copy)]
-struct Target {
-    label: Label,
+pub(in crate::quick) struct Target {
+    pub label: Label,
     base: usize,
     arity: usize,
     /// Whether it takes its one value in the result register.
@@ -152,15 +152,21 @@ impl Translator<'_> {
         }
     }
 
-    /// How references to a type are represented.
-    pub fn repr_of(&self, heap: HeapCode) -> RefRepr {
+    /// What a reference points to.
+    pub fn heap_type(&self, heap: HeapCode) -> HeapType {
         match heap {
-            HeapCode::Abstract(repr) => repr,
+            HeapCode::Abstract(heap) => heap,
             HeapCode::Defined(ty) => match self.env.info.types[ty.index()].composite {
-                CompositeType::Func(_) => RefRepr::Func,
-                _ => RefRepr::Index,
+                CompositeType::Func(_) => HeapType::ConcreteFunc(ty),
+                CompositeType::Struct(_) => HeapType::ConcreteStruct(ty),
+                CompositeType::Array(_) => HeapType::ConcreteArray(ty),
             },
         }
+    }
+
+    /// The machine's type for references to something.
+    pub fn reference_type(&self, heap: HeapCode) -> Ty {
+        Ty::of_ref(RefType { nullable: true, heap: self.heap_type(heap) })
     }
 
     pub fn open(&mut self, kind: FrameKind, signature: Signature, label: Label) {
@@ -286,7 +292,7 @@ impl Translator<'_> {
 
 /// Branches.
 impl Translator<'_> {
-    fn target(&self, depth: u32) -> Target {
+    pub fn target(&self, depth: u32) -> Target {
         let frame = &self.frames[self.frames.len() - 1 - depth as usize];
         let passes = frame.passes();
         let in_register = frame.kind != FrameKind::Loop && matches!(passes, Types::One(_));
@@ -336,6 +342,27 @@ impl Translator<'_> {
             self.load_slot(operand.ty, reg, operand.slot);
             self.store_slot(operand.ty, reg, to);
         }
+    }
+
+    /// Puts what a branch passes where it has it, as far as nothing is overwritten that is needed if it does not branch; tells
+    /// whether something is left to be moved then.
+    pub fn prepare_branch(&mut self, target: Target) -> bool {
+        let moves = !target.in_register && self.stack.len() - target.arity != target.base;
+        if moves {
+            self.charge(target.arity);
+            self.spill_top(target.arity);
+        } else {
+            self.pass(target);
+        }
+        moves
+    }
+
+    /// Branches with what has been prepared.
+    pub fn finish_branch(&mut self, target: Target) {
+        if !target.in_register {
+            self.move_slots(target);
+        }
+        self.asm.jmp(target.label);
     }
 
     /// Branches, and goes on as if it had not.

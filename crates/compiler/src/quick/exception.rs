@@ -143,8 +143,13 @@ impl Translator<'_> {
     /// Notes that what leaves the call that has just been laid may be caught.
     pub fn note_catches(&mut self) {
         if let Some(scope) = self.scope() {
-            self.catch_sites.push(CatchSite { return_offset: self.asm.at(), scope });
+            self.note_catches_of(scope);
         }
+    }
+
+    /// Notes that certain clauses may catch what leaves the call that has just been laid.
+    pub fn note_catches_of(&mut self, scope: ScopeId) {
+        self.catch_sites.push(CatchSite { return_offset: self.asm.at(), scope });
     }
 
     /// The table of handlers, once all is laid.

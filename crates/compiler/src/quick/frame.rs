@@ -39,7 +39,7 @@ impl Translator<'_> {
             }
             match local.pin {
                 // Only a move gives an `i32` its upper half.
-                Some(pin) if pin == from && local.ty == Ty::I32 => self.zero_extend(pin),
+                Some(pin) if pin == from && local.ty.is_extended() => self.zero_extend(pin),
                 Some(pin) => self.moves.push(Move { to: pin, from, ty: local.ty }),
                 None => {}
             }

@@ -6,6 +6,8 @@
 //! | pinned, written through | a register that calls do not preserve, and a slot that each `local.set` writes | reloaded |
 //! | unpinned | a slot; a temporary register may hold a copy up to the next label or call | yes |
 //!
+//! References that the collector follows may move while a call runs: no pin of theirs survives one, whichever register it is.
+//!
 //! In a function that catches exceptions all pins are written through, since a handler finds no register as it was.
 
 use super::Ty;
@@ -61,7 +63,7 @@ impl Translator<'_> {
     pub fn type_of(&self, code: TypeCode) -> Ty {
         match code {
             TypeCode::Number(ty) => ty,
-            TypeCode::Ref(heap) => Ty::of_repr(self.repr_of(heap)),
+            TypeCode::Ref(heap) => self.reference_type(heap),
         }
     }
 
@@ -75,8 +77,8 @@ impl Translator<'_> {
     }
 
     fn pin_kind(&mut self, is_float: bool) {
-        let calls = self.scan.calls;
-        let choices = machine::pins(is_float, calls > 0);
+        let (calls, calls_at_all) = (self.scan.calls, self.scan.calls > 0 || self.scan.calls_rarely);
+        let choices = machine::pins(is_float, calls_at_all);
         let mut best: [(u32, u32); machine::MOST_PINS] = [(0, 0); machine::MOST_PINS];
         let best = &mut best[..choices.len()];
         for (index, local) in self.locals.iter().enumerate() {
@@ -88,20 +90,30 @@ impl Translator<'_> {
             best[at..].rotate_right(1);
             best[at] = (weight, index as u32);
         }
-        for ((weight, index), pin) in best.iter().zip(choices).filter(|((weight, _), _)| *weight > 0) {
+        let (mut first, mut last) = (0, choices.len());
+        for (weight, index) in best.iter().filter(|(weight, _)| *weight > 0) {
             let ty = self.locals[*index as usize].ty;
-            let survives = calls == 0 || machine::is_kept(*pin, ty);
-            let pays = match (calls, survives) {
-                (0, _) => true,
+            // The collector finds references in slots alone: no register of theirs survives a call, so that those which calls
+            // preserve are left to others.
+            let moves = calls_at_all && ty == Ty::Ref;
+            let pin = choices[if moves { last - 1 } else { first }];
+            let survives = !calls_at_all || (machine::is_kept(pin, ty) && !moves);
+            let pays = match survives {
+                true if !calls_at_all => true,
                 // Saving and restoring the register costs two accesses.
-                (_, true) => *weight > 2,
-                (_, false) => *weight > calls.saturating_mul(WEIGHT_OF_CALL),
+                true => *weight > 2,
+                false => *weight > calls.saturating_mul(WEIGHT_OF_CALL),
             };
             if pays {
+                if moves {
+                    last -= 1;
+                } else {
+                    first += 1;
+                }
                 let local = &mut self.locals[*index as usize];
-                local.pin = Some(*pin);
+                local.pin = Some(pin);
                 local.has_slot = !survives || self.scan.catches;
-                self.registers.reserve(*pin);
+                self.registers.reserve(pin);
                 self.pinned.push(*index);
                 if !survives {
                     self.reloaded.push(*index);
@@ -113,6 +125,11 @@ impl Translator<'_> {
     /// Loads the pins that a call has not preserved.
     pub fn reload_pins(&mut self) {
         self.forget_copies();
+        self.reload_unkept_pins();
+    }
+
+    /// The same, if what temporary registers hold is cared for.
+    pub fn reload_unkept_pins(&mut self) {
         for at in 0..self.reloaded.len() {
             self.reload(self.reloaded[at]);
         }

@@ -10,7 +10,6 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`mod@self`] | what the tier is given, which machine it is for, and when it leaves a function to Cranelift |
-//! | `references` | which functions it leaves for the references that they hold |
 //! | `reader` | immediates of a body |
 //! | `operators` | the instruction set: one row per operator, naming a shape |
 //! | `scan` | a first look at a body |
@@ -19,6 +18,9 @@
 //! | `local` | locals and their pins |
 //! | `control` | blocks and branches |
 //! | `call` | calls and tail calls, by the same convention as Cranelift's code |
+//! | `heap`, `structure`, `array`, `cast` | objects of the garbage-collected heap |
+//! | `maps` | where references to them lie while calls run |
+//! | `rare` | calls into the runtime that stand behind the body |
 //! | `exception` | `try_table` and throwing |
 //! | `frame` | where locals lie, how parameters come and results go |
 //! | `memory` | what is loaded and stored, and where memories lie |
@@ -32,7 +34,6 @@
 //! Code is entered, left, traps, and is found in backtraces just as Cranelift's is.
 
 mod reader;
-mod references;
 
 /// The tier for aarch64.
 #[allow(clippy::duplicate_mod)] // Compiled once with each machine.
@@ -57,7 +58,9 @@ mod x64 {
 }
 
 use crate::limits::CompileLimits;
-use epsilon_abi::{Arch, CompiledFunction, DefinedFuncIndex, MemoryPlan, ModuleInfo, RefRepr, ValType, VmLayout};
+use epsilon_abi::{
+    Arch, CompiledFunction, DefinedFuncIndex, MemoryPlan, ModuleInfo, RefRepr, RefType, ValType, VmLayout,
+};
 
 /// What translating one function leaves for the next one to use again.
 #[derive(Default)]
@@ -106,7 +109,8 @@ pub(crate) struct Env<'a> {
 /// Why a function is left to Cranelift.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Left {
-    /// Its branches and calls pass more values than the limits allow, which Cranelift's translator says in due form.
+    /// Its branches and calls pass more values, or live references over calls, than the limits allow, which Cranelift's
+    /// translator says in due form.
     PassedValues,
     /// It may be larger than the limits allow in another way, which Cranelift's translator finds out, and says.
     Limits,
@@ -116,8 +120,6 @@ pub enum Left {
     DeterministicVectors,
     /// A relaxed dot product on a machine that has one instruction for it.
     DotProduct,
-    /// References that the collector follows, which this tier keeps no maps of yet.
-    HeapReferences,
 }
 
 /// Translates the body of a function, which has been validated.
@@ -132,12 +134,29 @@ pub(crate) fn compile(
     index: DefinedFuncIndex,
     scratch: &mut QuickScratch,
 ) -> Result<CompiledFunction, Left> {
-    if references::are_held(env, index) {
-        return Err(Left::HeapReferences);
-    }
     match env.features.arch {
         Arch::X86_64 => x64::compile(env, index, &mut scratch.x64),
         Arch::Aarch64 => aarch64::compile(env, index, &mut scratch.aarch64),
+    }
+}
+
+/// Whether an operator calls.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Calls {
+    Never,
+    Rarely,
+    Always,
+}
+
+impl Calls {
+    /// By the word at the end of a row.
+    const fn of(word: &str) -> Self {
+        match word.as_bytes() {
+            [] => Self::Never,
+            b"rarely" => Self::Rarely,
+            b"calls" => Self::Always,
+            _ => panic!("a row ends in `calls`, `rarely` or nothing"),
+        }
     }
 }
 
@@ -149,6 +168,8 @@ enum Ty {
     F32,
     F64,
     V128,
+    /// A reference that the collector follows, of 32 bits: over a call it is where the call's stack map says.
+    Ref,
 }
 
 impl Ty {
@@ -159,13 +180,14 @@ impl Ty {
             ValType::F32 => Self::F32,
             ValType::F64 => Self::F64,
             ValType::V128 => Self::V128,
-            ValType::Ref(r) => Self::of_repr(r.repr()),
+            ValType::Ref(r) => Self::of_ref(r),
         }
     }
 
-    const fn of_repr(repr: RefRepr) -> Self {
-        match repr {
+    const fn of_ref(ty: RefType) -> Self {
+        match ty.repr() {
             RefRepr::Func => Self::I64,
+            RefRepr::Index if ty.is_traced() => Self::Ref,
             RefRepr::Index => Self::I32,
         }
     }
@@ -178,6 +200,11 @@ impl Ty {
     /// Whether it lives in vector registers.
     const fn is_float(self) -> bool {
         matches!(self, Self::F32 | Self::F64 | Self::V128)
+    }
+
+    /// Whether it is 32 bits wide in a register whose upper half is always zero.
+    const fn is_extended(self) -> bool {
+        matches!(self, Self::I32 | Self::Ref)
     }
 
     /// Whether it is 64 bits wide.

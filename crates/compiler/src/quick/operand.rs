@@ -76,6 +76,16 @@ impl Registers {
         self.free &= !reg.bit();
     }
 
+    /// Those that hold a copy of a local, and which.
+    pub fn copies(&self) -> impl Iterator<Item = (Reg, u32)> + use<> {
+        let (mut cached, copies) = (self.cached, self.copies);
+        std::iter::from_fn(move || {
+            let reg = lowest(cached)?;
+            cached &= !reg.bit();
+            Some((reg, copies[reg.0 as usize]))
+        })
+    }
+
     pub const fn is_temporary(&self, reg: Reg) -> bool {
         self.temporaries & reg.bit() != 0
     }
@@ -95,6 +105,7 @@ impl Translator<'_> {
     #[inline]
     pub fn push(&mut self, place: Place, ty: Ty) {
         let slot = self.next_slot(ty);
+        self.maps.pushed(self.stack.len(), ty);
         self.stack.push(Operand { place, ty, slot });
         if self.stack.len() > self.settled + WINDOW {
             self.settle_operands(self.stack.len() - WINDOW / 2);
@@ -120,6 +131,7 @@ impl Translator<'_> {
     pub fn pop(&mut self) -> Operand {
         let operand = self.stack.pop().expect("a validated operator finds its operands");
         self.settled = self.settled.min(self.stack.len());
+        self.maps.popped(self.stack.len(), operand.ty);
         match operand.place {
             Place::Local(local) => self.locals[local as usize].pending -= 1,
             Place::Flags(_) => self.flags_at = None,

@@ -5,10 +5,13 @@
 //! ```
 //!
 //! A shape is a method of [`Translator`]: it is given the arguments of the row, then the immediates. A row that ends in
-//! `calls` may call out, so that no register but the preserved ones is the same behind it. The operators of vectors
+//! `calls` may call out, so that no register but the preserved ones is the same behind it. One that ends in `rarely` calls from
+//! behind the body, which puts all registers back, but references in them, which may have moved. The operators of vectors
 //! have their rows in [`vectors`](super::machine::vectors), since nearly each of them is an instruction of the machine.
 
+use super::Calls;
 use super::Ty::{F32, F64, I32, I64};
+use super::heap::Extend;
 use super::machine::{Alu, Cond, FloatCompare, FloatOp, Rounding, Shift, vectors};
 use super::memory::{Load, Store};
 use super::reader::Reader;
@@ -33,12 +36,11 @@ macro_rules! operators {
         }
 
         /// Reads over the immediates of an operator, and tells whether it calls.
-        pub(in crate::quick) fn $skip(code: u32, reader: &mut Reader<'_>) -> bool {
+        pub(in crate::quick) fn $skip(code: u32, reader: &mut Reader<'_>) -> $crate::quick::Calls {
             match code {
                 $($code => {
                     $($(reader.$kind();)*)?
-                    // The word, or nothing.
-                    const { !stringify!($($calls)?).is_empty() }
+                    const { $crate::quick::Calls::of(stringify!($($calls)?)) }
                 })*
                 _ => unreachable!("operator {code:#x} of {} has no row", stringify!($skip)),
             }
@@ -53,6 +55,7 @@ macro_rules! operators {
 pub(in crate::quick) use operators;
 
 /// The prefixes of operators with a second code.
+const PREFIX_HEAP: u8 = 0xfb;
 const PREFIX_MISC: u8 = 0xfc;
 const PREFIX_VECTOR: u8 = 0xfd;
 const PREFIX_ATOMIC: u8 = 0xfe;
@@ -62,6 +65,10 @@ impl Translator<'_> {
     #[inline]
     pub fn operator(&mut self, code: u8) {
         match code {
+            PREFIX_HEAP => {
+                let code = self.reader.u32();
+                self.heap_operator(code);
+            }
             PREFIX_MISC => {
                 let code = self.reader.u32();
                 self.misc_operator(code);
@@ -81,8 +88,9 @@ impl Translator<'_> {
 
 /// Reads over an operator whose first byte has been read, and tells whether it calls.
 #[inline]
-pub(in crate::quick) fn skip(code: u8, reader: &mut Reader<'_>) -> bool {
+pub(in crate::quick) fn skip(code: u8, reader: &mut Reader<'_>) -> Calls {
     match code {
+        PREFIX_HEAP => skip_heap(reader.u32(), reader),
         PREFIX_MISC => skip_misc(reader.u32(), reader),
         PREFIX_VECTOR => vectors::skip_vector(reader.u32(), reader),
         PREFIX_ATOMIC => skip_atomic(reader.u32(), reader),
@@ -146,6 +154,7 @@ operators! {
     0xd0 ref_null(heap: heap) = ref_null;
     0xd1 ref_is_null = ref_is_null;
     0xd2 ref_func(func: u32) = ref_func, calls;
+    0xd3 ref_eq = compare(I32, Cond::Equal);
     0xd4 ref_as_non_null = ref_as_non_null;
 
     // Memory.
@@ -319,6 +328,49 @@ operators! {
 }
 
 operators! {
+    heap_operator, skip_heap, HEAP;
+
+    // Structures.
+    0 struct_new(ty: u32) = struct_new, rarely;
+    1 struct_new_default(ty: u32) = struct_new_default, rarely;
+    2 struct_get(ty: u32, field: u32) = struct_get(Extend::No), rarely;
+    3 struct_get_s(ty: u32, field: u32) = struct_get(Extend::Signed);
+    4 struct_get_u(ty: u32, field: u32) = struct_get(Extend::Unsigned);
+    5 struct_set(ty: u32, field: u32) = struct_set;
+
+    // Arrays.
+    6 array_new(ty: u32) = array_new, rarely;
+    7 array_new_default(ty: u32) = array_new_default, rarely;
+    8 array_new_fixed(ty: u32, count: u32) = array_new_fixed, rarely;
+    9 array_new_data(ty: u32, segment: u32) = array_new_from(Libcall::GcArrayNewData), calls;
+    10 array_new_elem(ty: u32, segment: u32) = array_new_from(Libcall::GcArrayNewElem), calls;
+    11 array_get(ty: u32) = array_get(Extend::No), rarely;
+    12 array_get_s(ty: u32) = array_get(Extend::Signed);
+    13 array_get_u(ty: u32) = array_get(Extend::Unsigned);
+    14 array_set(ty: u32) = array_set;
+    15 array_len = array_len, rarely;
+    16 array_fill(ty: u32) = array_fill, calls;
+    17 array_copy(dst: u32, src: u32) = array_copy, calls;
+    18 array_init_data(ty: u32, segment: u32) = array_init_from(Libcall::GcArrayInitData), calls;
+    19 array_init_elem(ty: u32, segment: u32) = array_init_from(Libcall::GcArrayInitElem), calls;
+
+    // Casts.
+    20 ref_test_non_null(to: heap) = ref_test(false), rarely;
+    21 ref_test_nullable(to: heap) = ref_test(true), rarely;
+    22 ref_cast_non_null(to: heap) = ref_cast(false), rarely;
+    23 ref_cast_nullable(to: heap) = ref_cast(true), rarely;
+    24 br_on_cast(cast: cast) = br_on_cast(true), rarely;
+    25 br_on_cast_fail(cast: cast) = br_on_cast(false), rarely;
+    26 any_convert_extern = nop;
+    27 extern_convert_any = nop;
+
+    // Small integers.
+    28 ref_i31 = ref_i31;
+    29 i31_get_s = i31_get(Shift::RightSigned);
+    30 i31_get_u = i31_get(Shift::RightUnsigned);
+}
+
+operators! {
     misc_operator, skip_misc, MISC;
 
     // Conversions that saturate.
@@ -427,9 +479,8 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    /// The proposals whose operators are refused when a module is validated, and the one whose functions are left to Cranelift.
-    const REFUSED: [&str; 7] = [
-        "gc",
+    /// The proposals whose operators are refused when a module is validated.
+    const REFUSED: [&str; 6] = [
         "custom_descriptors",
         "memory_control",
         "shared_everything_threads",
@@ -456,7 +507,7 @@ mod tests {
             .map(|(_, visit)| visit.trim_start_matches("visit_"))
             .filter(|name| *name != "typed_select_multi")
             .collect();
-        let lists = [PLAIN, MISC, ATOMIC, vectors::VECTOR].concat();
+        let lists = [PLAIN, HEAP, MISC, ATOMIC, vectors::VECTOR].concat();
         let rows: BTreeSet<&str> = lists.iter().copied().collect();
         assert_eq!(lists.len(), rows.len(), "a name stands twice");
         assert_eq!(rows.difference(&all).collect::<Vec<_>>(), Vec::<&&str>::new(), "rows without an operator");

@@ -1,7 +1,7 @@
 //! Reads immediates from a body that has been validated, so that nothing is checked twice: a body that ends too early
 //! ends in a panic.
 
-use epsilon_abi::{RefRepr, TypeIndex};
+use epsilon_abi::{HeapType, TypeIndex};
 
 /// A place in a body.
 #[derive(Clone, Copy)]
@@ -36,8 +36,7 @@ pub(super) enum TypeCode {
 /// What a reference points to, read from its code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum HeapCode {
-    /// An abstract type, of functions or not.
-    Abstract(RefRepr),
+    Abstract(HeapType),
     /// A type of the module.
     Defined(TypeIndex),
 }
@@ -63,6 +62,14 @@ pub(super) struct Clause {
     pub tag: Option<u32>,
     pub wants_reference: bool,
     pub depth: u32,
+}
+
+/// A cast that branches: the label, and the types before and after, each with whether it has null.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CastBranch {
+    pub depth: u32,
+    pub from: (bool, HeapCode),
+    pub to: (bool, HeapCode),
 }
 
 impl<'a> Reader<'a> {
@@ -186,15 +193,23 @@ impl<'a> Reader<'a> {
             0x7b => Ty::V128,
             // `(ref null heap)` and `(ref heap)`.
             0x63 | 0x64 => return TypeCode::Ref(self.heap()),
-            abstract_ => return TypeCode::Ref(HeapCode::Abstract(abstract_repr(abstract_))),
+            abstract_ => return TypeCode::Ref(HeapCode::Abstract(abstract_type(abstract_))),
         })
+    }
+
+    /// The types of a cast that branches: whether the first and the second one have null, the label, and the two.
+    pub fn cast(&mut self) -> CastBranch {
+        let nullable = self.byte();
+        let depth = self.u32();
+        let (from, to) = (self.heap(), self.heap());
+        CastBranch { depth, from: (nullable & 1 != 0, from), to: (nullable & 2 != 0, to) }
     }
 
     pub fn heap(&mut self) -> HeapCode {
         match self.peek(0) {
             code @ 0x40..=0x7f => {
                 self.at += 1;
-                HeapCode::Abstract(abstract_repr(code))
+                HeapCode::Abstract(abstract_type(code))
             }
             _ => HeapCode::Defined(TypeIndex(self.i64() as u32)),
         }
@@ -235,11 +250,21 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// How references to an abstract type are represented, by its code.
-const fn abstract_repr(code: u8) -> RefRepr {
+/// An abstract type by its code.
+fn abstract_type(code: u8) -> HeapType {
     match code {
-        // `func` and `nofunc`.
-        0x70 | 0x73 => RefRepr::Func,
-        _ => RefRepr::Index,
+        0x69 => HeapType::Exn,
+        0x6a => HeapType::Array,
+        0x6b => HeapType::Struct,
+        0x6c => HeapType::I31,
+        0x6d => HeapType::Eq,
+        0x6e => HeapType::Any,
+        0x6f => HeapType::Extern,
+        0x70 => HeapType::Func,
+        0x71 => HeapType::None,
+        0x72 => HeapType::NoExtern,
+        0x73 => HeapType::NoFunc,
+        0x74 => HeapType::NoExn,
+        _ => unreachable!("validated to be the code of a type: {code:#x}"),
     }
 }

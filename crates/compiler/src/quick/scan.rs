@@ -1,8 +1,8 @@
 //! A first look at a body: how often each local is used and how often anything is called, where what stands in a loop
 //! counts more; whether exceptions are caught; and how large it is as the limits count.
 
-use super::operators;
 use super::reader::Reader;
+use super::{Calls, operators};
 use crate::limits::CompileLimits;
 
 /// What a body does.
@@ -12,10 +12,10 @@ pub(in crate::quick) struct Scan {
     pub uses: Vec<u32>,
     /// Weight of all calls.
     pub calls: u32,
+    /// Whether an operator calls rarely, from behind the body.
+    pub calls_rarely: bool,
     /// Whether there is a `try_table` or a `try`.
     pub catches: bool,
-    /// Whether an operator of the garbage-collected heap was met: nothing behind it has been looked at.
-    pub uses_heap: bool,
     pub size: Size,
     /// Weights and depths of loops outside of the open blocks.
     outer: Vec<(u32, u32)>,
@@ -49,7 +49,7 @@ impl Scan {
         self.uses.clear();
         self.uses.resize(locals, 0);
         self.outer.clear();
-        (self.calls, self.catches, self.uses_heap, self.size) = (0, false, false, Size::default());
+        (self.calls, self.calls_rarely, self.catches, self.size) = (0, false, false, Size::default());
         let (mut weight, mut loops) = (1u32, 0);
         while !reader.is_at_end() {
             let code = reader.byte();
@@ -104,18 +104,17 @@ impl Scan {
                     reader.u32();
                     (weight, loops) = self.outer.pop().unwrap_or((1, 0));
                 }
-                // Operators of the heap, and ref.eq.
-                0xfb | 0xd3 => {
-                    self.uses_heap = true;
-                    return;
-                }
                 // end
                 0x0b => (weight, loops) = self.outer.pop().unwrap_or((1, 0)),
-                _ => {
-                    if operators::skip(code, &mut reader) {
-                        self.calls = self.calls.saturating_add(weight);
+                _ => match operators::skip(code, &mut reader) {
+                    Calls::Never => {}
+                    Calls::Rarely => {
+                        self.calls_rarely = true;
+                        // Those that branch have a block more than others at most.
+                        self.size.blocks += 1;
                     }
-                }
+                    Calls::Always => self.calls = self.calls.saturating_add(weight),
+                },
             }
         }
     }

@@ -54,7 +54,7 @@ impl Translator<'_> {
 /// References.
 impl Translator<'_> {
     pub fn ref_null(&mut self, heap: HeapCode) {
-        self.push(Place::Const(0), Ty::of_repr(self.repr_of(heap)));
+        self.push(Place::Const(0), self.reference_type(heap));
     }
 
     pub fn ref_is_null(&mut self) {
@@ -155,8 +155,9 @@ impl Translator<'_> {
             RefRepr::Index => {
                 let index = self.pop();
                 let reg = self.index_element(table, index);
-                self.load_at(Ty::I32, reg, reg, 0);
-                self.push_reg(reg, Ty::I32);
+                let ty = Ty::of_ref(self.env.info.tables[table as usize].element);
+                self.load_at(ty, reg, reg, 0);
+                self.push_reg(reg, ty);
             }
         }
     }

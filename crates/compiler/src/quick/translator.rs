@@ -4,14 +4,19 @@ use super::control::{Frame, FrameKind, Signature, Types};
 use super::exception::{Catch, CatchSite, Scope};
 use super::local::Local;
 use super::machine::{self, Assembler, Label, Reg};
+use super::maps::Maps;
 use super::operand::{Operand, Registers};
+use super::rare::{RareCall, RareId};
 use super::reader::Reader;
 use super::scan::Scan;
 use super::{Env, Left, operators};
+use epsilon_abi::heap::StructLayout;
 use epsilon_abi::{
     CallLayout, CodeTier, CompiledFunction, DefinedFuncIndex, HandlerSite, Position, Relocation, Sites, SourceSite,
-    StackMaps, TrapCode, TrapSite, TypeIndex,
+    TrapCode, TrapSite, TypeIndex,
 };
+use std::collections::HashMap;
+use std::rc::Rc;
 
 /// What translating one function leaves for the next one to use again.
 #[derive(Default)]
@@ -37,6 +42,8 @@ pub(in crate::quick) struct Cold {
 #[derive(Clone, Copy)]
 pub(in crate::quick) enum ColdKind {
     Trap(TrapCode),
+    /// A call into the runtime.
+    Call(RareId),
     /// What a machine has.
     Machine(machine::Cold),
 }
@@ -86,6 +93,12 @@ pub(in crate::quick) struct Translator<'a> {
     pub scopes: Vec<Scope>,
     /// Calls that catch.
     pub catch_sites: Vec<CatchSite>,
+    /// Where references lie while calls run.
+    pub maps: Maps,
+    /// Calls that stand behind the body.
+    pub rare_calls: Vec<RareCall>,
+    /// Where the fields of structure types lie.
+    pub struct_layouts: HashMap<TypeIndex, Rc<StructLayout>>,
     pub traps: Vec<TrapSite>,
     pub sources: Vec<SourceSite>,
     pub relocations: Vec<Relocation>,
@@ -151,6 +164,9 @@ impl<'a> Translator<'a> {
             catches: Vec::new(),
             scopes: Vec::new(),
             catch_sites: Vec::new(),
+            maps: Maps::default(),
+            rare_calls: Vec::new(),
+            struct_layouts: HashMap::new(),
             traps: Vec::new(),
             sources: Vec::new(),
             relocations: Vec::new(),
@@ -175,22 +191,20 @@ impl<'a> Translator<'a> {
             relocations: std::mem::take(&mut self.relocations),
             sites: Sites::new(&traps, &std::mem::take(&mut self.sources), &[]),
             handlers,
-            stack_maps: StackMaps::default(),
+            stack_maps: self.maps.finish(),
         }
     }
 
     fn function(&mut self) -> Result<Vec<HandlerSite>, Left> {
         self.declare_locals();
         self.scan.run(self.reader, self.locals.len());
-        if self.scan.uses_heap {
-            return Err(Left::HeapReferences);
-        }
         if self.scan.size.exceeds(self.env.limits) {
             return Err(Left::Limits);
         }
         self.pin_locals();
         let results = Signature::results_of(self.type_index, self.env.info);
         self.prologue();
+        self.list_locals();
         let label = self.asm.new_label();
         self.frames.push(Frame::new(FrameKind::Body, 0, Signature { params: Types::None, results }, label));
         self.operators()?;
@@ -263,6 +277,7 @@ impl<'a> Translator<'a> {
             self.asm.bind(label);
             match kind {
                 ColdKind::Trap(code) => self.trap(code),
+                ColdKind::Call(call) => self.lay_rare_call(call),
                 ColdKind::Machine(cold) => self.machine_cold(cold),
             }
             at += 1;

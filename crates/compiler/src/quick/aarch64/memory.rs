@@ -14,7 +14,7 @@ use epsilon_abi::{MemoryAccess, TrapCode};
 use std::mem::offset_of;
 
 impl Load {
-    const fn op(self, ty: Ty) -> Access {
+    pub(super) const fn op(self, ty: Ty) -> Access {
         match self {
             Self::Unsigned8 => LDRB,
             Self::Signed8 if ty.is_wide() => LDRSB_X,
@@ -33,7 +33,7 @@ impl Load {
 }
 
 impl Store {
-    const fn op(self) -> Access {
+    pub(super) const fn op(self) -> Access {
         match self {
             Self::Bits8 => STRB,
             Self::Bits16 => STRH,

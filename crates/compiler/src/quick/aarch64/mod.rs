@@ -8,6 +8,7 @@
 //! | `integer`, `float`, `convert` | the shapes of arithmetic |
 //! | `memory`, `bulk`, `atomic` | accesses to linear memories |
 //! | `table` | elements of tables, and the code that references lead to |
+//! | `heap` | objects of the garbage-collected heap |
 //! | `vectors`, `lanes` | vectors: their rows, and their shapes |
 //!
 //! | registers | for |
@@ -28,6 +29,7 @@ mod bulk;
 mod convert;
 mod float;
 mod frame;
+mod heap;
 mod integer;
 mod lanes;
 mod memory;
@@ -42,6 +44,7 @@ pub(super) use asm::{Assembler, Cond, Label, Reg, RegSet};
 pub(super) use convert::Cold;
 pub(super) use float::{FloatCompare, FloatOp, Rounding};
 pub(super) use frame::Frame;
+pub(super) use heap::stores_const;
 pub(super) use integer::{Alu, Shift};
 pub(super) use memory::Address;
 
@@ -189,7 +192,7 @@ impl State {
 /// The instruction that loads a value of a type.
 const fn load_op(ty: Ty) -> Access {
     match ty {
-        Ty::I32 => LDR_W,
+        Ty::I32 | Ty::Ref => LDR_W,
         Ty::I64 => LDR_X,
         Ty::F32 => LDR_S,
         Ty::F64 => LDR_D,
@@ -199,7 +202,7 @@ const fn load_op(ty: Ty) -> Access {
 
 const fn store_op(ty: Ty) -> Access {
     match ty {
-        Ty::I32 => STR_W,
+        Ty::I32 | Ty::Ref => STR_W,
         Ty::I64 => STR_X,
         Ty::F32 => STR_S,
         Ty::F64 => STR_D,
@@ -260,7 +263,7 @@ impl Translator<'_> {
         match ty {
             Ty::V128 => self.asm.rrr(ORR_V, to, from, from),
             Ty::F32 | Ty::F64 => self.asm.rr(FMOV.double(ty.is_wide()), to, from),
-            Ty::I32 | Ty::I64 => self.asm.rrr(ORR.wide(ty.is_wide()), to, ZERO, from),
+            Ty::I32 | Ty::I64 | Ty::Ref => self.asm.rrr(ORR.wide(ty.is_wide()), to, ZERO, from),
         }
     }
 

@@ -15,7 +15,7 @@ use std::mem::offset_of;
 
 impl Load {
     /// The instruction, and whether it is 64 bits wide.
-    const fn op(self, ty: Ty) -> (Op, bool) {
+    pub(super) const fn op(self, ty: Ty) -> (Op, bool) {
         match self {
             Self::Unsigned8 => (MOVZX8, false),
             Self::Signed8 => (MOVSX8, ty.is_wide()),
@@ -32,7 +32,7 @@ impl Load {
 }
 
 impl Store {
-    const fn op(self) -> (Op, bool) {
+    pub(super) const fn op(self) -> (Op, bool) {
         match self {
             Self::Bits8 => (MOV_STORE8, false),
             Self::Bits16 => (MOV_STORE16, false),
@@ -45,7 +45,7 @@ impl Store {
     }
 
     /// The instruction that stores a constant, whether it is 64 bits wide, and how long its immediate is.
-    const fn imm_op(self) -> (Op, bool, u32) {
+    pub(super) const fn imm_op(self) -> (Op, bool, u32) {
         match self {
             Self::Bits8 => (MOV_IMM8, false, 1),
             Self::Bits16 => (MOV_IMM16, false, 2),

@@ -9,6 +9,7 @@
 //! | `source` | operands as instructions take them |
 //! | `memory`, `bulk`, `atomic` | accesses to linear memories |
 //! | `table` | elements of tables, and the code that references lead to |
+//! | `heap` | objects of the garbage-collected heap |
 //! | `vectors`, `lanes` | vectors: their rows, and their shapes |
 //!
 //! | registers | for |
@@ -28,6 +29,7 @@ mod bulk;
 mod convert;
 mod float;
 mod frame;
+mod heap;
 mod integer;
 mod lanes;
 mod memory;
@@ -43,6 +45,7 @@ pub(super) use asm::{Assembler, Cond, Label, Reg, RegSet};
 pub(super) use convert::Cold;
 pub(super) use float::{FloatCompare, FloatOp, Rounding};
 pub(super) use frame::Frame;
+pub(super) use heap::stores_const;
 pub(super) use integer::{Alu, Shift};
 pub(super) use memory::Address;
 
@@ -163,7 +166,7 @@ impl State {
 /// The instruction that loads a value of a type, and whether it is 64 bits wide.
 const fn load_op(ty: Ty) -> (Op, bool) {
     match ty {
-        Ty::I32 => (MOV, false),
+        Ty::I32 | Ty::Ref => (MOV, false),
         Ty::I64 => (MOV, true),
         Ty::F32 => (MOVSS, false),
         Ty::F64 => (MOVSD, false),
@@ -173,7 +176,7 @@ const fn load_op(ty: Ty) -> (Op, bool) {
 
 const fn store_op(ty: Ty) -> (Op, bool) {
     match ty {
-        Ty::I32 => (MOV_STORE, false),
+        Ty::I32 | Ty::Ref => (MOV_STORE, false),
         Ty::I64 => (MOV_STORE, true),
         Ty::F32 => (MOVSS_STORE, false),
         Ty::F64 => (MOVSD_STORE, false),

@@ -35,6 +35,7 @@ ops! {
     IMUL = Op::two(0xaf);
     IMUL_IMM8 = Op::one(0x6b);
     IMUL_IMM = Op::one(0x69);
+    TEST_IMM8 = Op::one(0xf6).bytes();
     GROUP3 = Op::one(0xf7);
     SHIFT_IMM = Op::one(0xc1);
     SHIFT_CL = Op::one(0xd3);

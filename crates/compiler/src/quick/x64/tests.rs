@@ -229,6 +229,7 @@ fn immediates() {
             let ours = ours(|a| a.mov_imm(Reg(reg), i64::from(imm).cast_unsigned()));
             same("mov", &ours, &theirs!(movq_mi_sxl(reg, imm)));
         }
+        same("test", &ours(|a| a.ins(TEST_IMM8, false, Reg(0), Rm::Reg(Reg(reg)), 3, 1)), &theirs!(testb_mi(reg, 3u8)));
         for rm in 0..16u8 {
             let ours8 = |wide| ours(|a| a.ins(IMUL_IMM8, wide, Reg(reg), Rm::Reg(Reg(rm)), 0x85, 1));
             same("imul", &ours8(false), &theirs!(imull_rmi_sxb(reg, rm, 0x85u8.cast_signed())));
