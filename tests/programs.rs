@@ -128,7 +128,7 @@ fn check(engine: &Engine, how: &str, passes: impl Fn(&str) -> bool) {
         let ended = run(engine, case);
         let stdout = String::from_utf8_lossy(&ended.stdout);
         assert_eq!(stdout, String::from_utf8_lossy(&expected), "{} ({how}): output", case.name);
-        assert!(ended.stdout == expected, "{} ({how}): output that is no text", case.name);
+        assert!(ended.stdout == expected, "{} ({how}): output that is not text", case.name);
         assert_eq!(ended.trap, case.trap, "{} ({how}): trap", case.name);
         assert_eq!(ended.exit, case.exit, "{} ({how}): exit code", case.name);
         if !case.frames.is_empty() {

@@ -65,7 +65,7 @@ fn unknown_imports_trap_when_they_are_called() {
     assert_eq!(error.to_string(), "call to an unknown import: `x`.`unknown`");
     assert_eq!(error.backtrace().expect("wasm was running").frames()[0].func_name(), Some("bad"));
     let memory = module(&engine, r#"(module (import "x" "memory" (memory 1)))"#);
-    linker.define_unknown_imports_as_traps(&memory).expect("what is no function is left as it is");
+    linker.define_unknown_imports_as_traps(&memory).expect("imports other than functions are left as they are");
     assert!(linker.instantiate(&mut store, &memory).unwrap_err().is::<epsilon::UnknownImportError>());
 }
 

@@ -1,5 +1,5 @@
-//! Rows of function tables between instances: whichever way a row is written, and from whichever table, who calls it
-//! runs under the instance that the function is of.
+//! Rows of function tables between instances: whichever way a row is written, and from whichever table, a call of it
+//! runs under the instance that the function belongs to.
 
 use crate::support::{engines, engines_with, module};
 use epsilon::{Caller, Error, Instance, Linker, Ref, Store, Tier, Trap};

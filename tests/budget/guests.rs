@@ -1,6 +1,6 @@
 //! Guests that each try to use up one resource of their host ([`crate::hostile`]), in an engine that may take 64 MiB: each
-//! is ended by that limit, or comes to its end within it; the process grows by 96 MiB at most, and no call of its neighbour
-//! fails, who has an engine of its own. Each runs in a child, whose memory the kernel counts.
+//! is ended by that limit, or comes to its end within it; the process grows by 96 MiB at most, and no call of its neighbour,
+//! which has an engine of its own, fails. Each runs in a child, whose memory the kernel counts.
 
 use crate::hostile::{End, GUESTS, LIMIT_BYTES, run, touching};
 use crate::support::{config, module};

@@ -152,7 +152,7 @@ fn every_public_method_is_misused_or_harmless() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut tests = Vec::new();
     sources(&root.join("tests/misuse"), &mut tests);
-    // What this file names is no misuse.
+    // What this file names is not misuse.
     tests.retain(|text| !text.contains("every_public_method_is_misused_or_harmless"));
     let methods = methods(root);
     assert!(methods.len() > 100, "the sources were understood: {methods:?}");

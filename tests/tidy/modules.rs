@@ -47,7 +47,7 @@ pub struct Module {
     pub words: std::ops::Range<usize>,
     /// Its `use` declarations.
     pub imports: Vec<Import>,
-    /// Where those and other declarations stand that are no code.
+    /// Where those and other declarations stand that are not code.
     pub declarations: Vec<std::ops::Range<usize>>,
 }
 

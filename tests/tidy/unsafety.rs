@@ -10,7 +10,7 @@ const MAY_BE_UNSAFE: [&str; 2] = ["runtime/", "tests/"];
 const GUESTS: &str = "tests/guests/";
 
 /// Functions elsewhere whose declaration alone is `unsafe`, because their callers promise what nothing can check:
-/// loading compiled code without a key, whoever made it.
+/// loading compiled code without a key.
 const DECLARATIONS: [(&str, &[&str]); 1] =
     [("crates/epsilon/src/", &["deserialize", "deserialize_file", "deserialize_open_file"])];
 

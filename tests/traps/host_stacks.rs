@@ -1,4 +1,4 @@
-//! Stacks of the host, whoever made them: large and small threads, coroutines, stacks that were switched to for a
+//! Stacks of the host, of every origin: large and small threads, coroutines, stacks that were switched to for a
 //! while. Guests run on all of them, and a recursion through the host ends with a trap.
 #![allow(unsafe_code)] // stacks of coroutines cannot be made without
 

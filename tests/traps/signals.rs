@@ -1,4 +1,4 @@
-//! Signals that are not ours reach whoever had them before: in children, because they end the process.
+//! Signals that are not ours reach the handler that was there before: in children, because they end the process.
 #![allow(unsafe_code)] // a handler of an embedder's cannot be installed without
 
 use crate::support::{child_task, module, run_child};

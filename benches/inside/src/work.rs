@@ -133,7 +133,7 @@ pub fn trap(engine: &Engine) -> Result<Work> {
     repeated(move || trap.call(&mut store, ()).expect_err("it traps"))
 }
 
-/// A store with one instance, and host functions for whoever imports them.
+/// A store with one instance, and host functions for modules that import them.
 fn one(engine: &Engine, text: &str) -> Result<(Store<()>, Instance)> {
     let module = Module::new(engine, text)?;
     let mut linker = Linker::new(engine);

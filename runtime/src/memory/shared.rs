@@ -180,7 +180,7 @@ impl SharedMemory {
     /// accesses where that matters.
     pub fn data(&self) -> &[UnsafeCell<u8>] {
         // SAFETY: so many bytes are mapped at the base, and a shared memory never shrinks, while `self` holds it (invariants 7 and
-        // 16). The cells allow for writes by others, and who reads or writes one answers for how (invariant 18).
+        // 16). The cells allow for writes by others, and the code that reads or writes one must do so atomically (invariant 18).
         unsafe { std::slice::from_raw_parts(self.0.base.cast(), self.data_size()) }
     }
 

@@ -114,7 +114,7 @@ fn what_is_wanted_by_many_is_done_once() {
     });
 }
 
-/// Who works ahead leaves alone what another thread is at work on or has done; who wants it waits for the work ahead.
+/// A worker leaves alone what another thread is doing or has done; a thread that needs the result waits for the worker.
 #[test]
 fn work_ahead_is_not_done_twice() {
     loom::model(|| {
@@ -179,7 +179,7 @@ fn a_wait_for_work_is_interrupted() {
     });
 }
 
-/// Who changes a value and then notifies wakes whoever still saw the old one. A wake-up that is lost is a deadlock here.
+/// A thread that changes a value and then notifies wakes every thread that still saw the old one. A wake-up that is lost is a deadlock here.
 #[test]
 fn no_notification_is_lost() {
     loom::model(|| {

@@ -76,7 +76,7 @@ fn imports(store: &mut Store<Host>, module: &Module) -> epsilon::Result<Vec<Exte
     for import in module.imports() {
         let name = import.name().to_owned();
         let ExternType::Func(ty) = import.ty().clone() else {
-            return Err(Error::msg(format!("imports `{name}`, which is no function")));
+            return Err(Error::msg(format!("imports `{name}`, which is not a function")));
         };
         items.push(Extern::Func(Func::new(&mut *store, ty, move |caller, params, results| {
             host_function(caller, &name, params, results);

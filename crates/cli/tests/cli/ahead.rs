@@ -81,7 +81,7 @@ fn a_module_is_not_replaced_by_what_is_made_of_it() {
     assert!(directory.path().join("app.epsilon").exists());
 }
 
-/// Somebody who can write to the directory knows the process's number, and lays a link.
+/// An attacker with write access to the directory knows the number of the process, and makes a link.
 #[test]
 fn a_link_at_a_temporary_name_is_not_followed() {
     let directory = tempfile::tempdir().expect("a directory");

@@ -1,5 +1,5 @@
-//! What a look at a function's body tells whether it may be translated in place of a call. Found when first asked for, by
-//! whoever asks: it depends on the body alone, and so do not the number of threads or the order of compilation.
+//! What a look at a function's body tells whether it may be translated in place of a call. Found on first use, by
+//! any thread: it depends on the body alone, not on the number of threads or the order of compilation.
 
 use super::ParsedModule;
 use epsilon_abi::DefinedFuncIndex;

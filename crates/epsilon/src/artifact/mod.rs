@@ -113,7 +113,7 @@ impl Engine {
         self.precompile_module_with_key(bytes, None)
     }
 
-    /// As [`Engine::precompile_module`]; with a key, the artifact can be loaded safely by who has that key too.
+    /// As [`Engine::precompile_module`]; with a key, the artifact can be loaded safely by every engine that has the same key.
     ///
     /// # Errors
     /// As [`Engine::precompile_module`].

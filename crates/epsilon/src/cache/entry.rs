@@ -14,7 +14,7 @@
 //! | 32 | keyed hash of all of the above |
 //! | … | bytes of the functions (see `codec`), in the order of the records |
 //!
-//! Numbers are as in [`numbers`]. Of a function's hash half is kept: damage is found all the same, and whoever does not have
+//! Numbers are as in [`numbers`]. Half of a function's hash is kept: damage is found all the same, and an attacker without
 //! the secret would have to try 2^127 times.
 //!
 //! Bytes are read into our own memory first and hashed there, so that no change of the file reaches what runs. The

@@ -135,7 +135,7 @@ fn following_links() {
 }
 
 /// witx `lookupflags`: without `symlink_follow` a link in the last component is not followed. POSIX `open` with
-/// O_NOFOLLOW: "[ELOOP]"; with O_DIRECTORY a link is no directory.
+/// O_NOFOLLOW: "[ELOOP]"; with O_DIRECTORY a link is not a directory.
 #[test]
 fn not_following_links() {
     let mut guest = Guest::new();

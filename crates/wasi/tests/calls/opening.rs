@@ -132,7 +132,7 @@ fn names_are_text_of_bounded_length() {
 }
 
 /// POSIX `open`: "[ENOTDIR] A component of the path prefix names an existing file that is [not] a directory", which
-/// a descriptor that is no directory is too.
+/// a descriptor that is not a directory is too.
 #[test]
 fn only_directories_have_names_below_them() {
     let mut guest = Guest::new();

@@ -86,7 +86,7 @@ fn who_does_not_wait_is_told() {
     assert_eq!(guest.read(reader, 10), Err(Errno::Again));
     assert_eq!(guest.write(writer, b"x"), Ok(1));
     assert_eq!(guest.read(reader, 10).unwrap(), b"x");
-    // What is no pipe is not waited for.
+    // Files that are not pipes are not waited for.
     let _listener = UnixListener::bind(guest.host("socket")).unwrap();
     assert_eq!(guest.open("socket", 0, WRITE), Err(Errno::Nxio));
 }

@@ -10,7 +10,7 @@ pub mod interrupt;
 #[path = "../../../../runtime/src/threads/slot.rs"]
 pub mod slot;
 pub mod sync;
-#[allow(dead_code)] // timeouts are no part of the models
+#[allow(dead_code)] // timeouts are not part of the models
 #[path = "../../../../runtime/src/threads/waiting.rs"]
 pub mod waiting;
 pub mod words;
