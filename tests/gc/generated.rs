@@ -306,44 +306,9 @@ impl Generator {
                     this.wide(d)
                 )
             }),
-            10 => {
-                let at = self.loops;
-                if at == 2 {
-                    return self.set(depth);
-                }
-                self.loops += 1;
-                let body: String = (0..3).map(|_| self.statement(d)).collect();
-                self.loops -= 1;
-                format!(
-                    "(local.set $n{at} (i32.const {})) (loop $more{at} {body} (br_if $more{at} (local.tee $n{at} \
-                     (i32.sub (local.get $n{at}) (i32.const 1)))))",
-                    1 + self.below(3)
-                )
-            }
-            11 => {
-                let values = format!(
-                    "{} {} {} (ref.cast (ref null eq) {}) {} {} {} {} {} {} {}",
-                    self.integer(d),
-                    self.any(d),
-                    self.float(d),
-                    self.any(d),
-                    self.wide(d),
-                    self.any(d),
-                    self.any(d),
-                    self.any(d),
-                    self.any(d),
-                    self.float(d),
-                    self.any(d)
-                );
-                let sets: Vec<_> = "r r r r r l r d r i r"
-                    .split(' ')
-                    .enumerate()
-                    .map(|(n, kind)| {
-                        format!("(local.set ${kind}{})", if kind == "r" { n as u64 % REFERENCES } else { 1 })
-                    })
-                    .collect();
-                format!("(call $many{} {values}) {}", self.below(2), sets.join(" "))
-            }
+            10 if self.loops < 2 => self.rounds(d),
+            10 => self.set(depth),
+            11 => self.call_with_many(d),
             12 => format!("(global.set $kept {})", self.any(d)),
             _ => format!(
                 "(table.set $table (i32.and {} (i32.const 7)) {}) (local.set $r0 (table.get $table (i32.and {} (i32.const 7))))",
@@ -352,6 +317,40 @@ impl Generator {
                 self.integer(d)
             ),
         }
+    }
+
+    /// A loop of a few rounds.
+    fn rounds(&mut self, d: u64) -> String {
+        let at = self.loops;
+        self.loops += 1;
+        let body: String = (0..3).map(|_| self.statement(d)).collect();
+        self.loops -= 1;
+        format!(
+            "(local.set $n{at} (i32.const {})) (loop $more{at} {body} (br_if $more{at} (local.tee $n{at} \
+             (i32.sub (local.get $n{at}) (i32.const 1)))))",
+            1 + self.below(3)
+        )
+    }
+
+    /// A call whose arguments and results do not fit registers.
+    fn call_with_many(&mut self, d: u64) -> String {
+        let values: Vec<_> = "i r d e l r r r r d r"
+            .split(' ')
+            .map(|kind| match kind {
+                "i" => self.integer(d),
+                "r" => self.any(d),
+                "d" => self.float(d),
+                "l" => self.wide(d),
+                _ => format!("(ref.cast (ref null eq) {})", self.any(d)),
+            })
+            .collect();
+        // The last result is on top.
+        let sets: Vec<_> = "r r r r r l r d r i r"
+            .split(' ')
+            .enumerate()
+            .map(|(n, kind)| format!("(local.set ${kind}{})", if kind == "r" { n as u64 % REFERENCES } else { 1 }))
+            .collect();
+        format!("(call $many{} {}) {}", self.below(2), values.join(" "), sets.join(" "))
     }
 
     fn locals(params: bool) -> String {
