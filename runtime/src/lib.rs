@@ -46,6 +46,7 @@ pub use base::error::{BoxedError, Chain, Context, Error, ErrorKind, HostError, I
 #[doc(hidden)]
 pub use base::fault::{Fault, panic_message};
 pub use base::limits::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
+pub use base::pool::{Place, Pool, PoolConcurrencyLimitError, PoolLimits};
 pub use call::host_stack::host_stack_left_bytes;
 pub use call::typed::{WasmParams, WasmResults, WasmTy};
 pub use code::link::LinkError;
@@ -57,6 +58,7 @@ pub use embed::func::{Func, TypedFunc};
 pub use embed::instance::ImportItem;
 pub use embed::instance::{Extern, Instance};
 pub use embed::objref::{ArrayRefPre, StructRefPre};
+pub use embed::raw::ValRaw;
 pub use embed::rooted::{
     AnyRef, ArrayRef, EqRef, ExnRef, ExternRef, GcRef, OwnedRooted, RootScope, Rooted, RootedGcRef, StructRef,
 };
@@ -69,7 +71,7 @@ pub use embed::value::{Ref, Val};
 pub use exit::backtrace::{Frame, FrameModule, Symbol, Symbolicate, WasmBacktrace};
 pub use exit::trap::Trap;
 pub use fixed::floats::in_guest_float_environment;
-pub use heap::exception::{Exception, Tag};
+pub use heap::exception::{Exception, Tag, ThrownException};
 pub use instantiate::imports::TypedExtern;
 pub use memory::linear::Memory;
 pub use memory::shared::{SharedMemory, WaitResult};
@@ -81,6 +83,7 @@ pub use module::linked::{Demand, FunctionSource, LinkedModule, Runtime, RuntimeS
 pub use serve::collector::GcStats;
 pub use serve::hostcall::{Caller, HostFunc, HostResult, IntoHostFunc};
 pub use store::global::Global;
+pub use store::hooks::CallHook;
 pub use store::inner::{AsContext, AsContextMut, Store, StoreContext, StoreContextMut};
 pub use sys::SAMPLE_PERIOD;
 pub use threads::fork::{Guard as ForkGuard, HoldOff, Mutex as ForkMutex, hold_off, hold_off_for_spawner};

@@ -88,6 +88,10 @@ impl Symbolicate for NoSymbols {
 
 fn module(slow: &Arc<Slow>) -> Arc<LinkedModule> {
     let settings = RuntimeSettings {
+        pool: None,
+        address_map: true,
+        shared_memories: true,
+        max_memory_size_bytes: usize::MAX,
         plan: MemoryPlan::CHECKED,
         max_wasm_stack_bytes: 1 << 20,
         backtrace_frames: usize::MAX,

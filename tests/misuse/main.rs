@@ -3,6 +3,7 @@
 
 mod foreign;
 mod panics;
+mod raw;
 mod roots;
 #[path = "../support.rs"]
 mod support;

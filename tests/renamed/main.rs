@@ -6,6 +6,7 @@ mod errors;
 mod funcs;
 mod items;
 mod modules;
+mod settings;
 mod table;
 mod types;
 mod wasi;

@@ -12,25 +12,11 @@ const NAMES: &str = include_str!("names.txt");
 /// What is absent, with what stands in its place, or why there is nothing.
 const INSTEAD: &[(&str, &str)] = &[
     ("Store::epoch_deadline_callback", "a reached deadline traps; host functions set a new one"),
-    ("Store::call_hook", "wrap the calls and the host functions that matter"),
-    ("Store::throw", "return an `Exception` as the host function's error"),
-    ("StoreContextMut::throw", "return an `Exception` as the host function's error"),
-    ("Store::take_pending_exception", "`Error::exception`, `error.downcast::<Exception>()`"),
-    ("StoreContextMut::take_pending_exception", "`Error::exception`, `error.downcast::<Exception>()`"),
-    ("Store::has_pending_exception", "`Error::exception`"),
-    ("StoreContextMut::has_pending_exception", "`Error::exception`"),
-    ("ExnRef::tag", "`ExnRef::exception`, `Exception::tag`"),
-    ("ExnRef::field", "`ExnRef::exception`, `Exception::fields`"),
-    ("ExnRef::fields", "`ExnRef::exception`, `Exception::fields`"),
-    ("Func::call_unchecked", "`TypedFunc::call` checks nothing but the store"),
-    ("Func::new_unchecked", "`Func::wrap`"),
     ("Linker::func_new_unchecked", "`Linker::func_wrap`"),
-    ("TypedFunc::new_unchecked", "`Func::typed`"),
     ("Engine::tls_eager_initialize", "the first call on a thread does it"),
     ("Config::emit_clif", "`epsilon inspect`"),
     ("Config::with_host_memory", "memories are the engine's own: their plan is part of the code"),
     ("Config::with_host_stack", "guests run on any stack that the host has"),
-    ("Config::allocation_strategy", "reservations of memories are always used again"),
 ];
 
 /// The sources that have the methods of the exported types.

@@ -4,6 +4,7 @@ use crate::background::Workers;
 #[cfg(feature = "cache")]
 use crate::cache::Cache;
 use crate::config::{Compilation, Config, MemoryStrategy, Tier};
+use crate::pooling::{PoolingAllocationConfig, PoolingAllocatorMetrics};
 use crate::tiering::Tiering;
 use crate::{Error, Result};
 use epsilon_abi::{HeapPlan, MemoryPlan};
@@ -76,6 +77,7 @@ impl Engine {
             return Err(Error::misuse(reason));
         }
         config.noted.check()?;
+        config.pool.as_ref().map_or(Ok(()), PoolingAllocationConfig::check)?;
         let plan = memory_plan(config)?;
         let compiler = Compiler::new(config.compiler_settings(plan)).map_err(Error::module)?;
         let is_tiered = compiler.settings().tier == epsilon_compiler::Tier::Auto;
@@ -88,6 +90,10 @@ impl Engine {
             max_memory_bytes: config.max_memory_bytes,
             code_room_bytes: config.code_room_bytes,
             gc_heap_reservation_bytes: config.gc_heap_max_region(),
+            address_map: config.noted.has_address_map(),
+            shared_memories: config.noted.has_shared_memories(),
+            max_memory_size_bytes: config.noted.max_memory_size_bytes(),
+            pool: config.pool.as_ref().map(PoolingAllocationConfig::limits),
             gc_stress: config.gc_stress,
             fault: config.fault,
         };
@@ -130,6 +136,12 @@ impl Engine {
     /// If the limit is reached.
     pub fn reserve_memory(&self, bytes: usize, what: &'static str) -> Result<ReservedMemory> {
         Ok(ReservedMemory { _charge: self.runtime().budget().charge(bytes, what)? })
+    }
+
+    /// How much of the pool is in use; `None` unless the engine was made with
+    /// [`InstanceAllocationStrategy::Pooling`](crate::InstanceAllocationStrategy::Pooling).
+    pub fn pooling_allocator_metrics(&self) -> Option<PoolingAllocatorMetrics> {
+        self.runtime().pool().cloned().map(PoolingAllocatorMetrics::new)
     }
 
     /// Stack for wasm code, per thread that runs any, in bytes: [`Config::max_wasm_stack`] in whole pages.

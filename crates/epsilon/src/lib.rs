@@ -114,6 +114,7 @@ mod hash;
 mod linker;
 #[cfg(feature = "compiler")]
 mod module;
+mod pooling;
 #[cfg(feature = "compiler")]
 mod settings;
 #[cfg(feature = "compiler")]
@@ -140,12 +141,13 @@ pub use epsilon_compiler::{CompileError, CompileLimit, CompileLimits};
 #[doc(hidden)]
 pub use epsilon_runtime::Fault;
 pub use epsilon_runtime::{
-    AnyRef, ArrayRef, ArrayRefPre, AsContext, AsContextMut, AsEngine, AsModule, BoxedError, Chain, Context, EqRef,
-    Error, ErrorKind, Exception, ExnRef, ExnRefPre, Export, Extern, ExternRef, ForkGuard, ForkMutex, Frame, Func,
-    GcRef, GcStats, Global, HostError, HostResult, I31, Instance, InterruptHandle, IntoError, IntoHostFunc, Memory,
-    ModuleBytes, ModuleExport, NoExtern, NoFunc, NoneRef, OwnedRooted, Ref, ResourceLimiter, Result, RootScope, Rooted,
-    RootedGcRef, SharedMemory, StdError, StoreLimits, StoreLimitsBuilder, StructRef, StructRefPre, Symbol, Table, Tag,
-    Trap, TypedFunc, V128, Val, WaitResult, WasmBacktrace, WasmParams, WasmResults, WasmTy, bail, ensure, format_err,
+    AnyRef, ArrayRef, ArrayRefPre, AsContext, AsContextMut, AsEngine, AsModule, BoxedError, CallHook, Chain, Context,
+    EqRef, Error, ErrorKind, Exception, ExnRef, ExnRefPre, Export, Extern, ExternRef, ForkGuard, ForkMutex, Frame,
+    Func, GcRef, GcStats, Global, HostError, HostResult, I31, Instance, InterruptHandle, IntoError, IntoHostFunc,
+    Memory, ModuleBytes, ModuleExport, NoExtern, NoFunc, NoneRef, OwnedRooted, Ref, ResourceLimiter, Result, RootScope,
+    Rooted, RootedGcRef, SharedMemory, StdError, StoreLimits, StoreLimitsBuilder, StructRef, StructRefPre, Symbol,
+    Table, Tag, ThrownException, Trap, TypedFunc, V128, Val, ValRaw, WaitResult, WasmBacktrace, WasmParams,
+    WasmResults, WasmTy, bail, ensure, format_err,
 };
 pub use epsilon_runtime::{
     ArrayType, ExnType, FieldType, Finality, FuncType, GlobalType, HeapType, MemoryType, MemoryTypeBuilder, Mutability,
@@ -180,6 +182,7 @@ pub mod error {
 pub type FrameInfo = Frame;
 /// Another name of [`Symbol`].
 pub type FrameSymbol = Symbol;
+pub use epsilon_runtime::PoolConcurrencyLimitError;
 pub use externs::{ExportType, ExternType, ImportType};
 #[cfg(feature = "hash-time")]
 pub use hash::{HashTime, hash_time};
@@ -187,6 +190,7 @@ pub use hash::{HashTime, hash_time};
 pub use linker::{InstancePre, Linker, UnknownImportError};
 #[cfg(feature = "compiler")]
 pub use module::{CustomSection, Module, ResourcesRequired};
+pub use pooling::{Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, PoolingAllocatorMetrics};
 #[cfg(feature = "compiler")]
 pub use settings::{Collector, ProfilingStrategy, RegallocAlgorithm, Strategy, WasmBacktraceDetails};
 #[cfg(feature = "compiler")]

@@ -34,6 +34,7 @@ use std::sync::Arc;
 pub struct Linker<T: 'static> {
     engine: Engine,
     allow_shadowing: bool,
+    allow_unknown_exports: bool,
     definitions: HashMap<Arc<str>, HashMap<Arc<str>, Definition<T>>>,
 }
 
@@ -58,6 +59,7 @@ impl<T: 'static> Clone for Linker<T> {
         Self {
             engine: self.engine.clone(),
             allow_shadowing: self.allow_shadowing,
+            allow_unknown_exports: self.allow_unknown_exports,
             definitions: self.definitions.clone(),
         }
     }
@@ -73,7 +75,12 @@ impl<T: 'static> std::fmt::Debug for Linker<T> {
 impl<T: 'static> Linker<T> {
     /// Without definitions.
     pub fn new(engine: &Engine) -> Self {
-        Self { engine: engine.clone(), allow_shadowing: false, definitions: HashMap::new() }
+        Self {
+            engine: engine.clone(),
+            allow_shadowing: false,
+            allow_unknown_exports: false,
+            definitions: HashMap::new(),
+        }
     }
 
     /// The engine.
@@ -81,8 +88,10 @@ impl<T: 'static> Linker<T> {
         &self.engine
     }
 
-    /// Whether modules may export what no import names. They always may.
-    pub fn allow_unknown_exports(&mut self, _allow: bool) -> &mut Self {
+    /// Whether modules that are commands may export other things than functions, which [`Linker::module`] does not define. Off
+    /// by default: they are an error there, but for memories, and for what toolchains are known to export.
+    pub fn allow_unknown_exports(&mut self, allow: bool) -> &mut Self {
+        self.allow_unknown_exports = allow;
         self
     }
 
@@ -173,11 +182,39 @@ impl<T: 'static> Linker<T> {
     /// # Errors
     /// If a name is defined already; and as [`Linker::instantiate`].
     pub fn module(&mut self, mut store: impl AsContextMut<Data = T>, name: &str, module: &Module) -> Result<&mut Self> {
+        let exports = |name: &str| module.get_export(name).is_some_and(|ty| ty.func().is_some());
+        if exports("_start") && !exports("_initialize") {
+            return self.command(name, module);
+        }
         let instance = self.instantiate(&mut store, module)?;
         if module.get_export("_initialize").is_some_and(|ty| ty.func().is_some()) {
             instance.get_typed_func::<(), ()>(&mut store, "_initialize")?.call(&mut store, ())?;
         }
         self.instance(store, name, instance)
+    }
+
+    /// Defines the functions of a command, each call of which has an instance of its own.
+    fn command(&mut self, name: &str, module: &Module) -> Result<&mut Self> {
+        let pre = self.instantiate_pre(module)?;
+        for export in module.exports() {
+            match export.ty() {
+                ExternType::Func(ty) => {
+                    let (pre, export) = (pre.clone(), export.name().to_owned());
+                    self.func_new(name, &export.clone(), ty, move |mut caller, params, results| {
+                        let instance = pre.instantiate(&mut caller)?;
+                        let func = instance.get_func(&mut caller, &export).expect("the module exports the function");
+                        func.call(&mut caller, params, results)
+                    })?;
+                }
+                ExternType::Memory(_) => {}
+                _ if self.allow_unknown_exports || is_known_of_toolchains(export.name()) => {}
+                _ => {
+                    let problem = "a command exports functions; `allow_unknown_exports` leaves out the rest";
+                    return Err(Error::misuse(format!("export `{}`: {problem}", Escaped::new(export.name()))));
+                }
+            }
+        }
+        Ok(self)
     }
 
     /// Instantiates a module with what is defined here.
@@ -215,6 +252,10 @@ impl<T: 'static> Linker<T> {
             if item.is_of_a_store() {
                 first = first.or(Some(item));
             }
+        }
+        if !Engine::same(&self.engine, module.engine()) {
+            let problem = "the linker and the module belong to different engines; use one engine for both";
+            return Err(Error::misuse(problem));
         }
         Ok(InstancePre { module: module.clone(), definitions: definitions.into() })
     }
@@ -399,6 +440,11 @@ impl<T: 'static> Linker<T> {
 pub struct InstancePre<T: 'static> {
     module: Module,
     definitions: Arc<[Definition<T>]>,
+}
+
+/// Globals that toolchains export from commands, which nobody uses.
+fn is_known_of_toolchains(name: &str) -> bool {
+    matches!(name, "__indirect_function_table" | "__data_end" | "__heap_base" | "__dso_handle" | "__rtti_base")
 }
 
 impl<T: 'static> Clone for InstancePre<T> {

@@ -142,6 +142,24 @@ impl Noted {
         }
     }
 
+    /// Whether frames of errors say where their operators lie.
+    pub(crate) const fn has_address_map(&self) -> bool {
+        self.generate_address_map
+    }
+
+    /// Whether there may be shared memories.
+    pub(crate) const fn has_shared_memories(&self) -> bool {
+        self.shared_memory
+    }
+
+    /// How large memories may become: beyond their reservations only if they may move.
+    pub(crate) fn max_memory_size_bytes(&self) -> usize {
+        match self.memory_may_move {
+            true => usize::MAX,
+            false => self.memory_reservation.try_into().unwrap_or(usize::MAX),
+        }
+    }
+
     fn refuse(&mut self, setting: &'static str, is_asked: bool, instead: &'static str) {
         self.refused.retain(|(refused, _)| *refused != setting);
         if is_asked {
@@ -175,8 +193,6 @@ noted! {
     memory_guard_size, get_memory_guard_size: u64;
     /// How much address space a memory that moves gets to grow into.
     memory_reservation_for_growth, get_memory_reservation_for_growth: u64;
-    /// Whether memories may move when they grow. Those that are not checked never do, and nobody sees where one lies.
-    memory_may_move, get_memory_may_move: bool;
     /// Whether a guard lies in front of memories, too.
     guard_before_linear_memory, get_guard_before_linear_memory: bool;
     /// Whether the initial contents of memories are mapped where that is faster than copying them.
@@ -187,14 +203,10 @@ noted! {
     table_lazy_init, get_table_lazy_init: bool;
     /// Whether several threads compile. [`Config::workers`] says how many.
     parallel_compilation, get_parallel_compilation: bool;
-    /// Whether places of machine code are known in the module's binary. They always are.
-    generate_address_map, get_generate_address_map: bool;
     /// Whether the system can unwind frames of machine code. Epsilon walks them by itself, and has no tables for others.
     native_unwind_info, get_native_unwind_info: bool;
     /// Whether debug information is kept. It is, in the module's binary.
     debug_symbols, get_debug_symbols: bool;
-    /// Whether memories can be shared. [`Config::wasm_threads`] says whether guests may.
-    shared_memory, get_shared_memory: bool;
     /// Stack for asynchronous calls, of which there are none.
     async_stack_size, get_async_stack_size: usize;
     /// Whether stacks for asynchronous calls are zeroed.
@@ -205,6 +217,46 @@ noted! {
     gc_heap_initial_size, get_gc_heap_initial_size: u64;
     /// Whether it may move.
     gc_heap_may_move, get_gc_heap_may_move: bool;
+}
+
+impl Config {
+    /// Whether memories may move when they grow, as those that are checked do. If not, no memory becomes larger than
+    /// [`Config::memory_reservation`]. On by default.
+    pub fn memory_may_move(&mut self, value: bool) -> &mut Self {
+        self.noted.memory_may_move = value;
+        self
+    }
+
+    /// Whether frames of errors say where in the module's binary their operators lie, and in which places of source code. On by
+    /// default.
+    pub fn generate_address_map(&mut self, value: bool) -> &mut Self {
+        self.noted.generate_address_map = value;
+        self
+    }
+
+    /// Whether there may be shared memories: if not, making one is an error. On by default. [`Config::wasm_threads`] says whether
+    /// guests may have them.
+    pub fn shared_memory(&mut self, value: bool) -> &mut Self {
+        self.noted.shared_memory = value;
+        self
+    }
+}
+
+impl Engine {
+    /// What [`Config::memory_may_move`] was given, or its default.
+    pub fn get_memory_may_move(&self) -> bool {
+        self.config().noted.memory_may_move
+    }
+
+    /// What [`Config::generate_address_map`] was given, or its default.
+    pub fn get_generate_address_map(&self) -> bool {
+        self.config().noted.generate_address_map
+    }
+
+    /// What [`Config::shared_memory`] was given, or its default.
+    pub fn get_shared_memory(&self) -> bool {
+        self.config().noted.shared_memory
+    }
 }
 
 macro_rules! refused {

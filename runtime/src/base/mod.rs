@@ -5,3 +5,4 @@ pub mod budget;
 pub mod error;
 pub mod fault;
 pub mod limits;
+pub mod pool;

@@ -1,11 +1,11 @@
 //! References to exceptions, as embedders make and look at them.
 
 use crate::base::error::{Error, Result};
-use crate::embed::rooted::{ExnRef, Rooted};
+use crate::embed::rooted::{ExnRef, OwnedRooted, Rooted};
 use crate::embed::types::{ExnType, HeapType, TagType};
 use crate::embed::value::Val;
-use crate::heap::exception::{Exception, Tag, number_of_root};
-use crate::store::inner::{AsContext, AsContextMut, StoreContextMut, StoreId};
+use crate::heap::exception::{Exception, Tag, ThrownException, number_of_root};
+use crate::store::inner::{AsContext, AsContextMut, Store, StoreContextMut, StoreId};
 
 /// What exceptions of a type are made with.
 #[derive(Clone, Debug)]
@@ -133,5 +133,54 @@ impl ExnRef {
         let (tag, _) = inner.look_at(*self)?;
         let (count, this) = (inner.tags[tag as usize].ty.params.len(), *self);
         Ok((0..count).map(move |index| this.field(&mut context, index).expect("a field of an exception that is held")))
+    }
+}
+
+macro_rules! throwing {
+    ($($(#[$doc:meta])* $on:ty;)*) => {$(
+        impl<T: 'static, E: 'static> $on {
+            $(#[$doc])*
+            ///
+            /// The result is always an error, [`ThrownException`], for a host function to return: so it throws the exception in
+            /// the guest that has called it. Returning an [`Exception`] as the error is another way to throw.
+            ///
+            /// # Errors
+            /// Always. Another one if the reference is of another store, or no longer held.
+            pub fn throw<R>(&mut self, exception: Rooted<ExnRef>) -> Result<R> {
+                let inner = self.inner();
+                let bits = exception.bits(inner)?;
+                inner.pending_exception = Some(OwnedRooted::new(inner, bits));
+                Err(ThrownException.into())
+            }
+
+            /// Takes the exception that was thrown last and not caught.
+            pub fn take_pending_exception(&mut self) -> Option<Rooted<ExnRef>> {
+                let inner = self.inner();
+                let pending = inner.pending_exception.take()?;
+                let bits = pending.bits(inner).ok()?;
+                Some(inner.hold(bits))
+            }
+        }
+    )*};
+}
+
+throwing! {
+    /// Makes an exception the store's pending one, which the error of a host function throws.
+    Store<T, E>;
+    /// Makes an exception the store's pending one, which the error of a host function throws.
+    StoreContextMut<'_, T, E>;
+}
+
+impl<T: 'static, E: 'static> Store<T, E> {
+    /// Whether there is an exception that was thrown and not caught.
+    pub fn has_pending_exception(&self) -> bool {
+        self.as_context().inner().pending_exception.is_some()
+    }
+}
+
+impl<T: 'static, E: 'static> StoreContextMut<'_, T, E> {
+    /// Whether there is an exception that was thrown and not caught.
+    pub fn has_pending_exception(&self) -> bool {
+        self.as_context().inner().pending_exception.is_some()
     }
 }

@@ -7,16 +7,17 @@
 use crate::base::alloc;
 use crate::base::error::{Error, Result};
 use crate::call::enter as call;
-use crate::call::typed::{StackWords, WasmParams, WasmResults};
+use crate::call::typed::{StackWords, WasmParams, WasmResults, read_place};
 use crate::code::thunk::Thunk;
+use crate::embed::raw::ValRaw;
 use crate::embed::types;
-use crate::embed::value::Val;
+use crate::embed::value::{Val, is_external};
 use crate::fixed::{self, EntryFrame, RegFile, ThunkData, flag};
 use crate::serve::hostcall::IntoHostFunc;
 use crate::serve::hostcall::{Caller, HostFunc, HostFuncData};
 use crate::store::inner::{AsContext, AsContextMut, StoreId, StoreInner};
 use epsilon_abi::vm::{KNOWN_REFERENCES, VmFuncRef, VmFuncRow, VmKnownReference, VmStoreHead};
-use epsilon_abi::{CallLayout, DefinedFuncIndex, FuncType, Slot, ValType};
+use epsilon_abi::{CallLayout, DefinedFuncIndex, FuncType, HeapType, RefRepr, RefType, Slot, ValType};
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
@@ -379,7 +380,8 @@ pub struct Func {
 impl Func {
     /// A host function of a type that is known only at run time.
     ///
-    /// `func` gets the arguments, and results that are preset to zero or null.
+    /// `func` gets the arguments, and results to set, which are null function references before. Results of other types than
+    /// the function's are an error of the call.
     ///
     /// # Panics
     /// If [`Func::try_new`] gives an error.
@@ -445,19 +447,113 @@ impl Func {
         let mut context = store.as_context_mut();
         let inner = context.inner();
         inner.check(self.store, "function")?;
-        let (ty, layout, _) = inner.signature_of(self.entry);
-        let (ty, layout) = (ty.clone(), layout.clone());
+        let ty = inner.signature_of(self.entry).0.clone();
         if params.len() != ty.params.len() || results.len() != ty.results.len() {
             let found = format!("{} arguments and room for {} results", params.len(), results.len());
             return Err(Error::mismatch("call of a function", ty, found));
         }
+        let mut bits = Vec::with_capacity(params.len());
+        for (n, (value, ty_of_param)) in params.iter().zip(&ty.params).enumerate() {
+            bits.push(inner.val_to_bits(value, *ty_of_param, || format!("argument {n} of a function {ty}"))?);
+        }
+        let mut given = vec![0; results.len()];
+        // SAFETY: the function is of this store, and `val_to_bits` has made the arguments as its types (invariant 17).
+        unsafe { self.call_with_bits(inner, &bits, &mut given)? };
+        for ((result, bits), ty) in results.iter_mut().zip(given).zip(&ty.results) {
+            // SAFETY: the function has returned values of its type (invariant 17).
+            *result = unsafe { inner.val_from_bits(bits, *ty) };
+        }
+        Ok(())
+    }
+
+    /// A host function of a type that is known only at run time, over values without their types: the arguments, in whose
+    /// place it leaves the results. There is room for as many as there are of either.
+    ///
+    /// # Safety
+    /// `func` must leave a result of its type in each place.
+    ///
+    /// # Panics
+    /// If [`Func::try_new`] would give an error.
+    pub unsafe fn new_unchecked<T: 'static, E: 'static>(
+        mut store: impl AsContextMut<Data = T, Engine = E>,
+        ty: types::FuncType,
+        func: impl Fn(Caller<'_, T, E>, &mut [MaybeUninit<ValRaw>]) -> Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        let runtime = store.as_context().inner().runtime.clone();
+        // SAFETY: as the caller promises of the closure's results (invariant 17).
+        let made = unsafe { HostFunc::new_unchecked(&runtime, &ty, func) };
+        made.and_then(|func| func.insert(&mut store)).unwrap_or_else(no_room_for_a_function)
+    }
+
+    /// Calls with values without their types: the arguments, in whose place the results are put.
+    ///
+    /// # Safety
+    /// `params_and_returns` must have room for as many values as the function takes and as it gives, whichever is more, and
+    /// begin with arguments of its types, made by this store, since when no garbage was collected if they are references to
+    /// objects.
+    ///
+    /// # Errors
+    /// If the function is of another store; and whatever ends the call: a trap, or a host function's error.
+    pub unsafe fn call_unchecked(&self, mut store: impl AsContextMut, params_and_returns: *mut [ValRaw]) -> Result<()> {
+        let mut context = store.as_context_mut();
+        let inner = context.inner();
+        inner.check(self.store, "function")?;
+        // SAFETY: it leads to values that nothing else uses meanwhile, as the caller promises (invariant 17).
+        let values = unsafe { &mut *params_and_returns };
+        let ty = inner.signature_of(self.entry).0.clone();
+        let params: Vec<u128> = values.iter().zip(&ty.params).map(|(value, ty)| value.bits_as(*ty)).collect();
+        let mut results = vec![0; ty.results.len()];
+        // SAFETY: the bits are of the function's types, as the caller promises (invariant 17).
+        unsafe { self.call_with_bits(inner, &params, &mut results)? };
+        for (value, bits) in values.iter_mut().zip(results) {
+            *value = ValRaw::of_bits(bits);
+        }
+        Ok(())
+    }
+
+    /// Refuses references that are not of the types that the function takes.
+    ///
+    /// # Safety
+    /// Arguments of the families of its parameters' types must be where its layout has them.
+    #[cold]
+    unsafe fn look_at_args(&self, inner: &mut StoreInner, regs: &RegFile, stack: *const u64) -> Result<()> {
+        let (ty, layout, _) = inner.signature_of(self.entry);
+        for (n, (ty_of_param, slot)) in ty.params.iter().zip(&layout.params).enumerate() {
+            let ValType::Ref(taken) = ty_of_param else { continue };
+            // SAFETY: the arguments are where the layout has them, as the caller promises (invariant 17).
+            let bits = unsafe { read_place(regs, stack, *slot, *ty_of_param) };
+            let fits = match (bits, taken.repr()) {
+                (0, _) => taken.nullable,
+                (bits, RefRepr::Func) => {
+                    // SAFETY: the argument is a reference of this store, as the caller promises (invariant 17).
+                    let func = unsafe { inner.func_from_bits(bits as u64) }.expect("not null");
+                    let HeapType::ConcreteFunc(of) = taken.heap else { continue };
+                    inner.runtime.signatures().is_subtype(inner.signature_of(func.entry).2, of.0)
+                }
+                (bits, RefRepr::Index) => taken.is_exception() || inner.is_of_type(bits as u32, taken.heap),
+            };
+            if !fits {
+                let found = "a reference to something else, or null";
+                return Err(Error::mismatch(format!("argument {n} of a function {ty}"), taken, found));
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls with bits.
+    ///
+    /// # Safety
+    /// The function must be of this store, and `params` as many bits of its types as it has parameters; `results` has as many
+    /// places as it has results.
+    unsafe fn call_with_bits(&self, inner: &mut StoreInner, params: &[u128], results: &mut [u128]) -> Result<()> {
+        let (ty, layout, _) = inner.signature_of(self.entry);
+        let (ty, layout) = (ty.clone(), layout.clone());
         let mut regs = RegFile::ZERO;
         let mut stack_args = vec![0u64; layout.stack_args_bytes as usize / 8];
         let mut area = vec![0u64; layout.ret_area_bytes as usize / 8];
         set_area(&mut regs, &layout, area.as_mut_ptr());
-        for (n, (value, slot)) in params.iter().zip(&layout.params).enumerate() {
-            let bits = inner.val_to_bits(value, ty.params[n], || format!("argument {n} of a function {ty}"))?;
-            write_slot(&mut regs, &mut stack_args, *slot, bits);
+        for (bits, slot) in params.iter().zip(&layout.params) {
+            write_slot(&mut regs, &mut stack_args, *slot, *bits);
         }
         let point = inner.entry_point(self.entry);
         let mut frame = EntryFrame {
@@ -469,14 +565,12 @@ impl Func {
             stack_top: 0,
             flags: flags_of(&layout),
         };
-        // SAFETY: anchor and code are the function's own, which is of this store, and which the store keeps (invariant 14). Its
-        // type has checked the arguments, and its layout has placed them; `stack_args` and `area`, as long as the layout says,
-        // live until the call is back (invariant 17).
+        // SAFETY: anchor and code are the function's own, which is of this store, and which the store keeps (invariant 14). The
+        // arguments are of its type, as the caller promises, and its layout has placed them; `stack_args` and `area`, as long as
+        // the layout says, live until the call is back (invariant 17).
         unsafe { call::invoke(inner, &mut frame)? };
         for ((result, slot), ty) in results.iter_mut().zip(&layout.results).zip(&ty.results) {
-            let bits = read_slot(&frame.regs, &area, *slot, ty.slot_bytes());
-            // SAFETY: the function has returned values of its type, where its layout puts them (invariant 17).
-            *result = unsafe { inner.val_from_bits(bits, *ty) };
+            *result = read_slot(&frame.regs, &area, *slot, ty.slot_bytes());
         }
         Ok(())
     }
@@ -508,16 +602,34 @@ impl Func {
         inner.check(self.store, "function")?;
         let (ty, layout, _) = inner.signature_of(self.entry);
         // What Rust passes may be more special than what the function takes, and what it gives than what Rust takes.
-        let all = |given: &[ValType], taken: &[ValType]| {
-            let signatures = inner.runtime.signatures();
-            given.len() == taken.len()
-                && given.iter().zip(taken).all(|(given, taken)| signatures.value_matches(*given, *taken))
+        let signatures = inner.runtime.signatures();
+        let fits = |given: &ValType, taken: &ValType| signatures.value_matches(*given, *taken);
+        // Rust has no types for those that are defined: whether an argument is of one is looked at with each call.
+        let may_fit = |given: &ValType, taken: &ValType| match (given, taken) {
+            (ValType::Ref(given), ValType::Ref(taken)) => is_defined(taken.heap) && are_of_one_family(*given, *taken),
+            _ => false,
         };
-        if !all(P::TYPES, &ty.params) || !all(&ty.results, R::TYPES) {
+        let pairs = || P::TYPES.iter().zip(&ty.params);
+        let params = P::TYPES.len() == ty.params.len() && pairs().all(|(p, ty)| fits(p, ty) || may_fit(p, ty));
+        let results = ty.results.len() == R::TYPES.len() && ty.results.iter().zip(R::TYPES).all(|(ty, r)| fits(ty, r));
+        if !params || !results {
             return Err(Error::mismatch(what, FuncType::new(P::TYPES, R::TYPES), ty));
         }
-        Ok(TypedFunc { func: *self, point: inner.entry_point(self.entry), flags: flags_of(layout), types: PhantomData })
+        let looks_at_args = !pairs().all(|(given, taken)| fits(given, taken));
+        let (point, flags) = (inner.entry_point(self.entry), flags_of(layout));
+        Ok(TypedFunc { func: *self, point, flags, looks_at_args, types: PhantomData })
     }
+}
+
+/// Whether a heap type is one that a module or the host has defined.
+const fn is_defined(heap: HeapType) -> bool {
+    matches!(heap, HeapType::ConcreteFunc(_) | HeapType::ConcreteArray(_) | HeapType::ConcreteStruct(_))
+}
+
+/// Whether there are references that can be of both types.
+fn are_of_one_family(one: RefType, other: RefType) -> bool {
+    let family = |ty: RefType| (ty.repr() == RefRepr::Func, ty.is_exception(), is_external(ty.heap));
+    family(one) == family(other)
 }
 
 #[cold]
@@ -566,6 +678,8 @@ pub struct TypedFunc<P, R> {
     func: Func,
     point: EntryPoint,
     flags: u32,
+    /// Whether arguments may be of other types than the function's, which Rust has no types for.
+    looks_at_args: bool,
     types: PhantomData<fn(P) -> R>,
 }
 
@@ -611,6 +725,11 @@ impl<P: WasmParams, R: WasmResults> TypedFunc<P, R> {
         };
         // SAFETY: `StackWords` has room for the arguments of any tuple, as `store` asks (invariant 17).
         unsafe { params.store(inner, R::NEEDS_AREA, &mut frame.regs, stack_args.as_mut_ptr().cast())? };
+        if self.looks_at_args {
+            // SAFETY: `store` has put the arguments where the layout of their types has them, which is the function's: references of
+            // one family are represented alike (invariant 17).
+            unsafe { self.func.look_at_args(inner, &frame.regs, stack_args.as_ptr().cast())? };
+        }
         if R::NEEDS_AREA {
             frame.regs.ints[AREA_INT] = area.as_mut_ptr() as u64;
         }

@@ -3,6 +3,7 @@
 use crate::TypedFunc;
 use crate::base::alloc;
 use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::pool::{Place, Places};
 use crate::call::enter as call;
 use crate::call::typed::{WasmParams, WasmResults};
 use crate::embed::export::{Export, ModuleExport};
@@ -46,6 +47,8 @@ pub struct InstanceData {
     segments: Box<[Option<Box<[u32]>>]>,
     /// Whether the start function was called.
     pub started: bool,
+    /// The places of its engine's pool that it has.
+    _places: Option<Places>,
 }
 
 /// What an instance is charged with beside what follows from its module.
@@ -562,6 +565,7 @@ impl StoreInner {
         }
         let info = module.info().clone();
         self.charge_item(instance_bytes(module))?;
+        let places = self.take_places(&info)?;
         let (mut memories, mut tables) = (Vec::new(), Vec::new());
         let (mut functions, mut globals, mut tags) = (Vec::new(), Vec::new(), Vec::new());
         alloc::reserve(&mut functions, info.imported_functions, LISTS)?;
@@ -592,6 +596,7 @@ impl StoreInner {
         for ty in info.tables.iter().skip(info.imported_tables) {
             tables.push(self.new_table(ty.map_types(&|ty| module.canonical(ty)))?.index);
         }
+        self.limit_to_pool(&info, &memories, &tables);
         let plan = self.runtime.settings().plan;
         let words = if plan.memory_at_anchor(&info, module.layout()) {
             let anchor = self.memories[memories[0] as usize].own_mut().make_head(module.layout().size_bytes())?;
@@ -621,9 +626,32 @@ impl StoreInner {
             traced_globals: traced_globals(&info).collect(),
             segments: info.elements.iter().map(|_| None).collect(),
             started: false,
+            _places: places,
         }))?;
         self.fill_words(index)?;
         Ok(index)
+    }
+
+    /// The places of the engine's pool that an instance takes, if the engine has one.
+    fn take_places(&self, info: &ModuleInfo) -> Result<Option<Places>> {
+        let Some(pool) = self.runtime.pool() else { return Ok(None) };
+        let memories = info.memories.len() - info.imported_memories;
+        let tables = info.tables.len() - info.imported_tables;
+        Ok(Some(pool.take(&[(Place::Instance, 1), (Place::Memory, memories), (Place::Table, tables)])?))
+    }
+
+    /// Keeps memories and tables that an instance defines as small as the engine's pool wants them.
+    fn limit_to_pool(&mut self, info: &ModuleInfo, memories: &[u32], tables: &[u32]) {
+        let Some(pool) = self.runtime.pool() else { return };
+        let limits = *pool.limits();
+        for memory in &memories[info.imported_memories..] {
+            if let Some(memory) = self.memories[*memory as usize].as_own() {
+                memory.limit_to(limits.memory_bytes);
+            }
+        }
+        for table in &tables[info.imported_tables..] {
+            self.tables[*table as usize].limit_to(limits.table_elements);
+        }
     }
 
     /// Writes everything that machine code reads but the values of globals.

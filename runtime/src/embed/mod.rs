@@ -7,6 +7,7 @@ pub mod externref;
 pub mod func;
 pub mod instance;
 pub mod objref;
+pub mod raw;
 pub mod rooted;
 pub mod types;
 pub mod v128;

@@ -160,6 +160,21 @@ impl Val {
         })
     }
 
+    /// As [`Val::funcref`].
+    pub fn func_ref(&self) -> Option<Option<&Func>> {
+        self.funcref()
+    }
+
+    /// As [`Val::externref`].
+    pub fn extern_ref(&self) -> Option<Option<&Rooted<ExternRef>>> {
+        self.externref()
+    }
+
+    /// As [`Val::anyref`].
+    pub fn any_ref(&self) -> Option<Option<&Rooted<AnyRef>>> {
+        self.anyref()
+    }
+
     /// The function reference, if it is one; `Some(None)` is null.
     pub fn funcref(&self) -> Option<Option<&Func>> {
         if let Self::FuncRef(func) = self { Some(func.as_ref()) } else { None }
@@ -209,6 +224,12 @@ unwraps! { Val:
     unwrap_v128 -> V128 = v128, "v128";
     /// The function reference; `None` is null.
     unwrap_funcref -> Option<&Func> = funcref, "funcref";
+    /// As [`Val::unwrap_funcref`].
+    unwrap_func_ref -> Option<&Func> = funcref, "funcref";
+    /// As [`Val::unwrap_externref`].
+    unwrap_extern_ref -> Option<&Rooted<ExternRef>> = externref, "externref";
+    /// As [`Val::unwrap_anyref`].
+    unwrap_any_ref -> Option<&Rooted<AnyRef>> = anyref, "anyref";
     /// The external reference; `None` is null.
     unwrap_externref -> Option<&Rooted<ExternRef>> = externref, "externref";
     /// The reference to an exception; `None` is null.
@@ -391,7 +412,7 @@ impl From<Ref> for Val {
 }
 
 /// Whether a heap type is of the family of `externref`.
-fn is_external(heap: HeapType) -> bool {
+pub(crate) fn is_external(heap: HeapType) -> bool {
     matches!(heap, HeapType::Extern | HeapType::NoExtern)
 }
 

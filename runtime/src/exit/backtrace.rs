@@ -66,7 +66,7 @@ pub trait Symbolicate: Send + Sync {
 }
 
 /// The guest's frames, innermost first.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct WasmBacktrace {
     pub(crate) frames: Vec<Frame>,
     /// How many frames are left out, and in front of which of `frames`.
@@ -128,7 +128,8 @@ impl Frame {
 
     /// Offset of the operator in the module's binary.
     pub fn module_offset(&self) -> Option<usize> {
-        self.wasm_offset.map(|offset| offset as usize)
+        let has_map = self.module.0.runtime().settings().address_map;
+        self.wasm_offset.filter(|_| has_map).map(|offset| offset as usize)
     }
 
     /// Offset of the operator from the start of its function's body.
@@ -147,7 +148,10 @@ impl Frame {
     pub(crate) fn symbols_here(&self) -> Vec<Symbol> {
         // Debug information is read under locks.
         let _held_off = crate::threads::fork::hold_off();
-        self.wasm_offset.map_or_else(Vec::new, |offset| self.module.0.symbols().symbols(&self.module.0, offset))
+        let has_map = self.module.0.runtime().settings().address_map;
+        self.wasm_offset
+            .filter(|_| has_map)
+            .map_or_else(Vec::new, |offset| self.module.0.symbols().symbols(&self.module.0, offset))
     }
 
     /// What knows the module's debug information.
@@ -184,7 +188,7 @@ impl WasmBacktrace {
 
     /// As [`WasmBacktrace::capture`]: with or without backtraces of errors, it has the frames.
     pub fn force_capture(store: impl crate::store::inner::AsContext) -> Self {
-        Self::capture(store)
+        Self::of_exit(store.as_context().inner())
     }
 
     /// How many frames of a deep stack are left out between the innermost and the outermost ones.
@@ -192,9 +196,12 @@ impl WasmBacktrace {
         self.omitted
     }
 
-    /// The frames of a store's activations, as a host function sees them.
+    /// The frames of a store's activations, as a host function sees them: as many as errors have.
     pub fn capture(store: impl crate::store::inner::AsContext) -> Self {
-        Self::of_exit(store.as_context().inner())
+        match store.as_context().inner().runtime.settings().backtrace_frames {
+            0 => Self::default(),
+            frames => Self::force_capture(store).up_to(frames),
+        }
     }
 
     /// The frames at a fault.

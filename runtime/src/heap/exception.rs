@@ -10,7 +10,7 @@ use crate::base::alloc;
 use crate::base::budget::{Budget, Charge, Refused};
 use crate::base::error::{Error, Result};
 use crate::embed::instance::InstanceData;
-use crate::embed::rooted::{ExnRef, Rooted};
+use crate::embed::rooted::{ExnRef, OwnedRooted, Rooted};
 use crate::embed::types::TagType;
 use crate::embed::value::Val;
 use crate::heap::roots::Owner;
@@ -54,11 +54,10 @@ impl Tag {
     pub fn new(mut store: impl AsContextMut, ty: &TagType) -> Result<Self> {
         let mut context = store.as_context_mut();
         let inner = context.inner();
-        let ty = ty.ty().to_abi(inner.runtime.signatures())?;
+        let (ty, types) = (ty.ty().to_abi(inner.runtime.signatures())?, ty.ty().keep());
         if !ty.results.is_empty() {
             return Err(Error::mismatch("type of a tag", "no results", ty));
         }
-        let types = inner.runtime.signatures().id(&ty)?;
         inner.new_tag(TagData { ty, type_id: types[0], _types: Some(types) })
     }
 
@@ -152,6 +151,19 @@ fn write_field(f: &mut std::fmt::Formatter<'_>, field: &Val) -> std::fmt::Result
 }
 
 impl std::error::Error for Exception {}
+
+/// The error of a host function that throws the store's pending exception: see [`Store::throw`](crate::Store::throw). The
+/// error of a call that ends with an exception holds one as well.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ThrownException;
+
+impl std::fmt::Display for ThrownException {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an exception is thrown, which its store keeps")
+    }
+}
+
+impl std::error::Error for ThrownException {}
 
 /// What the host's list of roots has for an exception: the collector of objects takes it for an `i31`, and leaves it.
 pub const fn root_of_number(number: u32) -> u32 {
@@ -357,9 +369,15 @@ impl StoreInner {
         Ok(Exception { tag, tag_name: None, fields: owned.into(), _owners: owners.into() })
     }
 
-    /// As [`Self::exception`], for an error that somebody may read.
+    /// Keeps an exception that nothing has caught, until another one takes its place or the host takes it.
+    pub(crate) fn keep_pending(&mut self, number: u32) {
+        self.pending_exception = Some(OwnedRooted::new(self, root_of_number(number)));
+    }
+
+    /// As [`Self::exception`], for an error that somebody may read. The exception is pending from now on.
     #[cold]
     pub(crate) fn uncaught_exception(&mut self, number: u32) -> Exception {
+        self.keep_pending(number);
         let mut exception = self.exception(number);
         exception.tag_name = self.tag_name(exception.tag.index);
         exception

@@ -50,6 +50,8 @@ pub struct MemoryData {
     space: Option<Space>,
     /// Bytes above the base that may become accessible without moving.
     capacity_bytes: usize,
+    /// How large it may become, whatever its type says.
+    most_bytes: usize,
     /// Where the space goes when the memory is dropped, if it is kept.
     pool: Option<Arc<SpacePool>>,
     /// One for each budget: of the store or engine that made it, and of stores that made a shared one grow.
@@ -86,7 +88,16 @@ impl MemoryData {
         charge.resize(charge.bytes() + capacity_bytes / RESERVED_PER_CHARGED_BYTE)?;
         let def = NonNull::from(Box::leak(Box::new(VmMemory { base: space.base(), len_bytes })));
         let charges = vec![charge];
-        Ok(Self { ty, guarded: plan.is_guarded(&ty), def, space: Some(space), capacity_bytes, pool, charges })
+        Ok(Self {
+            ty,
+            guarded: plan.is_guarded(&ty),
+            def,
+            space: Some(space),
+            capacity_bytes,
+            pool,
+            charges,
+            most_bytes: runtime.settings().max_memory_size_bytes,
+        })
     }
 
     /// Charges `budget` for `more` bytes.
@@ -189,7 +200,12 @@ impl MemoryData {
         if self.ty.limits.max.is_some_and(|max| pages > max) {
             return None;
         }
-        size_in_bytes(&self.ty, pages)
+        size_in_bytes(&self.ty, pages).filter(|bytes| *bytes <= self.most_bytes)
+    }
+
+    /// Lets the memory never be larger than so many bytes, whatever its type says.
+    pub fn limit_to(&mut self, most_bytes: usize) {
+        self.most_bytes = self.most_bytes.min(most_bytes);
     }
 
     /// The maximum in bytes that the type declares.
@@ -313,8 +329,10 @@ pub fn check_type(ty: &MemoryType) -> Result<()> {
     let is_page_size = matches!(ty.page_size_log2, 0 | 16);
     let index_bits = if ty.is_64 { 64 } else { 32 };
     let fits = |pages: u64| u128::from(pages) << ty.page_size_log2 <= 1 << index_bits;
+    // No machine has so much, and sizes in bytes have 64 bits.
+    let is_whole = |pages: u64| u128::from(pages) << ty.page_size_log2 < 1 << 64;
     let Limits { min, max } = ty.limits;
-    if is_page_size && fits(min) && max.is_none_or(|max| min <= max && fits(max)) {
+    if is_page_size && fits(min) && is_whole(min) && max.is_none_or(|max| min <= max && fits(max)) {
         return Ok(());
     }
     Err(Error::misuse(format!(
@@ -483,15 +501,19 @@ pub fn outside(offset: usize, len: usize, size: usize) -> Error {
 impl StoreInner {
     /// Makes a memory; returns its number in the store.
     pub(crate) fn new_memory(&mut self, ty: MemoryType, image: Option<&Arc<MemoryImage>>) -> Result<u32> {
-        let desired = size_in_bytes(&ty, ty.limits.min).ok_or_else(|| too_large(&ty))?;
+        let desired = size_in_bytes(&ty, ty.limits.min);
         let (count, max) = (self.memories.len(), ty.limits.max.and_then(|pages| size_in_bytes(&ty, pages)));
         if let Some(limiter) = self.limiter()
             && count >= limiter.memories()
         {
             return Err(Error::limit(format!("the store may hold {count} memories")));
         }
-        if !self.allows(|limiter| limiter.memory_growing(0, desired, max))? {
+        // Of what is too large anyway, the limiter is told as well.
+        if !self.allows(|limiter| limiter.memory_growing(0, desired.unwrap_or(usize::MAX), max))? {
             return Err(Error::limit(format!("the store's limiter refuses {ty}")));
+        }
+        if desired.is_none_or(|bytes| bytes > self.runtime.settings().max_memory_size_bytes) {
+            return Err(too_large(&ty));
         }
         let memory = match ty.shared {
             true => StoreMemory::Shared(SharedMemory::with_image(&self.runtime, ty, &self.budget, image)?),

@@ -77,6 +77,9 @@ impl SharedMemory {
         budget: &Budget,
         image: Option<&Arc<MemoryImage>>,
     ) -> Result<Self> {
+        if !runtime.settings().shared_memories {
+            return Err(Error::misuse("the engine was made without shared memories; allow them with `shared_memory`"));
+        }
         let memory = MemoryData::new(ty, runtime, budget, image)?;
         let (def, base, reserved) = (memory.def(), memory.base(), memory.reserved());
         let (growing, waiters) = (Mutex::new(memory), Arc::new(WaitList::default()));

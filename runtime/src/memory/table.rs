@@ -34,6 +34,8 @@ pub struct TableData {
     /// The anchor of the instance whose code alone reads the rows, until another one imports the table: they hold code
     /// for that anchor.
     private_anchor: Option<usize>,
+    /// How many elements it may have, whatever its type says.
+    most_elements: usize,
     charge: Charge,
 }
 
@@ -60,9 +62,14 @@ impl TableData {
             RefRepr::Index => Elements::References(alloc::zeroed(len, "a table")?),
         };
         let def = Box::new(VmTable { base: std::ptr::null_mut(), len_elements: 0 });
-        let mut table = Self { ty, def, elements, private_anchor: None, charge };
+        let mut table = Self { ty, def, elements, private_anchor: None, most_elements: usize::MAX, charge };
         table.refresh();
         Ok(table)
+    }
+
+    /// Lets the table never have more than so many elements, whatever its type says.
+    pub fn limit_to(&mut self, most_elements: usize) {
+        self.most_elements = most_elements;
     }
 
     /// Makes this the table of one instance. It is still empty.
@@ -155,7 +162,7 @@ impl TableData {
     }
 
     fn max_elements(&self) -> u64 {
-        self.ty.limits.max.unwrap_or(MAX_ELEMENTS).min(MAX_ELEMENTS)
+        self.ty.limits.max.unwrap_or(MAX_ELEMENTS).min(MAX_ELEMENTS).min(self.most_elements as u64)
     }
 
     /// Grows by `delta` null elements.
@@ -230,6 +237,7 @@ impl Table {
             return Err(Error::misuse(format!("invalid table type {ty}: its minimum exceeds its maximum")));
         }
         let bits = inner.ref_to_bits(&init, ty.element)?;
+        inner.keep_type_of(ValType::Ref(ty.element))?;
         let table = inner.new_table(ty)?;
         if bits != 0 {
             inner.fill_table(table.index, 0, bits, ty.limits.min)?;

@@ -4,6 +4,7 @@ use crate::base::alloc;
 use crate::base::budget::{Budget, Charge};
 use crate::base::error::{BoxedError, Error, Result};
 use crate::base::fault::{Fault, Faults, panic_message};
+use crate::base::pool::{Pool, PoolLimits};
 use crate::code::link::{LinkError, LinkedCode, Room};
 use crate::exit::backtrace::Symbolicate;
 use crate::fixed;
@@ -43,6 +44,14 @@ pub struct RuntimeSettings {
     pub code_room_bytes: Option<usize>,
     /// How much address space a garbage-collected heap takes at most, if its region is not whole.
     pub gc_heap_reservation_bytes: u64,
+    /// Whether frames of errors say where their operators lie in the module's binary.
+    pub address_map: bool,
+    /// Whether there may be shared memories.
+    pub shared_memories: bool,
+    /// How large memories may become, whatever their types say.
+    pub max_memory_size_bytes: usize,
+    /// How much the instances of all stores together may be, if that is limited.
+    pub pool: Option<PoolLimits>,
     /// Collects at each so many allocations of objects, and checks the whole heap; for tests. 0 if not.
     pub gc_stress: u32,
     /// What goes wrong; for tests.
@@ -63,6 +72,7 @@ pub struct Runtime {
     budget: Budget,
     samples: Option<Arc<Samples>>,
     epochs: Epochs,
+    pool: Option<Arc<Pool>>,
     faults: Arc<Faults>,
 }
 
@@ -84,6 +94,7 @@ impl Runtime {
             budget,
             samples: settings.samples.then(Arc::default),
             epochs: Epochs::default(),
+            pool: settings.pool.map(Pool::new),
             settings,
             libcalls: libcall_table(),
             memory_spaces: Arc::default(),
@@ -115,6 +126,11 @@ impl Runtime {
     /// Where guests spend their time, if that is noted.
     pub fn samples(&self) -> Option<&Arc<Samples>> {
         self.samples.as_ref()
+    }
+
+    /// The pool that instances are in, if its size is limited.
+    pub fn pool(&self) -> Option<&Arc<Pool>> {
+        self.pool.as_ref()
     }
 
     /// The epoch, and the deadlines of stores.
@@ -266,6 +282,10 @@ impl LinkedModule {
             ));
         }
         let (info, wasm) = (source.info().clone(), source.wasm().clone());
+        let layout = VmLayout::new(&info);
+        if let Some(pool) = &runtime.pool {
+            pool.check(&info, layout.size_bytes())?;
+        }
         let held_off = fork::hold_off();
         let room = runtime.settings.code_room_bytes.map_or(Room::AtLeast(code_bytes), Room::Exactly);
         let replaces = source.replaces_code();
@@ -281,7 +301,7 @@ impl LinkedModule {
         }
         let module = Arc::new(Self {
             runtime: runtime.clone(),
-            layout: VmLayout::new(&info),
+            layout,
             code,
             type_ids,
             types,

@@ -5,6 +5,7 @@
 //! stands only where calls return to, each with a stack map.
 
 use crate::base::error::{Error, Result};
+use crate::base::pool::{Place, Places};
 use crate::exit::trap::Trap;
 use crate::fixed;
 use crate::heap::hosts::HostValue;
@@ -56,6 +57,8 @@ pub struct Collected {
     /// Operands of constant expressions that are being evaluated.
     pub constants: Vec<Constant>,
     pub known_maps: KnownMaps,
+    /// The heap's place in the engine's pool.
+    heap_place: Option<Places>,
     /// Values of the host that nothing refers to, to be dropped where code of the host may run.
     unused: Vec<HostValue>,
 }
@@ -131,7 +134,9 @@ impl StoreInner {
             self.allows(|_| Ok(true))?;
             let settings = self.runtime.settings();
             let size = RegionSize { plan: settings.plan.heap, max_bytes: settings.gc_heap_reservation_bytes };
+            let place = self.runtime.pool().map(|pool| pool.take(&[(Place::GcHeap, 1)])).transpose()?;
             self.heap = Some(Box::new(Heap::new(records, size, &self.budget, settings.gc_stress)?));
+            self.collected.heap_place = place;
         }
         Ok(self.heap.as_mut().expect("just made"))
     }

@@ -7,20 +7,24 @@ use crate::code::thunk::Thunk;
 use crate::embed::export::ModuleExport;
 use crate::embed::func::{AREA_INT, Func, flags_of};
 use crate::embed::instance::Extern;
+use crate::embed::raw::ValRaw;
 use crate::embed::types;
 use crate::embed::value::Val;
 use crate::exit::trap::Unwind;
 use crate::fixed::{self, HostTarget, RegFile, ThunkData, status};
+use crate::heap::exception::{ThrownException, number_of_root};
 use crate::instantiate::imports::check_host_func;
 use crate::memory::linear::Memory;
 use crate::module::handle::EngineHandle;
 use crate::module::linked::Runtime;
 use crate::module::signature::TypeIds;
+use crate::store::hooks::CallHook;
 use crate::store::inner::{AsContext, AsContextMut, StoreBox, StoreContext, StoreContextMut, StoreInner, store_of};
 use epsilon_abi::vm::VmContext;
 use epsilon_abi::{CallLayout, FuncType, Import, ValType};
 use std::any::Any;
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -67,10 +71,27 @@ impl<T: 'static> HostFunc<T> {
     where
         F: Fn(Caller<'_, T, E>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
     {
-        let ty = ty.to_abi(runtime.signatures())?;
+        let (ty, types) = (ty.to_abi(runtime.signatures())?, ty.keep());
         let layout = CallLayout::new(&ty, Runtime::ARCH);
         let closure = Box::new(DynamicClosure { ty: ty.clone(), layout, func });
-        Self::build(runtime, ty, closure, call_dynamic::<T, E, F>)
+        Self::build(runtime, ty, types, closure, call_dynamic::<T, E, F>)
+    }
+
+    /// From a closure over values without their types.
+    ///
+    /// # Safety
+    /// It must leave a result of its type in each of the places that it is given for them.
+    ///
+    /// # Errors
+    /// If the type is of another engine, or there is no room.
+    pub unsafe fn new_unchecked<F, E: 'static>(runtime: &Arc<Runtime>, ty: &types::FuncType, func: F) -> Result<Self>
+    where
+        F: Fn(Caller<'_, T, E>, &mut [MaybeUninit<ValRaw>]) -> Result<()> + Send + Sync + 'static,
+    {
+        let (ty, types) = (ty.to_abi(runtime.signatures())?, ty.keep());
+        let layout = CallLayout::new(&ty, Runtime::ARCH);
+        let closure = Box::new(DynamicClosure { ty: ty.clone(), layout, func });
+        Self::build(runtime, ty, types, closure, call_raw::<T, E, F>)
     }
 
     /// From a closure of WebAssembly's number types.
@@ -81,6 +102,7 @@ impl<T: 'static> HostFunc<T> {
     fn build<F: Send + Sync + 'static>(
         runtime: &Arc<Runtime>,
         ty: FuncType,
+        types: TypeIds,
         closure: Box<F>,
         target: HostTarget,
     ) -> Result<Self> {
@@ -93,7 +115,6 @@ impl<T: 'static> HostFunc<T> {
             flags: flags_of(&layout),
         };
         let thunk = Thunk::new(data).map_err(|error| Error::system("map a thunk", error))?;
-        let types = runtime.signatures().id(&ty)?;
         let (signature, runtime, _closure) = (types[0], runtime.clone(), closure);
         let data = HostFuncData { ty, layout, signature, _types: types, thunk, runtime, _closure };
         Ok(Self { data: Arc::new(data), store_data: PhantomData })
@@ -265,8 +286,19 @@ unsafe fn host_side<T: 'static, E: 'static>(
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: `owner` leads to the whole `StoreBox<T>`, which `StoreInner` comes first in, as the caller promises of `T`. The
         // call into wasm that has left for here has it borrowed exclusively, and waits (invariant 12).
+        let tells = unsafe { (*store).has_call_hook };
+        if tells {
+            // SAFETY: the store is borrowed exclusively for this call, and nothing else uses it now (invariant 12).
+            unsafe { StoreInner::of_block(store).tell_of_call(CallHook::CallingHost)? };
+        }
+        // SAFETY: the store is borrowed exclusively for this call, and nothing else uses it now (invariant 12).
         let store_box = unsafe { &mut *store.cast::<StoreBox<T>>() };
-        body(Caller { store: store_box, instance, engine: PhantomData }, store)
+        let outcome = body(Caller { store: store_box, instance, engine: PhantomData }, store);
+        if tells {
+            // SAFETY: the body has returned, and with it the borrow that it had (invariant 12).
+            unsafe { StoreInner::of_block(store).tell_of_call(CallHook::ReturningFromHost)? };
+        }
+        outcome
     }));
     let failed = match outcome {
         Ok(Ok(())) => {
@@ -301,15 +333,30 @@ unsafe fn host_side<T: 'static, E: 'static>(
 /// `anchor` must be the pinned register's value where wasm last left for the host.
 #[cold]
 unsafe fn throw(store: &mut StoreInner, anchor: usize, error: Error) -> Option<Unwind> {
-    let Some(exception) = error.exception() else { return Some(Unwind::Host(error)) };
-    let number = match store.add_exception(exception) {
+    let pending = store.pending_exception.take();
+    let thrown = match error.exception() {
+        Some(exception) => store.add_exception(exception),
+        None => match pending.filter(|_| error.is::<ThrownException>()) {
+            Some(thrown) => thrown.bits(store).map(number_of_root),
+            None => return Some(Unwind::Host(error)),
+        },
+    };
+    let number = match thrown {
         Ok(number) => number,
         Err(error) => return Some(Unwind::Host(error)),
     };
     // SAFETY: as the caller promises of the anchor (invariant 4).
-    let is_caught = unsafe { store.find_handler(anchor, number) };
+    if unsafe { store.find_handler(anchor, number) } {
+        return None;
+    }
     // What is not caught goes on as it is, with the frames that it has collected.
-    (!is_caught).then(|| Unwind::Host(error))
+    match error.exception() {
+        Some(_) => {
+            store.keep_pending(number);
+            Some(Unwind::Host(error))
+        }
+        None => Some(Unwind::Exception(number)),
+    }
 }
 
 macro_rules! closures {
@@ -362,7 +409,8 @@ macro_rules! closures {
                     unsafe { host_side::<T, En>(anchor, body) }
                 }
                 let ty = FuncType::new([$($name::TYPE),*], R::Results::TYPES);
-                HostFunc::build(runtime, ty, Box::new(self), target::<T, En, Closure, R, $($name),*>)
+                let types = runtime.signatures().id(&ty)?;
+                HostFunc::build(runtime, ty, types, Box::new(self), target::<T, En, Closure, R, $($name),*>)
             }
         }
 
@@ -440,13 +488,59 @@ where
             // SAFETY: so the bits were made as this type, in this store (invariant 17).
             params.push(unsafe { caller.store.inner.val_from_bits(bits, *ty) });
         }
-        let preset = |ty: &ValType| Val::default_for(*ty).unwrap_or(Val::FuncRef(None));
-        let mut results: Vec<Val> = closure.ty.results.iter().map(preset).collect();
+        let mut results = vec![Val::FuncRef(None); closure.ty.results.len()];
         (closure.func)(caller, &params, &mut results)?;
         // SAFETY: `store` leads to the whole block, and the borrow of `caller` has ended with the closure (invariant 12).
         let store = unsafe { StoreInner::of_block(store) };
         for ((value, ty), slot) in results.iter().zip(&closure.ty.results).zip(&closure.layout.results) {
             let bits = store.val_to_bits(value, *ty, || "result of a host function".into())?;
+            // SAFETY: where the layout needs an area, the caller has passed one that is long enough (invariant 17).
+            unsafe { write_place(regs, area, *slot, *ty, bits) };
+        }
+        Ok(())
+    };
+    // SAFETY: fixed code passes the anchor of the exit (invariant 4); a store has only functions for its own type of data
+    // (invariant 17).
+    unsafe { host_side::<T, E>(anchor, body) }
+}
+
+/// What the thunk of a [`DynamicClosure`] over values without their types calls.
+///
+/// # Safety
+/// Called by fixed code alone, as [`HostTarget`] says, for a thunk whose context is a closure of this type.
+unsafe extern "C" fn call_raw<T: 'static, E: 'static, F>(
+    data: *const ThunkData,
+    regs: *mut RegFile,
+    anchor: usize,
+    stack_args: *mut u64,
+) -> u32
+where
+    F: Fn(Caller<'_, T, E>, &mut [MaybeUninit<ValRaw>]) -> Result<()>,
+{
+    // SAFETY: fixed code passes the datum of a thunk that lives, and that was made for this closure, which lives as long as the
+    // thunk (invariant 14).
+    let closure = unsafe { &*((*data).context as *const DynamicClosure<F>) };
+    let body = |caller: Caller<'_, T, E>, _: *mut StoreInner| {
+        // SAFETY: fixed code passes the images of the registers in its own frame, which nothing else uses until this returns
+        // (invariant 15).
+        let regs = unsafe { &mut *regs };
+        let area = area_of(regs, closure.layout.ret_area_bytes > 0);
+        let (params, results) = (&closure.ty.params, &closure.ty.results);
+        let mut values = vec![MaybeUninit::new(ValRaw::u64(0)); params.len().max(results.len())];
+        for (value, (slot, ty)) in values.iter_mut().zip(closure.layout.params.iter().zip(params)) {
+            // SAFETY: the caller has put arguments of the thunk's type, which is that of this closure, in the places of its
+            // layout (invariant 17).
+            let bits = unsafe { read_place(regs, stack_args, *slot, *ty) };
+            if matches!(ty, ValType::Ref(ty) if ty.is_traced()) && bits as u32 != 0 {
+                // So that objects stay, and are known, while the closure runs.
+                caller.store.inner.roots.push(bits as u32);
+            }
+            value.write(ValRaw::of_bits(bits));
+        }
+        (closure.func)(caller, &mut values)?;
+        for (value, (slot, ty)) in values.iter().zip(closure.layout.results.iter().zip(results)) {
+            // SAFETY: the closure leaves results, as the maker of the function has promised (invariant 17).
+            let bits = unsafe { value.assume_init_ref() }.bits_as(*ty);
             // SAFETY: where the layout needs an area, the caller has passed one that is long enough (invariant 17).
             unsafe { write_place(regs, area, *slot, *ty, bits) };
         }

@@ -42,6 +42,7 @@ impl Global {
         let inner = context.inner();
         let ty = ty.to_abi(inner.runtime.signatures())?;
         let bits = inner.val_to_bits(&value, ty.value, || "initial value of a global".into())?;
+        inner.keep_type_of(ty.value)?;
         inner.charge_item(HOST_GLOBAL_BYTES)?;
         alloc::reserve(&mut inner.host_globals, 1, "a list of globals")?;
         let index = inner.host_globals.len() as u32;

@@ -11,6 +11,7 @@ use crate::code::link::LinkedCode;
 use crate::code::stack::WasmStack;
 use crate::embed::func::{Functions, REFERENCE_BYTES, no_references};
 use crate::embed::instance::InstanceData;
+use crate::embed::rooted::{ExnRef, OwnedRooted};
 use crate::exit::throw::KnownFrames;
 use crate::exit::trap::{Trap, Unwind};
 use crate::fixed;
@@ -26,11 +27,12 @@ use crate::module::signature::TypeIds;
 use crate::serve::collector::{Collected, KnownMaps};
 use crate::store::activation::Activation;
 use crate::store::global::HostGlobal;
+use crate::store::hooks::{Hooks, HooksOf};
 use crate::sys::signal::NO_SAMPLES_KEY;
 use crate::threads::sampling::Samples;
 use crate::threads::words::VmStore;
-use epsilon_abi::TypeIndex;
 use epsilon_abi::vm::{VM_MAGIC, VmContext, VmStoreHead};
+use epsilon_abi::{RefType, TypeIndex, ValType};
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -87,9 +89,14 @@ pub struct StoreInner {
     /// The anchor for host functions that are called from the host.
     host_anchor: Box<VmContext>,
     limiter_of: LimiterOf,
+    pub(super) hooks_of: HooksOf,
+    /// Whether the embedder wants to know of calls.
+    pub(crate) has_call_hook: bool,
+    /// The exception that was thrown last and not caught, or that the host throws.
+    pub(crate) pending_exception: Option<OwnedRooted<ExnRef>>,
     /// The whole block that this is in, as the reference reaches it through which this was last entered. A pointer made
     /// from `&mut StoreInner` alone must not be used for what lies beside it.
-    block: *mut StoreInner,
+    pub(super) block: *mut StoreInner,
     /// How many exports of instances the host was given.
     pub(crate) handed_out: u64,
 }
@@ -153,6 +160,7 @@ pub(crate) struct StoreBox<T> {
     pub(crate) inner: StoreInner,
     pub(crate) data: T,
     limiter: Option<LimiterFn<T>>,
+    pub(super) hooks: Hooks<T>,
 }
 
 /// Owner of instances and all that belongs to them, and of the embedder's data `T`.
@@ -164,11 +172,16 @@ pub struct Store<T: 'static, E: 'static = EngineHandle>(Box<StoreBox<T>>, Phanto
 impl<T: 'static, E: AsEngine + Clone + Send + Sync + 'static> Store<T, E> {
     /// An empty store of an engine.
     pub fn new(engine: &E, data: T) -> Self {
-        let mut inner = StoreInner::new(engine.as_engine().runtime(), Box::new(engine.clone()), limiter_of::<T>);
+        let mut inner = StoreInner::new(
+            engine.as_engine().runtime(),
+            Box::new(engine.clone()),
+            limiter_of::<T>,
+            HooksOf::of::<T>(),
+        );
         if inner.runtime.settings().epochs {
             inner.set_epoch_deadline(0);
         }
-        Self(Box::new(StoreBox { inner, data, limiter: None }), PhantomData)
+        Self(Box::new(StoreBox { inner, data, limiter: None, hooks: Hooks::default() }), PhantomData)
     }
 
     /// As [`Store::new`], which does not fail.
@@ -222,6 +235,10 @@ impl<T: 'static, E: 'static> Store<T, E> {
         self.inner().collect_garbage()
     }
 
+    pub(super) fn whole(&mut self) -> &mut StoreBox<T> {
+        &mut self.0
+    }
+
     pub(crate) fn inner(&mut self) -> &mut StoreInner {
         let block: *mut StoreBox<T> = &mut *self.0;
         // SAFETY: `inner` comes first in the block, so that this leads to the whole of it; it is borrowed exclusively as long as the
@@ -266,7 +283,12 @@ pub unsafe fn store_of(anchor: usize) -> *mut StoreInner {
 }
 
 impl StoreInner {
-    fn new(runtime: &Arc<Runtime>, engine: Box<dyn Any + Send + Sync>, limiter_of: LimiterOf) -> Self {
+    fn new(
+        runtime: &Arc<Runtime>,
+        engine: Box<dyn Any + Send + Sync>,
+        limiter_of: LimiterOf,
+        hooks_of: HooksOf,
+    ) -> Self {
         let vm = Arc::new(VmStore::new(
             VmStoreHead { known_references: no_references() },
             runtime.samples().map_or(std::ptr::null(), Arc::as_ptr),
@@ -308,6 +330,9 @@ impl StoreInner {
                 magic: VM_MAGIC,
             }),
             limiter_of,
+            hooks_of,
+            has_call_hook: false,
+            pending_exception: None,
             block: std::ptr::null_mut(),
             handed_out: 0,
             vm,
@@ -450,6 +475,17 @@ impl StoreInner {
             self.kept_types.insert(ty.0, kept);
         }
         Ok(())
+    }
+
+    /// Keeps the type that a value's type names, if it names one, as long as the store lives.
+    pub(crate) fn keep_type_of(&mut self, ty: ValType) -> Result<()> {
+        use epsilon_abi::HeapType::{ConcreteArray, ConcreteFunc, ConcreteStruct};
+        match ty {
+            ValType::Ref(RefType { heap: ConcreteFunc(ty) | ConcreteArray(ty) | ConcreteStruct(ty), .. }) => {
+                self.keep_type(ty)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What a thread has to be prepared for before it runs wasm of the store.

@@ -3,4 +3,5 @@
 pub mod activation;
 pub mod deadline;
 pub mod global;
+pub mod hooks;
 pub mod inner;

@@ -6,7 +6,7 @@ mod convert;
 mod kind;
 
 use crate::exit::backtrace::WasmBacktrace;
-use crate::heap::exception::Exception;
+use crate::heap::exception::{Exception, ThrownException};
 use epsilon_abi::TrapCode;
 use kind::{Boxed, Message, Object, What};
 use std::any::{Any, TypeId};
@@ -217,7 +217,9 @@ impl Error {
                 let itself = (kind as &dyn Any).downcast_ref();
                 itself.or_else(|| match kind {
                     ErrorKind::Trap(code) => (code as &dyn Any).downcast_ref(),
-                    ErrorKind::Exception(exception) => (exception as &dyn Any).downcast_ref(),
+                    ErrorKind::Exception(exception) => {
+                        (exception as &dyn Any).downcast_ref().or_else(|| (&ThrownException as &dyn Any).downcast_ref())
+                    }
                     ErrorKind::Module(source) | ErrorKind::Host(source) => in_object(&*source.0),
                     ErrorKind::System { source, .. } => (source as &dyn Any).downcast_ref(),
                     _ => None,
@@ -279,7 +281,7 @@ fn from_kind<E: Display + Debug + Send + Sync + 'static>(kind: ErrorKind) -> std
         ErrorKind::Trap(code) => same(code).ok_or(ErrorKind::Trap(code)),
         ErrorKind::Exception(exception) => match TypeId::of::<E>() == TypeId::of::<Exception>() {
             true => Ok(same(exception).expect("the types are the same")),
-            false => Err(ErrorKind::Exception(exception)),
+            false => same(ThrownException).ok_or(ErrorKind::Exception(exception)),
         },
         ErrorKind::System { source, .. } if TypeId::of::<E>() == TypeId::of::<std::io::Error>() => {
             Ok(same(source).expect("the types are the same"))

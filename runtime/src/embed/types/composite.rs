@@ -6,7 +6,7 @@ use super::value::{Mutability, RefType, ValType};
 use crate::base::error::{Error, Result};
 use crate::module::handle::AsEngine;
 use crate::module::linked::LinkedModule;
-use crate::module::signature::Signatures;
+use crate::module::signature::{Signatures, TypeIds};
 use epsilon_abi::{CompositeType, FieldType as AbiField, FuncType as AbiFunc, StorageType as AbiStorage, TypeIndex};
 use std::fmt;
 use std::sync::Arc;
@@ -148,6 +148,11 @@ impl FuncType {
             CompositeType::Func(ty) => ty,
             other => unreachable!("{other:?} is not the type of a function"),
         }
+    }
+
+    /// The type's number, kept as long as the result lives.
+    pub(crate) fn keep(&self) -> TypeIds {
+        self.0.signatures.keep(self.0.id).expect("a type that somebody has").0
     }
 
     /// The type as machine code has it.
