@@ -24,6 +24,23 @@ pub fn locals_times_ifs(scale: usize) -> Vec<u8> {
     one(&[(locals as u32, I32)], &body)
 }
 
+/// 16,000 references to objects, each of them live over 16,000 calls.
+pub fn references_over_calls(scale: usize) -> Vec<u8> {
+    let count = 16_000 / scale;
+    let mut body = Body::default();
+    // The operands of `table.set`, of which the second comes from `table.get`.
+    body.repeat(&[op::I32_CONST, 0, op::I32_CONST, 0, op::TABLE_GET, 0], count);
+    body.repeat(&[op::CALL, 0], count).repeat(&[op::TABLE_SET, 0], count);
+    let mut functions = Functions::new();
+    functions.function(0, &[], &body);
+    functions.finish(|module| {
+        let element_type = RefType::EXTERNREF;
+        let mut tables = TableSection::new();
+        tables.table(TableType { element_type, table64: false, minimum: 1, maximum: None, shared: false });
+        module.section(&tables);
+    })
+}
+
 /// More locals than validation allows.
 pub fn too_many_locals(scale: usize) -> Vec<u8> {
     one(&[(100_000 / scale as u32, I32)], &Body::default())

@@ -56,6 +56,7 @@ impl Bomb {
 
 const BOMBS: &[Bomb] = &[
     bomb("locals-times-ifs", functions::locals_times_ifs).always(),
+    bomb("references-over-calls", functions::references_over_calls).refused("values kept over its calls"),
     bomb("too-many-locals", functions::too_many_locals).refused("too many locals"),
     bomb("all-locals", functions::all_locals),
     bomb("locals-in-every-function", functions::locals_in_every_function).always(),

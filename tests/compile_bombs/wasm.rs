@@ -31,6 +31,8 @@ pub mod op {
     pub const LOCAL_GET: u8 = 0x20;
     pub const LOCAL_SET: u8 = 0x21;
     pub const LOCAL_TEE: u8 = 0x22;
+    pub const TABLE_GET: u8 = 0x25;
+    pub const TABLE_SET: u8 = 0x26;
     pub const I32_LOAD: u8 = 0x28;
     pub const I32_STORE: u8 = 0x36;
     pub const I32_CONST: u8 = 0x41;

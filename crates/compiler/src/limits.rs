@@ -17,7 +17,8 @@ pub struct CompileLimits {
     pub max_function_values: u64,
     /// Basic blocks of one function. By default 524,288.
     pub max_function_blocks: u64,
-    /// Values that the branches and calls of one function pass along together. By default 33,554,432.
+    /// Values that the branches and calls of one function pass along together, and likewise those that its calls leave where the
+    /// collector of garbage finds them. By default 33,554,432.
     pub max_passed_values: u64,
     /// Loops inside each other. By default 16,384: the register allocator takes time with the square of it.
     pub max_loop_depth: u64,

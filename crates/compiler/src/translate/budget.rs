@@ -40,6 +40,10 @@ pub(super) struct Budget {
     table_squares: u64,
     /// Loops around the current operator.
     pub loop_depth: u64,
+    /// Locals that may be references to objects.
+    pub traced_locals: u64,
+    /// Operands and such locals at all calls together: what stack maps may have to list.
+    held_over_calls: u64,
     /// Length of the body.
     pub body_bytes: u64,
     /// What there is known to be room for.
@@ -53,6 +57,13 @@ impl FuncTranslator<'_> {
     pub(super) fn charge_edge(&mut self, values: usize) -> Translated {
         self.budget.edges += 1;
         self.charge(values)
+    }
+
+    /// Accounts for what may be a reference to an object and live over a call.
+    pub(super) fn charge_held(&mut self) {
+        if self.env.info.uses_heap {
+            self.budget.held_over_calls += self.stack.len() as u64 + self.budget.traced_locals;
+        }
     }
 
     /// Accounts for a jump table. Its edges are accounted for one by one.
@@ -108,6 +119,9 @@ impl FuncTranslator<'_> {
         if self.builder.func.dfg.num_blocks() as u64 > limits.max_function_blocks {
             return Err(self.too_large("basic blocks", limits.max_function_blocks, "max_function_blocks"));
         }
+        if self.budget.held_over_calls > limits.max_passed_values {
+            return Err(self.too_large("values kept over its calls", limits.max_passed_values, "max_passed_values"));
+        }
         if self.budget.loop_depth > limits.max_loop_depth {
             return Err(self.too_large("loops inside each other", limits.max_loop_depth, "max_loop_depth"));
         }
@@ -121,8 +135,7 @@ impl FuncTranslator<'_> {
     }
 
     fn locals_are_suspect(&self, values: u64) -> bool {
-        let Budget { passed_values, edges, table_squares, loop_depth, body_bytes, held_bytes: _, func: _ } =
-            self.budget;
+        let Budget { passed_values, edges, table_squares, loop_depth, body_bytes, .. } = self.budget;
         let unsuspect_values = UNSUSPECT_VALUES + SUSPECT_VALUES_PER_BYTE * body_bytes + passed_values;
         let (per_byte, always, never) = SUSPECT_BLOCKS_TIMES_LOCALS;
         let unsuspect_product = never.min(always + per_byte * body_bytes);

@@ -231,6 +231,7 @@ impl FuncTranslator<'_> {
 
     /// Goes on behind a call that ended its block.
     pub(super) fn after_try_call(&mut self, next: Block) {
+        self.charge_held();
         self.builder.seal_block(next);
         self.switch_to(next);
     }

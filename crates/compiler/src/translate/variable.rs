@@ -90,6 +90,7 @@ impl FuncTranslator<'_> {
     /// Adds a local with its first value.
     pub(super) fn declare_local(&mut self, ty: epsilon_abi::ValType, value: Value) {
         let (is_traced, ty) = (ty.is_traced(), clif_type(ty));
+        self.budget.traced_locals += u64::from(is_traced);
         match &mut self.locals {
             Locals::Values(variables) => {
                 let variable = self.builder.declare_var(ty);

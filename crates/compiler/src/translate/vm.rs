@@ -70,6 +70,7 @@ impl FuncTranslator<'_> {
 
     /// Calls leave nothing of what was read from the pinned register worth keeping in a register.
     pub(super) fn after_call(&mut self) {
+        self.charge_held();
         self.block_vmctx = None;
     }
 
