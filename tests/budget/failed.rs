@@ -169,3 +169,28 @@ fn a_host_function_as_start_sees_its_caller() {
         assert_eq!(*store.data(), ["a memory, Some(5)"; 2], "{plan}");
     }
 }
+
+/// Objects may have the types of an instance that could not be made: the types stay, and nothing else of its module.
+#[test]
+fn modules_with_types_of_objects_go_when_their_instances_fail() {
+    for (plan, engine) in engines() {
+        let mut store = Store::new(&engine, ());
+        let types =
+            "(type $node (struct (field i32) (field (ref null $node)))) (type $list (array (mut (ref null $node))))";
+        let fails = |store: &mut Store<()>, n: usize| {
+            let body = "(drop (i32.mul (i32.const 3) (i32.const 5)))".repeat(500);
+            let text = format!(
+                "(module {types} (global (mut anyref) (ref.null any)) (func {body} (drop (i32.const {n})))
+                    (func $f (global.set 0 (struct.new $node (i32.const {n}) (ref.null $node))) unreachable) (start $f))"
+            );
+            Instance::new(store, &module(&engine, &text), &[]).expect_err("the start function traps");
+        };
+        // The first one makes the heap.
+        (0..3).for_each(|n| fails(&mut store, n));
+        let in_use = engine.memory_in_use();
+        (3..40).for_each(|n| fails(&mut store, n));
+        let more = engine.memory_in_use().saturating_sub(in_use);
+        assert!(more < 64 << 10, "{plan}: {more} bytes more");
+        store.gc(None).expect("the heap is whole");
+    }
+}

@@ -130,7 +130,7 @@ pub struct VmStoreHead {
     pub known_references: *const VmKnownReference,
 }
 
-/// A reference that the runtime has made, for `table.get`: the runtime alone writes it. All zero is null, as its number is.
+/// A reference that the runtime has made, for `table.get` and fields of objects: the runtime alone writes it. All zero is null, as its number is.
 #[repr(C, align(16))]
 #[derive(Clone, Copy, Debug)]
 pub struct VmKnownReference {
@@ -141,7 +141,7 @@ pub struct VmKnownReference {
 }
 
 /// How many references machine code finds without the runtime's help: a power of two.
-pub const KNOWN_REFERENCES: usize = 512;
+pub const KNOWN_REFERENCES: usize = 2048;
 
 /// A global's value: little-endian bytes, the low ones first; 128-bit vectors use all.
 #[repr(C, align(16))]

@@ -410,7 +410,8 @@ fn open_source(engine: &Engine, wasm: ModuleBytes) -> Result<ModuleSource> {
     let cached =
         engine.cache().ok().filter(|cache| CachedModule::is_worth_it(cache, &parsed.info.bodies)).map(|cache| {
             let hash = hash.unwrap_or_else(|| hash::module(&wasm));
-            CachedModule::open(cache, engine.compiler(), &hash, parsed.info.bodies.len())
+            let budget = engine.runtime().budget();
+            CachedModule::open(cache, engine.compiler(), &hash, parsed.info.bodies.len(), budget)
         });
     Ok(ModuleSource {
         compiler: engine.compiler().clone(),

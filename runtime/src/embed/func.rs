@@ -5,6 +5,7 @@
 //! reference points to are made when a reference is first needed.
 
 use crate::base::alloc;
+use crate::base::budget::{Budget, Charge};
 use crate::base::error::{Error, Result};
 use crate::call::enter as call;
 use crate::call::typed::{StackWords, WasmParams, WasmResults, read_place};
@@ -41,6 +42,7 @@ struct References {
     free: Vec<(usize, usize)>,
     /// Those that machine code finds itself. Empty until there is a reference, and if there is no memory for it.
     known: Vec<VmKnownReference>,
+    _known_charge: Option<Charge>,
 }
 
 /// A list in which no function is.
@@ -134,10 +136,13 @@ impl References {
     }
 
     /// Lets machine code find a reference, in the place of another one that it found there. The first place is that of null.
-    fn make_known(&mut self, entry: u32, reference: *const VmFuncRef) {
-        if self.known.is_empty() {
-            // Without it, all is as before, and slower.
+    fn make_known(&mut self, entry: u32, reference: *const VmFuncRef, budget: &Budget) {
+        // Without it, all is as before, and slower.
+        if self.known.is_empty()
+            && let Ok(charge) = budget.charge(KNOWN_REFERENCES * size_of::<VmKnownReference>(), "function references")
+        {
             self.known = alloc::zeroed(KNOWN_REFERENCES, "a list of references").unwrap_or_default();
+            self._known_charge = Some(charge);
         }
         let at = entry as usize % KNOWN_REFERENCES;
         if let Some(place) = self.known.get_mut(at).filter(|_| at != 0) {
@@ -314,7 +319,7 @@ impl StoreInner {
     /// The address of a function's reference, made if it is not there yet. Machine code finds it from now on.
     pub(crate) fn func_ref(&mut self, entry: u32) -> Result<*const VmFuncRef> {
         let reference = self.make_func_ref(entry)?;
-        self.functions.references.make_known(entry, reference);
+        self.functions.references.make_known(entry, reference, &self.budget);
         if !self.functions.references.known.is_empty() {
             self.vm.head.set(VmStoreHead { known_references: self.functions.references.known.as_ptr() });
         }

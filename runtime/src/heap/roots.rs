@@ -4,6 +4,7 @@
 //! Most belong to a scope: what a host function was given or has made is forgotten when it returns. The rest is owned, and
 //! forgotten when its last owner is dropped.
 
+use crate::base::budget::{Budget, Charge, Refused};
 use std::sync::{Arc, Weak};
 
 /// Names a reference that the host holds. One that is forgotten is not taken for another one.
@@ -33,8 +34,10 @@ struct Owned {
 }
 
 /// All references that the host holds of one store.
-#[derive(Default)]
 pub struct HostRoots {
+    charge: Charge,
+    /// Whether there are more than the charge covers: to hold a reference never fails, but what guests make next does.
+    is_uncovered: bool,
     scoped: Vec<Scoped>,
     owned: Vec<Owned>,
     /// Places of owned roots that are forgotten.
@@ -49,10 +52,60 @@ pub struct HostRoots {
 #[derive(Clone, Copy, Debug)]
 pub struct ScopeMark(usize);
 
+/// What an owned root takes, with what its owner holds.
+const OWNED_BYTES: usize = size_of::<Owned>() + 32;
+
 impl HostRoots {
+    /// None yet; what they take counts against a budget.
+    pub fn new(budget: &Budget) -> Self {
+        Self {
+            charge: budget.empty_charge("references that the host holds"),
+            is_uncovered: false,
+            scoped: Vec::new(),
+            owned: Vec::new(),
+            free: Vec::new(),
+            look_at: 0,
+            generation: 0,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.scoped.capacity() * size_of::<Scoped>() + self.owned.capacity() * OWNED_BYTES
+    }
+
+    /// Whether the budget had no room for all of them when they became more.
+    pub fn is_uncovered(&self) -> bool {
+        self.is_uncovered
+    }
+
+    /// Charges for all of them.
+    ///
+    /// # Errors
+    /// If the budget has no room.
+    pub fn cover(&mut self) -> Result<(), Refused> {
+        let result = self.charge.resize(self.bytes());
+        self.is_uncovered = result.is_err();
+        result
+    }
+
+    #[cold]
+    fn grow_scoped(&mut self) {
+        self.scoped.reserve(64);
+        let _ = self.cover();
+    }
+
+    #[cold]
+    fn grow_owned(&mut self) {
+        self.owned.reserve(64);
+        let _ = self.cover();
+    }
+
     /// Holds a reference to the end of the present scope.
     #[inline]
     pub fn push(&mut self, reference: u32) -> RootId {
+        if self.scoped.len() == self.scoped.capacity() {
+            self.grow_scoped();
+        }
         let index = self.scoped.len() as u32 & !OWNED;
         self.scoped.push(Scoped { reference, generation: self.generation });
         RootId { index, generation: self.generation }
@@ -83,6 +136,9 @@ impl HostRoots {
                 index
             }
             None => {
+                if self.owned.len() == self.owned.capacity() {
+                    self.grow_owned();
+                }
                 self.owned.push(root);
                 self.owned.len() as u32 - 1
             }
@@ -130,6 +186,10 @@ impl HostRoots {
     /// Calls `found` with each reference.
     pub fn for_each(&mut self, found: &mut dyn FnMut(&mut u32)) {
         self.forget_ownerless();
+        if self.scoped.capacity() > 1024 && self.scoped.len() < self.scoped.capacity() / 4 {
+            self.scoped.shrink_to(2 * self.scoped.len());
+            let _ = self.cover();
+        }
         self.scoped.iter_mut().for_each(|root| found(&mut root.reference));
         self.owned.iter_mut().for_each(|root| found(&mut root.reference));
     }
@@ -141,7 +201,7 @@ mod tests {
 
     #[test]
     fn scopes_end_and_owners_go() {
-        let mut roots = HostRoots::default();
+        let mut roots = HostRoots::new(&Budget::of_engine(usize::MAX));
         let outer = roots.push(4);
         let mark = roots.enter();
         let inner = roots.push(8);
@@ -158,5 +218,22 @@ mod tests {
         let (again, _owner) = roots.own(20);
         assert_eq!([owned, again].map(|id| roots.get(id)), [None, Some(20)]);
         assert_eq!(roots.owned.len(), 1, "the place is used again");
+    }
+
+    #[test]
+    fn what_the_host_holds_is_counted() {
+        let budget = Budget::of_engine(64 << 10);
+        let mut roots = HostRoots::new(&budget);
+        let mark = roots.enter();
+        (0..1000).for_each(|n| _ = roots.push(4 * n));
+        assert!(budget.used_bytes() >= 8000 && !roots.is_uncovered());
+        let owners: Vec<_> = (0..500).map(|n| roots.own(4 * n)).collect();
+        assert!(budget.used_bytes() >= 8000 + 500 * OWNED_BYTES && !roots.is_uncovered(), "{}", budget.used_bytes());
+        (0..10_000).for_each(|n| _ = roots.push(4 * n));
+        assert!(roots.is_uncovered() && roots.cover().is_err());
+        assert_eq!(roots.get(owners[7].0), Some(28));
+        roots.leave(mark);
+        roots.for_each(&mut |_| ());
+        assert!(roots.cover().is_ok() && budget.used_bytes() < 48 << 10, "{}", budget.used_bytes());
     }
 }

@@ -20,7 +20,7 @@ use crate::threads::fork;
 use crate::threads::sampling::Samples;
 use epsilon_abi::{
     Arch, CallLayout, CompiledFunction, CompositeType, DefinedFuncIndex, EntityIndex, FuncIndex, FuncType, MemoryIndex,
-    MemoryPlan, ModuleInfo, Slot, TypeIndex, ValType, VmLayout,
+    MemoryPlan, ModuleInfo, Slot, TypeDef, TypeIndex, ValType, VmLayout,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -475,9 +475,15 @@ impl LinkedModule {
         self.type_ids[ty.index()]
     }
 
-    /// Whether the module has structure or array types.
-    pub(crate) fn has_object_types(&self) -> bool {
-        self.info.types.iter().any(|ty| !matches!(ty.composite, CompositeType::Func(_)))
+    /// The structure and array types of the module, canonical.
+    pub(crate) fn object_types(&self) -> impl Iterator<Item = TypeIndex> {
+        let is_of_objects = |ty: &TypeDef| !matches!(ty.composite, CompositeType::Func(_));
+        self.info
+            .types
+            .iter()
+            .zip(self.type_ids.iter())
+            .filter(move |(ty, _)| is_of_objects(ty))
+            .map(|(_, id)| TypeIndex(*id))
     }
 
     /// What code compares to tell a type apart.

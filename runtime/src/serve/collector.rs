@@ -154,6 +154,7 @@ impl StoreInner {
     /// # Errors
     /// If there is no room: a trap.
     pub(crate) fn new_object(&mut self, record: u32, len: u32) -> Result<u32> {
+        self.cover_roots()?;
         let mut refusal = self.allocate(record, len)?;
         if refusal == Err(Refusal::Full) && self.limiter().is_some() {
             // The limit may have been raised.
@@ -165,6 +166,15 @@ impl StoreInner {
             Refusal::Full => Trap::OutOfHeap.into(),
             Refusal::TooLarge => Trap::AllocationTooLarge.into(),
         })
+    }
+
+    /// Refuses to go on if the host holds more references than there is room for.
+    fn cover_roots(&mut self) -> Result<()> {
+        if self.roots.is_uncovered() {
+            self.allows(|_| Ok(true))?;
+            self.roots.cover()?;
+        }
+        Ok(())
     }
 
     fn allocate(&mut self, record: u32, len: u32) -> Result<Result<u32, Refusal>> {
@@ -219,6 +229,7 @@ impl StoreInner {
 
     /// Adds a value of the host that guests can hold: gives its reference.
     pub(crate) fn add_host_value(&mut self, value: HostValue) -> Result<u32> {
+        self.cover_roots()?;
         if self.hosts.is_collection_due() {
             self.collect_garbage()?;
         }

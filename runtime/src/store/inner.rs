@@ -72,9 +72,9 @@ pub struct StoreInner {
     /// References that the host holds.
     pub(crate) roots: HostRoots,
     pub(crate) collected: Collected,
-    /// Modules whose instances are gone and whose types objects may have.
+    /// Modules whose instances are gone and whose types objects may have, where the budget has no room for the types alone.
     kept_modules: Vec<Arc<LinkedModule>>,
-    /// Types of objects that the host has made, by their numbers.
+    /// Types of objects that the host has made, and of instances that are gone, by their numbers.
     kept_types: BTreeMap<u32, TypeIds>,
     /// What ended an activation, until `call` picks it up.
     pub(crate) unwind: Option<Unwind>,
@@ -311,7 +311,7 @@ impl StoreInner {
             functions: Functions::default(),
             heap: None,
             hosts: HostValues::new(&budget),
-            roots: HostRoots::default(),
+            roots: HostRoots::new(&budget),
             collected: Collected::default(),
             kept_modules: Vec::new(),
             kept_types: BTreeMap::new(),
@@ -445,16 +445,7 @@ impl StoreInner {
     /// Drops all that was added since a mark. Nothing may refer to it any more.
     pub(crate) fn drop_since(&mut self, mark: &Mark) {
         self.modules.retain(|(_, instance)| (*instance as usize) < mark.instances);
-        for instance in self.instances.drain(mark.instances..) {
-            // Objects may have its types; and what is unused of them is looked at until it is collected.
-            let module = &instance.module;
-            if self.heap.is_some() && module.has_object_types() {
-                let is_kept = self.kept_modules.iter().any(|kept| Arc::ptr_eq(kept, module));
-                if !is_kept {
-                    self.kept_modules.push(module.clone());
-                }
-            }
-        }
+        let dropped: Vec<_> = self.instances.drain(mark.instances..).collect();
         self.memories.truncate(mark.memories);
         self.tables.truncate(mark.tables);
         self.tags.truncate(mark.tags);
@@ -464,7 +455,33 @@ impl StoreInner {
         self.collected.known_maps = KnownMaps::default();
         let older = self.functions.references() - mark.references;
         self.items_bytes = mark.items_bytes + older * REFERENCE_BYTES;
+        for instance in dropped {
+            // Objects may have its types; and what is unused of them is looked at until it is collected.
+            if self.heap.is_some() && !self.keep_object_types(&instance.module) {
+                let is_kept = self.kept_modules.iter().any(|kept| Arc::ptr_eq(kept, &instance.module));
+                if !is_kept {
+                    self.kept_modules.push(instance.module.clone());
+                }
+            }
+        }
         self.items.shrink(self.items_bytes);
+    }
+
+    /// Keeps the structure and array types of a module for as long as the store lives. False if there is no room.
+    fn keep_object_types(&mut self, module: &LinkedModule) -> bool {
+        module.object_types().all(|ty| {
+            if self.kept_types.contains_key(&ty.0) {
+                return true;
+            }
+            let wanted = self.items_bytes + KEPT_TYPE_BYTES;
+            if self.items.cover(wanted).is_err() {
+                return false;
+            }
+            self.items_bytes = wanted;
+            let (kept, _) = self.runtime.signatures().keep(ty.0).expect("a type that the module has");
+            self.kept_types.insert(ty.0, kept);
+            true
+        })
     }
 
     /// Keeps a type as long as the store lives: there may be objects of it.

@@ -291,7 +291,7 @@ impl FuncTranslator<'_> {
 
     /// The address of the function with a number of the store; null for 0.
     fn func_of_number(&mut self, number: Value) -> Value {
-        self.libcall_with_result(Libcall::FuncOfNumber, &[number])
+        self.reference_of_number(number, |this| this.libcall_with_result(Libcall::FuncOfNumber, &[number]))
     }
 
     /// The store's number of a function; 0 for null.

@@ -65,7 +65,16 @@ impl FuncTranslator<'_> {
         let row = self.element_address(TableIndex(table), index, size_of::<VmFuncRow>(), TrapCode::TableOutOfBounds);
         let flags = changing_word(self.regions.table);
         let entry = self.ins().load(types::I32, flags, row, offset_of!(VmFuncRow, entry) as i32);
-        let entry = self.ins().uextend(types::I64, entry);
+        self.reference_of_number(entry, |this| {
+            let args = [this.const_index(table), this.widen(index)];
+            this.libcall_with_result(Libcall::TableGetFunc, &args)
+        })
+    }
+
+    /// The reference to the function with a number of the store, which is null for 0: the store's list of references has it, or
+    /// `ask` does.
+    pub(super) fn reference_of_number(&mut self, number: Value, ask: impl FnOnce(&mut Self) -> Value) -> Value {
+        let entry = self.ins().uextend(types::I64, number);
         let store = self.near_pointer(VmContext::from_anchor(offset_of!(VmContext, store)));
         let list = self.bounds_word(store, offset_of!(VmStoreHead, known_references));
         let number = self.ins().band_imm_u(entry, KNOWN_REFERENCES as i64 - 1);
@@ -73,16 +82,15 @@ impl FuncTranslator<'_> {
         let place = self.ins().iadd(list, distance);
         let known = self.bounds_word(place, offset_of!(VmKnownReference, entry));
         let reference = self.bounds_word(place, offset_of!(VmKnownReference, reference));
-        let (ask, next) = (self.builder.create_block(), self.builder.create_block());
-        self.builder.set_cold_block(ask);
+        let (unknown, next) = (self.builder.create_block(), self.builder.create_block());
+        self.builder.set_cold_block(unknown);
         self.builder.append_block_param(next, PTR);
         let differs = self.ins().icmp(IntCC::NotEqual, known, entry);
-        self.ins().brif(differs, ask, &[], next, &[BlockArg::Value(reference)]);
+        self.ins().brif(differs, unknown, &[], next, &[BlockArg::Value(reference)]);
 
-        self.builder.seal_block(ask);
-        self.switch_to(ask);
-        let args = [self.const_index(table), self.widen(index)];
-        let made = self.libcall_with_result(Libcall::TableGetFunc, &args);
+        self.builder.seal_block(unknown);
+        self.switch_to(unknown);
+        let made = ask(self);
         self.ins().jump(next, &[BlockArg::Value(made)]);
 
         self.builder.seal_block(next);

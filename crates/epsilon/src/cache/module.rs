@@ -7,7 +7,7 @@ use crate::hash;
 use crate::tiering::Heat;
 use epsilon_abi::{CompiledFunction, DefinedFuncIndex};
 use epsilon_compiler::Compiler;
-use epsilon_runtime::{Demand, ForkGuard, ForkMutex};
+use epsilon_runtime::{Budget, Charge, Demand, ForkGuard, ForkMutex};
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
@@ -50,6 +50,8 @@ pub struct CachedModule {
     function_count: usize,
     /// What is written beside it.
     heat: Arc<Heat>,
+    /// The engine's. Code that waits to be written counts; what there is no room for is not kept.
+    budget: Budget,
     /// What is to be written. Code in it is whole, and what is missing is compiled again: the lock is taken whether poisoned
     /// or not.
     state: ForkMutex<State>,
@@ -58,9 +60,10 @@ pub struct CachedModule {
     writing: ForkMutex<()>,
 }
 
-#[derive(Default)]
 struct State {
     contents: Contents,
+    /// For the new code in `contents`.
+    charge: Charge,
     /// Whether the entry lacks something that is known now.
     dirty: bool,
     /// Whether it lacks something that a guest called.
@@ -71,6 +74,30 @@ struct State {
     saved: Duration,
 }
 
+/// What waiting code is charged for.
+const WAITING: &str = "compiled code that is being written to the cache";
+
+impl State {
+    fn new(budget: &Budget) -> Self {
+        Self {
+            contents: Contents::default(),
+            charge: budget.empty_charge(WAITING),
+            dirty: false,
+            called: false,
+            damaged: 0,
+            unsaved: Duration::ZERO,
+            saved: Duration::ZERO,
+        }
+    }
+
+    /// Keeps the code of a function until it is written, if there is room.
+    fn keep(&mut self, index: DefinedFuncIndex, bytes: Vec<u8>) {
+        if self.charge.resize(self.charge.bytes() + bytes.len()).is_ok() {
+            self.contents.fresh.entry(index).or_insert(bytes);
+        }
+    }
+}
+
 impl CachedModule {
     /// Whether a module with these bodies is worth an entry.
     pub fn is_worth_it(cache: &Cache, bodies: &[std::ops::Range<usize>]) -> bool {
@@ -78,15 +105,22 @@ impl CachedModule {
     }
 
     /// What the cache has of a module.
-    pub fn open(cache: &Arc<Cache>, compiler: &Compiler, module: &blake3::Hash, function_count: usize) -> Self {
+    pub fn open(
+        cache: &Arc<Cache>,
+        compiler: &Compiler,
+        module: &blake3::Hash,
+        function_count: usize,
+        budget: &Budget,
+    ) -> Self {
         let key = key_of(compiler, module);
         let entry = cache.load(&key);
-        let (state, writing) = (ForkMutex::default(), ForkMutex::default());
+        let (state, writing) = (ForkMutex::new(State::new(budget)), ForkMutex::default());
         let heat = Arc::new(Heat::default());
         if let Some(entry) = &entry {
             heat.add_earlier(entry.heat());
         }
-        Self { cache: cache.clone(), key, entry, function_count, heat, state, writing }
+        let (cache, budget) = (cache.clone(), budget.clone());
+        Self { cache, key, entry, function_count, heat, budget, state, writing }
     }
 
     /// How often guests were found in functions, from earlier runs on.
@@ -151,7 +185,7 @@ impl CachedModule {
             state.called = true;
         }
         let Some((bytes, took)) = fresh else { return false };
-        state.contents.fresh.insert(index, bytes);
+        state.keep(index, bytes);
         state.dirty = true;
         state.unsaved += took;
         let due = state.unsaved >= self.cache.save_after.max(state.saved / 2);
@@ -170,7 +204,7 @@ impl CachedModule {
     /// Writes the entry, if there is anything new. Threads that link functions meanwhile do not wait.
     pub fn save(&self) {
         let Ok(_writing) = self.writing.lock() else { return };
-        let contents = {
+        let (contents, charge) = {
             let mut state = self.state();
             if !std::mem::take(&mut state.dirty) && !self.heat.has_risen() {
                 return;
@@ -178,13 +212,14 @@ impl CachedModule {
             state.called = false;
             // From here on, the entry on disk has them.
             let fresh = std::mem::take(&mut state.contents.fresh);
-            Contents { called: state.contents.called.clone(), fresh, heat: self.heat.keep() }
+            let charge = std::mem::replace(&mut state.charge, self.budget.empty_charge(WAITING));
+            (Contents { called: state.contents.called.clone(), fresh, heat: self.heat.keep() }, charge)
         };
         if !self.cache.store(&self.key, &contents, self.function_count) {
+            // Counted anew.
+            drop(charge);
             let mut state = self.state();
-            for (index, bytes) in contents.fresh {
-                state.contents.fresh.entry(index).or_insert(bytes);
-            }
+            contents.fresh.into_iter().for_each(|(index, bytes)| state.keep(index, bytes));
         }
     }
 }

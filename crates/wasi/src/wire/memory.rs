@@ -24,6 +24,10 @@ pub(crate) const PATH_MAX: u32 = 4096;
 /// The most bytes of a shared memory that one call copies for a list of buffers; a longer list is served partly.
 const COPY_MAX: usize = 1 << 20;
 
+/// So many empty buffers are skipped: a list in 4 GiB would keep an interruption waiting for seconds. Systems refuse lists that
+/// are much shorter.
+const EMPTY_MAX: usize = 1 << 16;
+
 /// A linear memory that threads share.
 pub trait SharedBytes: std::fmt::Debug {
     /// Size in bytes; it never shrinks.
@@ -168,11 +172,16 @@ impl<'a> GuestMemory<'a> {
             Contents::Lent(_) => TRANSFER_MAX,
             Contents::Shared(_) => COPY_MAX as u64,
         };
+        let mut empty = 0;
         for at in list.step_by(8) {
             let pair: [u8; 8] = self.read(at as u32)?;
             let word = |at: usize| u32::from_le_bytes([pair[at], pair[at + 1], pair[at + 2], pair[at + 3]]);
             let mut buffer = self.check(word(0), word(4).into())?;
             if buffer.is_empty() {
+                empty += 1;
+                if empty > EMPTY_MAX {
+                    return Err(Errno::Inval);
+                }
                 continue;
             }
             if buffers.len() == IOV_MAX || room_bytes == 0 {
@@ -231,6 +240,10 @@ mod tests {
         assert_eq!(memory.buffers(0, 1), Err(Errno::Fault));
         memory.write_u32(4, 0).unwrap();
         assert_eq!(memory.buffers(0, 2).unwrap().len(), 1, "empty buffers are left out");
+        let mut bytes = vec![0; 16 * (EMPTY_MAX + 1)];
+        let memory = GuestMemory::new(&mut bytes);
+        assert_eq!(memory.buffers(0, EMPTY_MAX as u32), Ok(vec![]));
+        assert_eq!(memory.buffers(0, EMPTY_MAX as u32 + 1), Err(Errno::Inval));
     }
 
     #[test]
