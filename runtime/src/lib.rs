@@ -8,18 +8,20 @@
 //! |---|---|
 //! | `sys` | the operating system |
 //! | `base` | errors, budgets, limits |
-//! | `threads` | locks, `fork`, claims on work, waiting, interruptions |
+//! | `threads` | locks, `fork`, claims on work, waiting, interruptions, and the words of a store that threads look at |
 //! | `fixed` | machine code that is the same for all modules: in, out, across |
-//! | `code` | where machine code lies, how it gets there, and what is known of it |
+//! | `code` | where machine code lies, how it gets there, what is known of it, and the stacks that it runs on |
+//! | `heap` | what guests allocate and a collector frees; what the host holds of guests, and guests of the host |
+//! | `space` | address space of memories, and what they hold at first |
 //! | `module` | linked modules, and what an engine shares |
+//! | `types` | types as embedders see them |
 //! | `memory` | what guests store in |
-//! | `heap` | what guests allocate and a collector frees; exceptions; what the host holds of guests, and guests of the host |
-//! | `store` | who owns what instances consist of |
-//! | `call` | into wasm, and the stacks for that |
-//! | `exit` | ends of activations that are not returns |
+//! | `store` | what a store owns |
+//! | `exit` | signals, and ends of activations that are not returns |
+//! | `call` | into wasm |
 //! | `serve` | host functions, libcalls, the collector's view of a store |
 //! | `instantiate` | from a linked module to an instance |
-//! | `embed` | instances, functions, values and types as embedders see them |
+//! | `embed` | instances, functions and values as embedders see them |
 //!
 //! Invariants are numbered as in ARCHITECTURE.md; `SAFETY` comments cite them.
 #![deny(unsafe_op_in_unsafe_fn)]
@@ -35,9 +37,11 @@ mod instantiate;
 mod memory;
 mod module;
 mod serve;
+mod space;
 mod store;
 mod sys;
 mod threads;
+mod types;
 
 pub use base::budget::{Budget, Charge, Refused, UNLIMITED};
 #[doc(hidden)]
@@ -62,26 +66,22 @@ pub use embed::raw::ValRaw;
 pub use embed::rooted::{
     AnyRef, ArrayRef, EqRef, ExnRef, ExternRef, GcRef, OwnedRooted, RootScope, Rooted, RootedGcRef, StructRef,
 };
-pub use embed::types::{
-    ArrayType, ExnType, FieldType, Finality, FuncType, GlobalType, HeapType, MemoryType, MemoryTypeBuilder, Mutability,
-    RefType, StorageType, StructType, TableType, TagType, ValType,
-};
 pub use embed::v128::V128;
 pub use embed::value::{Ref, Val};
 pub use exit::backtrace::{Frame, FrameModule, Symbol, Symbolicate, WasmBacktrace};
 pub use exit::trap::Trap;
 pub use fixed::floats::in_guest_float_environment;
-pub use heap::exception::{Exception, Tag, ThrownException};
 pub use instantiate::imports::TypedExtern;
 pub use memory::linear::Memory;
 pub use memory::shared::{SharedMemory, WaitResult};
-pub use memory::space::MemoryError;
 pub use memory::table::Table;
 pub use module::bytes::ModuleBytes;
 pub use module::handle::{AsEngine, AsModule, EngineHandle, ModuleHandle};
 pub use module::linked::{Demand, FunctionSource, LinkedModule, Runtime, RuntimeSettings};
 pub use serve::collector::GcStats;
 pub use serve::hostcall::{Caller, HostFunc, HostResult, IntoHostFunc};
+pub use space::pool::MemoryError;
+pub use store::exception::{Exception, Tag, ThrownException};
 pub use store::global::Global;
 pub use store::hooks::CallHook;
 pub use store::inner::{AsContext, AsContextMut, Store, StoreContext, StoreContextMut};
@@ -89,3 +89,7 @@ pub use sys::SAMPLE_PERIOD;
 pub use threads::fork::{Guard as ForkGuard, HoldOff, Mutex as ForkMutex, hold_off, hold_off_for_spawner};
 pub use threads::interrupt::InterruptHandle;
 pub use threads::sampling::Samples;
+pub use types::{
+    ArrayType, ExnType, FieldType, Finality, FuncType, GlobalType, HeapType, MemoryType, MemoryTypeBuilder, Mutability,
+    RefType, StorageType, StructType, TableType, TagType, ValType,
+};

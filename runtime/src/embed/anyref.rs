@@ -2,10 +2,10 @@
 
 use crate::base::error::Result;
 use crate::embed::rooted::{AnyRef, ArrayRef, EqRef, ExternRef, Held, Rooted, StructRef};
-use crate::embed::types;
 use crate::embed::value::{Ref, Val};
 use crate::heap::{host_number, is_object};
 use crate::store::inner::{AsContext, AsContextMut, StoreInner};
+use crate::types;
 use epsilon_abi::heap::{I31_BIT, TypeKind};
 use epsilon_abi::{HeapType, TypeIndex};
 

@@ -2,10 +2,10 @@
 
 use crate::base::error::{Error, Result};
 use crate::embed::rooted::{ExnRef, OwnedRooted, Rooted};
-use crate::embed::types::{ExnType, HeapType, TagType};
 use crate::embed::value::Val;
-use crate::heap::exception::{Exception, Tag, ThrownException, number_of_root};
+use crate::store::exception::{Exception, Tag, ThrownException, number_of_root};
 use crate::store::inner::{AsContext, AsContextMut, Store, StoreContextMut, StoreId};
+use crate::types::{ExnType, HeapType, TagType};
 
 /// What exceptions of a type are made with.
 #[derive(Clone, Debug)]
@@ -81,7 +81,7 @@ impl ExnRef {
         let context = store.as_context();
         let inner = context.inner();
         let (tag, _) = inner.look_at(*self)?;
-        let ty = crate::embed::types::FuncType::of_id(inner.runtime.signatures(), inner.tags[tag as usize].type_id);
+        let ty = crate::types::FuncType::of_id(inner.runtime.signatures(), inner.tags[tag as usize].type_id);
         ExnType::from_tag_type(&TagType::new(ty))
     }
 

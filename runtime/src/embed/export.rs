@@ -2,12 +2,12 @@
 
 use crate::embed::func::Func;
 use crate::embed::instance::Extern;
-use crate::heap::exception::Tag;
 use crate::memory::linear::Memory;
 use crate::memory::shared::SharedMemory;
 use crate::memory::table::Table;
 use crate::module::handle::AsModule;
 use crate::module::linked::LinkedModule;
+use crate::store::exception::Tag;
 use crate::store::global::Global;
 use epsilon_abi::EntityIndex;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Instances, functions, values and types as embedders see them.
+//! Instances, functions and values as embedders see them.
 
 pub mod anyref;
 pub mod exnref;
@@ -9,6 +9,5 @@ pub mod instance;
 pub mod objref;
 pub mod raw;
 pub mod rooted;
-pub mod types;
 pub mod v128;
 pub mod value;

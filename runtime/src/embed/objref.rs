@@ -2,9 +2,9 @@
 
 use crate::base::error::{Error, Result};
 use crate::embed::rooted::{ArrayRef, Rooted, StructRef};
-use crate::embed::types::{ArrayType, HeapType, StructType};
 use crate::embed::value::Val;
 use crate::store::inner::{AsContext, AsContextMut, StoreContextMut, StoreId, StoreInner};
+use crate::types::{ArrayType, HeapType, StructType};
 use epsilon_abi::heap::{ELEMENTS_OFFSET, StructLayout, storage_bytes};
 use epsilon_abi::{CompositeType, FieldType, RefRepr, StorageType, TypeIndex, ValType};
 

@@ -3,12 +3,12 @@
 use crate::base::error::Result;
 use crate::embed::func::{Func, TypedFunc};
 use crate::embed::rooted::{AnyRef, ExnRef, ExternRef, GcRef, Rooted};
-use crate::embed::types;
 use crate::embed::v128::V128;
 use crate::embed::value::Val;
-use crate::heap::exception::{number_of_root, root_of_number};
 use crate::heap::host_number;
+use crate::store::exception::{number_of_root, root_of_number};
 use crate::store::inner::{AsContext, AsContextMut, StoreInner};
+use crate::types;
 use epsilon_abi::heap::I31_BIT;
 use epsilon_abi::{RefRepr, ValType};
 use std::ffi::c_void;

@@ -4,9 +4,9 @@
 //! and never another reference.
 
 use crate::base::error::Result;
-use crate::heap::exception::root_of_number;
 use crate::heap::roots::{Owner, RootId, ScopeMark};
 use crate::serve::collector::forgotten;
+use crate::store::exception::root_of_number;
 use crate::store::inner::{AsContext, AsContextMut, StoreContext, StoreContextMut, StoreId, StoreInner};
 use epsilon_abi::{HeapType, RefType};
 use std::fmt::{self, Debug};

@@ -3,11 +3,11 @@
 use crate::base::error::{Error, Result};
 use crate::embed::func::Func;
 use crate::embed::rooted::{AnyRef, ArrayRef, EqRef, ExnRef, ExternRef, Held, Rooted, StructRef};
-use crate::embed::types;
 use crate::embed::v128::V128;
-use crate::heap::exception::number_of_root;
 use crate::heap::roots::Owner;
+use crate::store::exception::number_of_root;
 use crate::store::inner::{AsContext, StoreInner};
+use crate::types;
 use epsilon_abi::{HeapType, RefRepr, RefType, ValType};
 
 /// A WebAssembly value.

@@ -6,43 +6,15 @@
 //! instances, the thunk's frame holds the anchor of the frames beyond. If a handler is found, fixed code takes over
 //! stack, frame, anchor and payload from the store's [`Landing`]; if not, the activation is landed with an error.
 
-use crate::embed::instance::InstanceData;
 use crate::fixed;
+use crate::store::frames::Known;
 use crate::store::inner::StoreInner;
+use crate::store::instance::InstanceData;
 use epsilon_abi::HandlerSite;
 use epsilon_abi::vm::VmContext;
 
 /// No walk goes on for longer, whatever memory looks like.
 const MAX_FRAMES: usize = 1 << 22;
-
-/// What a walk found at a return address, kept for the next one: programs throw along the same ways again and again.
-#[derive(Clone, Copy, Default)]
-struct Known {
-    /// The return address; 0 where nothing is kept.
-    pc: usize,
-    /// Of the frame's instance: another one of the same module has other tags.
-    anchor: usize,
-    tag: u32,
-    /// Of the handler's frame.
-    frame_bytes: u32,
-    /// The handler's address; 0 if the frame catches nothing of this tag.
-    handler: usize,
-}
-
-/// A power of two.
-const KNOWN_FRAMES: usize = 128;
-
-/// What is known of return addresses. What is in it stays true as long as the store lives: so do its instances, with
-/// their tags and their code, and code stays where it is.
-#[derive(Default)]
-pub struct KnownFrames(Option<Box<[Known; KNOWN_FRAMES]>>);
-
-impl KnownFrames {
-    fn at(&mut self, pc: usize) -> &mut Known {
-        let known = self.0.get_or_insert_with(|| Box::new([Known::default(); KNOWN_FRAMES]));
-        &mut known[(pc ^ (pc >> 7)) % KNOWN_FRAMES]
-    }
-}
 
 impl StoreInner {
     /// Looks for the handler of an exception that is thrown where wasm left for the host under `anchor`. If there is

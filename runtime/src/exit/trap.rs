@@ -2,24 +2,13 @@
 
 use crate::base::error::Error;
 use crate::exit::backtrace::WasmBacktrace;
+use crate::store::exit::Unwind;
 use crate::store::inner::StoreInner;
 use crate::threads::words::FaultRecord;
 use std::any::Any;
 use std::sync::atomic::Ordering;
 
 pub use epsilon_abi::TrapCode as Trap;
-
-/// What ended an activation, left by code that could not return to wasm.
-pub enum Unwind {
-    /// A trap raised by a libcall.
-    Trap(Trap),
-    /// An exception that nothing in the activation catches.
-    Exception(u32),
-    /// A host function's error.
-    Host(Error),
-    /// A host function's panic, to be resumed outside of wasm.
-    Panic(Box<dyn Any + Send>),
-}
 
 /// How a landed activation ended: an error for its caller, or a panic to resume.
 #[cold]

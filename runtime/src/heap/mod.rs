@@ -10,11 +10,9 @@
 //! | `nursery`, `blocks` | where young objects lie, and all others |
 //! | `collect`, `verify` | collections, and what has to hold before and after each |
 //! | `roots`, `hosts` | what the host holds of guests, and guests of the host |
-//! | `exception` | tags and exceptions |
 
 mod blocks;
 mod collect;
-pub mod exception;
 pub mod hosts;
 mod nursery;
 mod object;

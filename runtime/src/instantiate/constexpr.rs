@@ -1,7 +1,7 @@
 //! Evaluating constant expressions at instantiation. They may make objects: operands are roots while that goes on.
 
 use crate::base::error::Result;
-use crate::serve::collector::Constant;
+use crate::store::collected::Constant;
 use crate::store::inner::StoreInner;
 use epsilon_abi::heap::{ELEMENTS_OFFSET, I31_BIT, StructLayout, storage_bytes};
 use epsilon_abi::{ConstExpr, ConstOp, GlobalIndex, StorageType, TypeIndex};

@@ -2,11 +2,11 @@
 
 use crate::base::alloc;
 use crate::base::error::Result;
-use crate::exit::trap::Trap;
+use crate::memory::bounds::checked_range;
+use crate::memory::bounds::memory_range;
 use crate::memory::shared::StoreMemory;
-use crate::memory::table::checked_range;
-use crate::serve::libcalls::memory_range;
 use crate::store::inner::StoreInner;
+use epsilon_abi::TrapCode as Trap;
 use epsilon_abi::{DataIndex, ElemIndex, ElementItems, ElementMode};
 
 impl StoreInner {

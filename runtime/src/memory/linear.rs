@@ -11,13 +11,13 @@ use crate::base::alloc;
 use crate::base::budget::{Budget, Charge};
 use crate::base::error::{Error, Result};
 use crate::base::limits::{NotGrown, ResourceLimiter};
-use crate::embed::types;
-use crate::memory::image::MemoryImage;
 use crate::memory::shared::{SharedMemory, StoreMemory};
-use crate::memory::space::{self, Space, SpacePool};
 use crate::module::linked::Runtime;
+use crate::space::image::MemoryImage;
+use crate::space::pool::{self, Space, SpacePool};
 use crate::store::inner::{AsContext, AsContextMut, StoreId, StoreInner};
 use crate::sys::mapping::round_to_pages;
+use crate::types;
 use epsilon_abi::vm::VmMemory;
 use epsilon_abi::{Limits, MemoryStyle, MemoryType};
 use std::ops::Range;
@@ -262,7 +262,7 @@ impl MemoryData {
         let limit = self.max_bytes().unwrap_or(usize::MAX).max(len_bytes);
         let roomy = round_to_pages(len_bytes.saturating_mul(GROWTH_FACTOR).min(limit));
         let exact = round_to_pages(len_bytes);
-        let (capacity, mut moved) = match space::unpooled(roomy, 0, None) {
+        let (capacity, mut moved) = match pool::unpooled(roomy, 0, None) {
             Ok(space) => (roomy, space),
             Err(_) if self.space_mut().remap(exact).is_ok() => {
                 // SAFETY: the words live as long as the memory (invariant 13). A memory that moves is not shared, as was just checked,
@@ -271,7 +271,7 @@ impl MemoryData {
                 self.capacity_bytes = exact;
                 return Ok(());
             }
-            Err(_) => (exact, space::unpooled(exact, 0, None)?),
+            Err(_) => (exact, pool::unpooled(exact, 0, None)?),
         };
         // A copy is not a mapping of the image: resetting writes the image anew.
         if let Some(image) = self.space().image() {
@@ -316,7 +316,7 @@ fn unpooled(ty: &MemoryType, len_bytes: usize, image: Option<&Arc<MemoryImage>>)
     };
     loop {
         let capacity = round_to_pages(wanted.max(1));
-        match space::unpooled(capacity, len_bytes, image) {
+        match pool::unpooled(capacity, len_bytes, image) {
             Ok(space) => return Ok((capacity, space)),
             Err(error) if wanted <= len_bytes => return Err(error),
             Err(_) => wanted = (wanted / 2).max(len_bytes),

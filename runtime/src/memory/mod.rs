@@ -1,7 +1,6 @@
-//! What guests store in: linear memories, alone and shared, with their address space and first contents; tables.
+//! What guests store in: linear memories, alone and shared, and tables.
 
-pub mod image;
+pub mod bounds;
 pub mod linear;
 pub mod shared;
-pub mod space;
 pub mod table;

@@ -11,16 +11,16 @@
 
 use crate::base::budget::Budget;
 use crate::base::error::{Error, Result};
-use crate::embed::types;
-use crate::exit::trap::Trap;
 use crate::fixed::bytes;
-use crate::memory::image::MemoryImage;
 use crate::memory::linear::MemoryData;
 use crate::module::handle::AsEngine;
 use crate::module::linked::Runtime;
+use crate::space::image::MemoryImage;
 use crate::threads::fork::{Guard, Mutex};
 use crate::threads::waiting::{Expected, Sleeper, WaitList};
+use crate::types;
 use epsilon_abi::MemoryType;
+use epsilon_abi::TrapCode as Trap;
 use epsilon_abi::vm::VmMemory;
 use std::cell::UnsafeCell;
 use std::ops::Range;
@@ -237,7 +237,7 @@ impl SharedMemory {
         if !address.is_multiple_of(width_bytes as u64) {
             return Err(Trap::HeapMisaligned);
         }
-        let range = crate::serve::libcalls::memory_range(address, width_bytes as u64, self.data_size())?;
+        let range = crate::memory::bounds::memory_range(address, width_bytes as u64, self.data_size())?;
         // SAFETY: the range lies in the memory, as was just checked (invariant 16).
         Ok(unsafe { self.0.base.add(range.start) })
     }

@@ -5,10 +5,11 @@ use crate::base::budget::{Budget, Charge};
 use crate::base::error::{Error, Result};
 use crate::base::limits::{NotGrown, ResourceLimiter};
 use crate::embed::func::Func;
-use crate::embed::types;
 use crate::embed::value::Ref;
-use crate::exit::trap::Trap;
+use crate::memory::bounds::checked_range;
 use crate::store::inner::{AsContext, AsContextMut, StoreId, StoreInner};
+use crate::types;
+use epsilon_abi::TrapCode as Trap;
 use epsilon_abi::vm::{VmFuncRow, VmTable};
 use epsilon_abi::{RefRepr, RefType, TableType, ValType};
 use std::ops::Range;
@@ -207,14 +208,6 @@ fn grow_vec<T: Copy>(vec: &mut Vec<T>, len: usize, fill: T) -> Result<()> {
     }
     vec.resize(len, fill);
     Ok(())
-}
-
-/// The range of `len` elements at `start`, or the trap.
-pub fn checked_range(start: u64, len: u64, size: usize) -> Result<std::ops::Range<usize>, Trap> {
-    match start.checked_add(len) {
-        Some(end) if end <= size as u64 => Ok(start as usize..end as usize),
-        _ => Err(Trap::TableOutOfBounds),
-    }
 }
 
 /// A table of a store.

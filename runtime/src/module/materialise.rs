@@ -10,12 +10,12 @@
 //! it waits as for a notification (`waiting`), and an interruption ends that at once.
 
 use crate::base::error::Result;
-use crate::exit::trap::Trap;
 use crate::module::linked::{Demand, LinkedModule};
 use crate::threads::claims::{Claim, Turn};
 use crate::threads::fork::hold_off;
 use crate::threads::words::VmStore;
 use epsilon_abi::DefinedFuncIndex;
+use epsilon_abi::TrapCode as Trap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -5,63 +5,16 @@
 //! stands only where calls return to, each with a stack map.
 
 use crate::base::error::{Error, Result};
-use crate::base::pool::{Place, Places};
-use crate::exit::trap::Trap;
+use crate::base::pool::Place;
 use crate::fixed;
 use crate::heap::hosts::HostValue;
 use crate::heap::{Collection, Environment, Heap, HostMarks, Refusal, RegionSize};
+use crate::store::frames::{KnownMaps, MAX_KNOWN};
 use crate::store::inner::{AsContext, Store, StoreInner};
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use epsilon_abi::TrapCode as Trap;
 
 /// No walk goes on for longer, whatever memory looks like.
 const MAX_FRAMES: usize = 1 << 22;
-
-/// How many return addresses are remembered at most.
-const MAX_KNOWN: usize = 1 << 16;
-
-/// Slots of the frames that calls return to, by return address. What is in it stays true as long as the store's instances
-/// live: code stays where it is.
-#[derive(Default)]
-pub struct KnownMaps(HashMap<usize, Box<[i32]>, BuildHasherDefault<AddressHasher>>);
-
-/// Spreads addresses.
-#[derive(Default)]
-struct AddressHasher(u64);
-
-impl Hasher for AddressHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_usize((*byte).into()));
-    }
-
-    fn write_usize(&mut self, address: usize) {
-        self.0 = (self.0 ^ address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
-    }
-}
-
-/// An operand of a constant expression that is being evaluated.
-#[derive(Clone, Copy)]
-pub struct Constant {
-    pub bits: u128,
-    /// Whether the collector follows it.
-    pub is_traced: bool,
-}
-
-/// What a store holds for its collector, beside heap and values.
-#[derive(Default)]
-pub struct Collected {
-    /// Operands of constant expressions that are being evaluated.
-    pub constants: Vec<Constant>,
-    pub known_maps: KnownMaps,
-    /// The heap's place in the engine's pool.
-    heap_place: Option<Places>,
-    /// Values of the host that nothing refers to, to be dropped where code of the host may run.
-    unused: Vec<HostValue>,
-}
 
 /// Ends the process if a collection panics: half of the objects have moved then.
 struct NoWayBack;

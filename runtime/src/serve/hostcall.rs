@@ -8,18 +8,18 @@ use crate::embed::export::ModuleExport;
 use crate::embed::func::{AREA_INT, Func, flags_of};
 use crate::embed::instance::Extern;
 use crate::embed::raw::ValRaw;
-use crate::embed::types;
 use crate::embed::value::Val;
-use crate::exit::trap::Unwind;
 use crate::fixed::{self, HostTarget, RegFile, ThunkData, status};
-use crate::heap::exception::{ThrownException, number_of_root};
 use crate::instantiate::imports::check_host_func;
 use crate::memory::linear::Memory;
 use crate::module::handle::EngineHandle;
 use crate::module::linked::Runtime;
 use crate::module::signature::TypeIds;
+use crate::store::exception::{ThrownException, number_of_root};
+use crate::store::exit::Unwind;
 use crate::store::hooks::CallHook;
 use crate::store::inner::{AsContext, AsContextMut, StoreBox, StoreContext, StoreContextMut, StoreInner, store_of};
+use crate::types;
 use epsilon_abi::vm::VmContext;
 use epsilon_abi::{CallLayout, FuncType, Import, ValType};
 use std::any::Any;
@@ -277,7 +277,7 @@ unsafe fn host_side<T: 'static, E: 'static>(
     // store's record of it (invariants 13 and 14).
     let (store, instance) = unsafe {
         let owner = store_of(anchor);
-        let instance = (*VmContext::of_anchor(anchor)).instance.cast::<crate::embed::instance::InstanceData>();
+        let instance = (*VmContext::of_anchor(anchor)).instance.cast::<crate::store::instance::InstanceData>();
         (owner, (!instance.is_null()).then(|| (*instance).index()))
     };
     // SAFETY: the store lives, and the call into wasm that has left for here, which has it borrowed exclusively, waits

@@ -3,14 +3,16 @@
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::limits::old_size_or_minus_one;
-use crate::embed::instance::InstanceData;
-use crate::exit::trap::{Trap, Unwind};
 use crate::fixed::{LibcallReturn, status};
-use crate::heap::exception::number_of_fields;
+use crate::memory::bounds::checked_range;
+use crate::memory::bounds::memory_range;
 use crate::memory::shared::{StoreMemory, copy_racing};
-use crate::memory::table::checked_range;
+use crate::store::exception::number_of_fields;
+use crate::store::exit::Unwind;
 use crate::store::inner::{StoreInner, store_of};
+use crate::store::instance::InstanceData;
 use crate::threads::waiting::Expected;
+use epsilon_abi::TrapCode as Trap;
 use epsilon_abi::vm::{VmContext, VmGlobal};
 use epsilon_abi::{DataIndex, DefinedFuncIndex, ElemIndex, FuncIndex, Libcall, TypeIndex};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -346,13 +348,5 @@ mod body {
                 Ok(0)
             }
         }
-    }
-}
-
-/// The range of `len` bytes at `start`, or the trap.
-pub fn memory_range(start: u64, len: u64, size: usize) -> Result<std::ops::Range<usize>, Trap> {
-    match start.checked_add(len) {
-        Some(end) if end <= size as u64 => Ok(start as usize..end as usize),
-        _ => Err(Trap::MemoryOutOfBounds),
     }
 }

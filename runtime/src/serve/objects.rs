@@ -1,11 +1,11 @@
 //! What libcalls and constant expressions do with objects of the heap: making them, and the bulk operations of arrays.
 
 use crate::base::error::{Error, Result};
-use crate::exit::trap::Trap;
 use crate::heap::is_object;
-use crate::memory::table::checked_range;
-use crate::serve::libcalls::memory_range;
+use crate::memory::bounds::checked_range;
+use crate::memory::bounds::memory_range;
 use crate::store::inner::StoreInner;
+use epsilon_abi::TrapCode as Trap;
 use epsilon_abi::heap::{ELEMENTS_OFFSET, I31_BIT, TypeKind, storage_bytes};
 use epsilon_abi::vm::VmFuncRef;
 use epsilon_abi::{DataIndex, ElemIndex, ElementItems, HeapType, RefRepr, StorageType, TypeIndex, ValType};

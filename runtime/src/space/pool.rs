@@ -8,7 +8,7 @@
 //! ```
 
 use crate::base::error::{Error, Result};
-use crate::memory::image::MemoryImage;
+use crate::space::image::MemoryImage;
 use crate::sys::mapping::{self, Mapping, page_size, round_to_pages};
 use crate::threads::fork::{Guard, Mutex};
 use epsilon_abi::plan::MEMORY_HEAD_BYTES;

@@ -9,13 +9,13 @@
 use crate::base::alloc;
 use crate::base::budget::{Budget, Charge, Refused};
 use crate::base::error::{Error, Result};
-use crate::embed::instance::InstanceData;
 use crate::embed::rooted::{ExnRef, OwnedRooted, Rooted};
-use crate::embed::types::TagType;
 use crate::embed::value::Val;
 use crate::heap::roots::Owner;
 use crate::module::signature::TypeIds;
 use crate::store::inner::{AsContext, AsContextMut, StoreId, StoreInner};
+use crate::store::instance::InstanceData;
+use crate::types::TagType;
 use epsilon_abi::vm::VmGlobal;
 use epsilon_abi::{EntityIndex, FuncType, ValType};
 use std::mem::size_of;
@@ -70,7 +70,7 @@ impl Tag {
         let inner = context.inner();
         inner.assert_owns(self.store, "tag");
         let id = inner.tags[self.index as usize].type_id;
-        TagType::new(crate::embed::types::FuncType::of_id(inner.runtime.signatures(), id))
+        TagType::new(crate::types::FuncType::of_id(inner.runtime.signatures(), id))
     }
 
     /// Whether two handles are of the same tag.

@@ -2,9 +2,9 @@
 
 use crate::base::alloc;
 use crate::base::error::{Error, Result};
-use crate::embed::types;
 use crate::embed::value::Val;
 use crate::store::inner::{AsContext, AsContextMut, StoreId, StoreInner};
+use crate::types;
 use epsilon_abi::vm::VmGlobal;
 use epsilon_abi::{GlobalType, ValType};
 use std::cell::UnsafeCell;
@@ -118,7 +118,7 @@ impl StoreInner {
 
     /// All globals of the store.
     pub(crate) fn global_keys(&self) -> impl Iterator<Item = GlobalKey> + '_ {
-        let of_instance = |instance: &crate::embed::instance::InstanceData| {
+        let of_instance = |instance: &crate::store::instance::InstanceData| {
             let (index, count) = (instance.index(), instance.module.info().global_inits.len() as u32);
             (0..count).map(move |defined| GlobalKey::Defined(index, defined))
         };

@@ -116,8 +116,8 @@ mod with_anyhow {
                 error.downcast::<StdError>().map(|error| error.0)
             } else if is(<dyn Std>::is::<epsilon_abi::TrapCode>) {
                 error.downcast::<epsilon_abi::TrapCode>().map(Into::into)
-            } else if is(<dyn Std>::is::<crate::heap::exception::Exception>) {
-                error.downcast::<crate::heap::exception::Exception>().map(Into::into)
+            } else if is(<dyn Std>::is::<crate::store::exception::Exception>) {
+                error.downcast::<crate::store::exception::Exception>().map(Into::into)
             } else {
                 Err(error)
             };

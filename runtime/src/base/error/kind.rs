@@ -1,7 +1,7 @@
 //! What an error says happened: one of a few kinds that can be matched, or an error of the host's own.
 
 use super::Inner;
-use crate::heap::exception::Exception;
+use crate::store::exception::Exception;
 use epsilon_abi::text::escape_lines;
 use epsilon_abi::{Escaped, TrapCode};
 use std::any::Any;

@@ -6,7 +6,7 @@ mod convert;
 mod kind;
 
 use crate::exit::backtrace::WasmBacktrace;
-use crate::heap::exception::{Exception, ThrownException};
+use crate::store::exception::{Exception, ThrownException};
 use epsilon_abi::TrapCode;
 use kind::{Boxed, Message, Object, What};
 use std::any::{Any, TypeId};

@@ -9,7 +9,7 @@ pub unsafe fn is_tick(_: *const libc::siginfo_t) -> bool {
 }
 
 /// Nothing runs.
-pub fn run() {}
+pub fn run(_: i32) {}
 
 /// Not called.
 pub fn hit() {}

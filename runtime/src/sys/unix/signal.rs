@@ -98,7 +98,7 @@ pub fn prepare(key: usize, handlers: &'static Handlers) -> Result<(), Unready> {
     // First: if a tick finds the thread outside of wasm from here on, that is to be the last word.
     READY.set(key);
     if key != NO_SAMPLES_KEY {
-        timer::run();
+        timer::run(interrupt_signal());
     }
     Ok(())
 }

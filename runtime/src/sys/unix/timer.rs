@@ -2,7 +2,6 @@
 //! which the handler tells from others by what it carries.
 
 use super::SAMPLE_PERIOD as PERIOD;
-use super::signal::interrupt_signal;
 use super::thread;
 use std::cell::Cell;
 use std::ptr;
@@ -59,8 +58,8 @@ pub unsafe fn is_tick(info: *const libc::siginfo_t) -> bool {
     unsafe { thread::carries(info, libc::SI_TIMER, &raw const MARK) }
 }
 
-/// Lets this thread's timer run. Where the system has none to give, nothing happens.
-pub fn run() {
+/// Lets this thread's timer run, whose ticks are a signal. Where the system has none to give, nothing happens.
+pub fn run(signal: i32) {
     let mut timer = TIMER.get();
     if !timer.period.is_zero() {
         return;
@@ -70,18 +69,18 @@ pub fn run() {
         if AT_END.try_with(|_| ()).is_err() {
             return;
         }
-        timer.id = create();
+        timer.id = create(signal);
         TIMER.set(timer);
     }
     set_period(PERIOD);
 }
 
-fn create() -> Option<i32> {
+fn create(signal: i32) -> Option<i32> {
     // SAFETY: the event is valid, and the number is written where it may be.
     unsafe {
         let mut event = std::mem::zeroed::<libc::sigevent>();
         event.sigev_notify = libc::SIGEV_THREAD_ID;
-        event.sigev_signo = interrupt_signal();
+        event.sigev_signo = signal;
         event.sigev_value.sival_ptr = (&raw const MARK).cast_mut().cast();
         event.sigev_notify_thread_id = thread::current_id();
         let mut id = 0;
