@@ -18,6 +18,8 @@ mod manifests;
 mod modules;
 #[path = "tidy/names.rs"]
 mod names;
+#[path = "tidy/remaining.rs"]
+mod remaining;
 #[path = "tidy/seeded.rs"]
 mod seeded_bugs;
 #[path = "tidy/sizes.rs"]

@@ -2,6 +2,7 @@
 
 use super::graph::{Edge, edges};
 use super::modules::Crate;
+use super::remaining;
 use super::tree::{Finding, Tree};
 use std::collections::BTreeMap;
 
@@ -54,6 +55,62 @@ const HOUSES: &[House] = &[
         ],
         recursions: &[],
         remaining: &[],
+    },
+    House {
+        folder: "crates/compiler/src/",
+        floors: &[
+            &["error", "limits", "merging", "pieces", "trap", "watch"],
+            &["settings"],
+            &["parse"],
+            &["estimate"],
+            &["isa"],
+            &["passes"],
+            &["codegen"],
+            &["quick", "translate"],
+            &["parallel"],
+            &["compiler"],
+        ],
+        recursions: &[],
+        remaining: remaining::COMPILER,
+    },
+    House {
+        folder: "runtime/src/",
+        floors: &[
+            &["sys"],
+            &["base"],
+            &["threads"],
+            &["fixed"],
+            &["code"],
+            &["heap"],
+            &["space"],
+            &["module"],
+            &["types"],
+            &["memory"],
+            &["store"],
+            &["exit"],
+            &["call"],
+            &["serve"],
+            &["instantiate"],
+            &["embed"],
+        ],
+        recursions: &[
+            ("fixed/aarch64.rs", "serve/libcalls.rs", "fixed code jumps to libcalls by the symbol of their table"),
+            ("fixed/x86_64.rs", "serve/libcalls.rs", "fixed code jumps to libcalls by the symbol of their table"),
+        ],
+        remaining: remaining::RUNTIME,
+    },
+    House {
+        folder: "crates/epsilon/src/",
+        floors: &[
+            &["bytes", "codec", "externs", "hash", "watch"],
+            &["cache"],
+            &["config", "symbols"],
+            &["artifact", "background", "source", "tiering"],
+            &["engine", "module"],
+            &["linker", "settings"],
+        ],
+        recursions: &[],
+        remaining: remaining::EPSILON,
     },
 ];
 

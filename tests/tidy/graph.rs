@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Methods of ours whose names the standard library, Cranelift or another crate has as well: a call of one says nothing.
 const AMBIGUOUS: &[&str] = &[
+    "access",
     "all",
     "any",
     "as_ref",
@@ -22,11 +23,14 @@ const AMBIGUOUS: &[&str] = &[
     "entries",
     "expect",
     "extend",
+    "field",
     "find",
+    "finish",
     "flush",
     "for_each",
     "get",
     "get_mut",
+    "heap_type",
     "index",
     "insert",
     "inst",
@@ -56,6 +60,7 @@ const AMBIGUOUS: &[&str] = &[
     "sum",
     "swap",
     "take",
+    "targets",
     "truncate",
 ];
 
