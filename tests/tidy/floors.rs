@@ -104,7 +104,7 @@ const HOUSES: &[House] = &[
         floors: &[
             &["bytes", "codec", "externs", "hash", "watch"],
             &["cache"],
-            &["config", "symbols"],
+            &["config", "pooling", "symbols"],
             &["artifact", "background", "source", "tiering"],
             &["engine", "module"],
             &["linker", "settings"],
