@@ -50,6 +50,7 @@ pub const COMPILER: &[(&str, &str)] = &[
     ("translate/mod.rs", "translate/legacy.rs"),
     ("translate/mod.rs", "translate/simd/relaxed.rs"),
     ("translate/mod.rs", "translate/variable.rs"),
+    ("translate/vm.rs", "translate/budget.rs"),
     ("translate/vm.rs", "translate/mod.rs"),
 ];
 
