@@ -41,6 +41,7 @@ pub const COMPILER: &[(&str, &str)] = &[
     ("quick/x64/source.rs", "quick/operand.rs"),
     ("translate/budget.rs", "translate/body.rs"),
     ("translate/control.rs", "translate/exception.rs"),
+    ("translate/heap.rs", "translate/table_ops.rs"),
     ("translate/inline.rs", "translate/body.rs"),
     ("translate/memory.rs", "translate/bulk.rs"),
     ("translate/mod.rs", "translate/budget.rs"),
