@@ -57,6 +57,7 @@ pub use code::link::LinkError;
 pub use embed::anyref::{I31, NoExtern, NoFunc, NoneRef};
 pub use embed::exnref::ExnRefPre;
 pub use embed::export::{Export, ModuleExport};
+pub use embed::externref::GcHeapOutOfMemory;
 pub use embed::func::{Func, TypedFunc};
 #[doc(hidden)]
 pub use embed::instance::ImportItem;

@@ -96,6 +96,19 @@ fn arguments_of_defined_types_are_looked_at_with_each_call() {
 }
 
 #[test]
+fn types_without_values_are_parameters_and_results() {
+    let engine = engine();
+    let mut store = Store::new(&engine, ());
+    let never = Func::wrap(&mut store, |_: NoFunc| -> NoFunc { unreachable!("nobody has one") });
+    let ty = never.ty(&store);
+    let expected = ValType::Ref(RefType::new(false, HeapType::NoFunc));
+    assert_eq!((ty.param(0), ty.result(0)), (Some(expected.clone()), Some(expected)));
+    let ends = Func::wrap(&mut store, || -> epsilon::Result<NoFunc> { epsilon::bail!("it cannot return") });
+    let ends = ends.typed::<(), Func>(&store).expect("less special");
+    assert_eq!(ends.call(&mut store, ()).expect_err("an error").to_string(), "it cannot return");
+}
+
+#[test]
 fn results_that_a_host_function_does_not_set_are_of_the_wrong_type() {
     let engine = engine();
     let mut store = Store::new(&engine, ());

@@ -68,6 +68,7 @@ const HARMLESS: &[(&str, &str)] = &[
     ("UnknownImportError", "gives what is inside"),
     ("ValType", "values"),
     ("V128", "gives what is inside"),
+    ("GcHeapOutOfMemory", "gives what is inside"),
     ("Fault", "values, for tests of Epsilon itself"),
     ("CallHook", "values"),
     ("PoolingAllocationConfig", "values; what is reached: api/pool.rs"),

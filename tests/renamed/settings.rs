@@ -53,6 +53,53 @@ fn there_are_no_shared_memories_where_they_are_not_wanted() -> Result<()> {
 }
 
 #[test]
+fn garbage_is_collected_as_often_as_it_is_asked_for() -> Result<()> {
+    let every_third = std::num::NonZeroU32::new(3);
+    let engine = Engine::new(Config::new().gc_zeal_alloc_counter(every_third)?)?;
+    assert_eq!(engine.get_gc_zeal_alloc_counter(), every_third);
+    let mut store = Store::new(&engine, ());
+    let ty = StructType::new(&engine, [FieldType::new(Mutability::Var, ValType::I32.into())])?;
+    let pre = StructRefPre::new(&mut store, ty);
+    let kept = StructRef::new(&mut store, &pre, &[Val::I32(5)])?;
+    for _ in 0..30 {
+        let mut scope = RootScope::new(&mut store);
+        StructRef::new(&mut scope, &pre, &[Val::I32(6)])?;
+    }
+    assert_eq!(kept.field(&mut store, 0)?.unwrap_i32(), 5);
+    assert!(store.gc_stats().minor_collections + store.gc_stats().full_collections >= 9);
+    Ok(())
+}
+
+#[test]
+fn flags_that_are_not_set_are_refused() {
+    let has = |flag: &str| {
+        let mut config = Config::new();
+        // SAFETY: nothing is believed.
+        unsafe { config.cranelift_flag_enable(flag) };
+        Engine::new(&config).is_ok()
+    };
+    assert!(has(if cfg!(target_arch = "x86_64") { "has_sse3" } else { "preserve_frame_pointers" }));
+    assert!(!has("has_no_such_thing"));
+    let mut config = Config::new();
+    // SAFETY: nothing is believed.
+    unsafe { config.cranelift_flag_set("opt_level", "speed") };
+    assert!(Engine::new(&config).is_ok());
+    // SAFETY: nothing is believed.
+    unsafe { config.cranelift_flag_set("opt_level", "none") };
+    assert!(Engine::new(&config).is_err());
+}
+
+#[test]
+fn what_guests_cannot_hold_is_given_back() {
+    let limits = StoreLimitsBuilder::new().total_memory(0).build();
+    let mut store = Store::new(&Engine::default(), limits);
+    store.limiter(|limits| limits);
+    let error = ExternRef::new(&mut store, vec![1, 2, 3]).unwrap_err();
+    let (value, error) = error.downcast::<GcHeapOutOfMemory<Vec<i32>>>().unwrap().into_inner();
+    assert!(value == [1, 2, 3] && !error.to_string().is_empty());
+}
+
+#[test]
 fn the_limiter_hears_of_memories_that_no_machine_has() -> Result<()> {
     struct Heard(bool);
     impl ResourceLimiter for Heard {

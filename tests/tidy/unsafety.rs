@@ -10,9 +10,11 @@ const MAY_BE_UNSAFE: [&str; 2] = ["runtime/", "tests/"];
 const GUESTS: &str = "tests/guests/";
 
 /// Functions elsewhere whose declaration alone is `unsafe`, because their callers promise what nothing can check:
-/// loading compiled code without a key.
-const DECLARATIONS: [(&str, &[&str]); 1] =
-    [("crates/epsilon/src/", &["deserialize", "deserialize_file", "deserialize_open_file"])];
+/// loading compiled code without a key. Or because embedders know them so.
+const DECLARATIONS: [(&str, &[&str]); 1] = [(
+    "crates/epsilon/src/",
+    &["deserialize", "deserialize_file", "deserialize_open_file", "cranelift_flag_enable", "cranelift_flag_set"],
+)];
 
 /// Implementations elsewhere that are `unsafe` because they promise what nothing can check: that what a module's functions
 /// come from gives the compiler's output. The trait, the type, and the file.

@@ -80,6 +80,8 @@ pub struct Config {
     pub(crate) epochs: bool,
     pub(crate) noted: crate::settings::Noted,
     pub(crate) pool: Option<crate::PoolingAllocationConfig>,
+    /// Flags of the code generator that were asked for, with their values.
+    pub(crate) flags: Vec<(String, String)>,
     pub(crate) max_memory_bytes: usize,
     pub(crate) verify_ir: bool,
     pub(crate) relaxed_simd_deterministic: bool,
@@ -196,6 +198,7 @@ impl Config {
             epochs: false,
             noted: crate::settings::Noted::default(),
             pool: None,
+            flags: Vec::new(),
             max_memory_bytes: epsilon_runtime::UNLIMITED,
             verify_ir: false,
             relaxed_simd_deterministic: false,

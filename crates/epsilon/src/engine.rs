@@ -80,6 +80,7 @@ impl Engine {
         config.pool.as_ref().map_or(Ok(()), PoolingAllocationConfig::check)?;
         let plan = memory_plan(config)?;
         let compiler = Compiler::new(config.compiler_settings(plan)).map_err(Error::module)?;
+        config.check_flags(&compiler.isa().flags())?;
         let is_tiered = compiler.settings().tier == epsilon_compiler::Tier::Auto;
         let settings = RuntimeSettings {
             plan,

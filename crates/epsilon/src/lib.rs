@@ -143,11 +143,11 @@ pub use epsilon_runtime::Fault;
 pub use epsilon_runtime::{
     AnyRef, ArrayRef, ArrayRefPre, AsContext, AsContextMut, AsEngine, AsModule, BoxedError, CallHook, Chain, Context,
     EqRef, Error, ErrorKind, Exception, ExnRef, ExnRefPre, Export, Extern, ExternRef, ForkGuard, ForkMutex, Frame,
-    Func, GcRef, GcStats, Global, HostError, HostResult, I31, Instance, InterruptHandle, IntoError, IntoHostFunc,
-    Memory, ModuleBytes, ModuleExport, NoExtern, NoFunc, NoneRef, OwnedRooted, Ref, ResourceLimiter, Result, RootScope,
-    Rooted, RootedGcRef, SharedMemory, StdError, StoreLimits, StoreLimitsBuilder, StructRef, StructRefPre, Symbol,
-    Table, Tag, ThrownException, Trap, TypedFunc, V128, Val, ValRaw, WaitResult, WasmBacktrace, WasmParams,
-    WasmResults, WasmTy, bail, ensure, format_err,
+    Func, GcHeapOutOfMemory, GcRef, GcStats, Global, HostError, HostResult, I31, Instance, InterruptHandle, IntoError,
+    IntoHostFunc, Memory, ModuleBytes, ModuleExport, NoExtern, NoFunc, NoneRef, OwnedRooted, Ref, ResourceLimiter,
+    Result, RootScope, Rooted, RootedGcRef, SharedMemory, StdError, StoreLimits, StoreLimitsBuilder, StructRef,
+    StructRefPre, Symbol, Table, Tag, ThrownException, Trap, TypedFunc, V128, Val, ValRaw, WaitResult, WasmBacktrace,
+    WasmParams, WasmResults, WasmTy, bail, ensure, format_err,
 };
 pub use epsilon_runtime::{
     ArrayType, ExnType, FieldType, Finality, FuncType, GlobalType, HeapType, MemoryType, MemoryTypeBuilder, Mutability,

@@ -4,7 +4,7 @@
 
 use crate::config::{Config, MemoryStrategy, OptLevel, Tier};
 use crate::{Engine, Error, Result};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 
 /// Who compiles.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -220,6 +220,15 @@ noted! {
 }
 
 impl Config {
+    /// Collects garbage at each so many allocations, moves all objects that can be moved, and checks the whole heap before and
+    /// after: for finding out what goes wrong. Slow. Off by default.
+    ///
+    /// # Errors
+    /// None.
+    pub fn gc_zeal_alloc_counter(&mut self, counter: Option<NonZeroU32>) -> Result<&mut Self> {
+        Ok(self.gc_stress(counter.map_or(0, NonZeroU32::get)))
+    }
+
     /// Whether memories may move when they grow, as those that are checked do. If not, no memory becomes larger than
     /// [`Config::memory_reservation`]. On by default.
     pub fn memory_may_move(&mut self, value: bool) -> &mut Self {
@@ -243,6 +252,11 @@ impl Config {
 }
 
 impl Engine {
+    /// What [`Config::gc_zeal_alloc_counter`] was given, or its default.
+    pub fn get_gc_zeal_alloc_counter(&self) -> Option<NonZeroU32> {
+        NonZeroU32::new(self.config().gc_stress)
+    }
+
     /// What [`Config::memory_may_move`] was given, or its default.
     pub fn get_memory_may_move(&self) -> bool {
         self.config().noted.memory_may_move
@@ -256,6 +270,47 @@ impl Engine {
     /// What [`Config::shared_memory`] was given, or its default.
     pub fn get_shared_memory(&self) -> bool {
         self.config().noted.shared_memory
+    }
+}
+
+impl Config {
+    /// Asks for a flag of the code generator, such as `has_avx2`. Code uses what the processor has in any case: of effect is
+    /// that [`Engine::new`] gives an error if the flag is not set. What another machine has is said with
+    /// [`Config::target_with_features`].
+    ///
+    /// # Safety
+    /// None is needed: nothing is believed.
+    #[allow(unsafe_code)]
+    pub unsafe fn cranelift_flag_enable(&mut self, flag: &str) -> &mut Self {
+        self.flags.push((flag.to_owned(), "1".to_owned()));
+        self
+    }
+
+    /// As [`Config::cranelift_flag_enable`], for a flag with a value.
+    ///
+    /// # Safety
+    /// None is needed: nothing is believed.
+    #[allow(unsafe_code)]
+    pub unsafe fn cranelift_flag_set(&mut self, name: &str, value: &str) -> &mut Self {
+        let value = match value {
+            "true" | "yes" | "on" => "1",
+            "false" | "no" | "off" => "0",
+            value => value,
+        };
+        self.flags.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Refuses flags that the code generator is not set to.
+    pub(crate) fn check_flags(&self, set: &[String]) -> Result<()> {
+        let is_set = |name: &str, value: &str| set.contains(&format!("{name}={value}"));
+        match self.flags.iter().find(|(name, value)| !is_set(name, value)) {
+            None => Ok(()),
+            Some((name, value)) => Err(Error::misuse(format!(
+                "the code generator's flag `{name}` cannot be set to {value}: Epsilon sets flags by the processor, and by \
+                 `target_with_features`"
+            ))),
+        }
     }
 }
 

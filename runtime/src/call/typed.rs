@@ -13,7 +13,7 @@ use epsilon_abi::{HeapType, RefType, Slot, ValType};
 
 /// A Rust type that is a WebAssembly value type: `i32`, `u32`, `i64`, `u64`, `f32`, `f64`, [`V128`] and `u128` (vectors),
 /// [`Func`], [`I31`], and a [`Rooted`] or [`OwnedRooted`] of any kind, those in an `Option` where null is one of the values;
-/// and `Option`s of [`NoFunc`], [`NoExtern`] and [`NoneRef`], which are always null.
+/// and [`NoFunc`], [`NoExtern`] and [`NoneRef`], which have no values, and whose `Option`s are always null.
 pub trait WasmTy: Send + Sized {
     /// The WebAssembly type.
     const TYPE: ValType;
@@ -169,6 +169,18 @@ macro_rules! always_null {
 
             unsafe fn from_bits(_: &mut StoreInner, _: u128) -> Self {
                 None
+            }
+        }
+
+        impl WasmTy for $ty {
+            const TYPE: ValType = ValType::Ref(RefType { nullable: false, heap: HeapType::$heap });
+
+            fn into_bits(self, _: &mut StoreInner) -> Result<u128> {
+                match self {}
+            }
+
+            unsafe fn from_bits(_: &mut StoreInner, _: u128) -> Self {
+                unreachable!("a type without values has none")
             }
         }
     )*};

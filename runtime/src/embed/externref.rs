@@ -5,17 +5,25 @@ use crate::embed::rooted::{AnyRef, ExternRef, Rooted};
 use crate::heap::host_number;
 use crate::store::inner::{AsContextMut, StoreContext, StoreContextMut};
 use std::any::Any;
+use std::fmt;
 
 impl ExternRef {
     /// Puts a value into the store and returns the reference to it.
     ///
     /// # Errors
-    /// If a limit is reached or memory has run out.
-    pub fn new(mut store: impl AsContextMut, value: impl Any + Send + Sync) -> Result<Rooted<Self>> {
+    /// If a limit is reached or memory has run out: a [`GcHeapOutOfMemory`] with the value is found in it.
+    pub fn new<V: Any + Send + Sync>(mut store: impl AsContextMut, value: V) -> Result<Rooted<Self>> {
         let mut context = store.as_context_mut();
         let inner = context.inner();
-        let reference = inner.add_host_value(Box::new(value))?;
-        Ok(inner.hold(reference))
+        match inner.add_host_value(Box::new(value)) {
+            Ok(reference) => Ok(inner.hold(reference)),
+            Err((value, error)) => {
+                let value: Box<dyn Any> = value;
+                let value = *value.downcast::<V>().expect("the value that was given");
+                let reason = error.to_string();
+                Err(error.context(GcHeapOutOfMemory { value, reason }))
+            }
+        }
     }
 
     /// As `extern.convert_any`.
@@ -55,3 +63,40 @@ impl ExternRef {
         Ok(number.and_then(|number| inner.hosts.get_mut(number)))
     }
 }
+
+/// There was no room for a value that guests could hold. It holds the value, which can be tried again when there is room.
+///
+/// ```
+/// use epsilon::{Engine, ExternRef, GcHeapOutOfMemory, Store, StoreLimits, StoreLimitsBuilder};
+/// let limits = StoreLimitsBuilder::new().total_memory(0).build();
+/// let mut store = Store::new(&Engine::default(), limits);
+/// store.limiter(|limits| limits);
+/// let error = ExternRef::new(&mut store, "a file").unwrap_err();
+/// let (value, _) = error.downcast::<GcHeapOutOfMemory<&str>>().expect("no room").into_inner();
+/// assert_eq!(value, "a file");
+/// ```
+pub struct GcHeapOutOfMemory<T> {
+    value: T,
+    reason: String,
+}
+
+impl<T> GcHeapOutOfMemory<T> {
+    /// The value, and the error without it.
+    pub fn into_inner(self) -> (T, GcHeapOutOfMemory<()>) {
+        (self.value, GcHeapOutOfMemory { value: (), reason: self.reason })
+    }
+}
+
+impl<T> fmt::Display for GcHeapOutOfMemory<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl<T> fmt::Debug for GcHeapOutOfMemory<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GcHeapOutOfMemory").field("reason", &self.reason).finish_non_exhaustive()
+    }
+}
+
+impl<T> std::error::Error for GcHeapOutOfMemory<T> {}

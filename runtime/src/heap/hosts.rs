@@ -76,18 +76,22 @@ impl HostValues {
         self.charge.cover(self.used_bytes + row_bytes(value))
     }
 
-    /// Gives a value a number. It has been charged for.
+    /// Makes room for one more value.
     ///
     /// # Errors
-    /// If the system or the numbers have no room.
-    pub fn add(&mut self, value: HostValue) -> Result<u32> {
+    /// If the system or the numbers have none.
+    pub fn reserve(&mut self) -> Result<()> {
         if self.free.is_empty() && self.rows.len() >= MAX_ROWS {
             return Err(Error::limit(format!("a store holds at most {MAX_ROWS} external references")));
         }
-        alloc::reserve(&mut self.rows, 1, "a list of external references")?;
+        alloc::reserve(&mut self.rows, 1, "a list of external references")
+    }
+
+    /// Gives a value a number. It has been charged for, and there is room.
+    pub fn add(&mut self, value: HostValue) -> u32 {
         self.used_bytes += row_bytes(&value);
         self.made += 1;
-        Ok(match self.free.pop() {
+        match self.free.pop() {
             Some(number) => {
                 self.rows[number as usize] = Some(value);
                 number
@@ -96,7 +100,7 @@ impl HostValues {
                 self.rows.push(Some(value));
                 self.rows.len() as u32 - 1
             }
-        })
+        }
     }
 
     /// The value with a number.

@@ -180,22 +180,28 @@ impl StoreInner {
         }
     }
 
-    /// Adds a value of the host that guests can hold: gives its reference.
-    pub(crate) fn add_host_value(&mut self, value: HostValue) -> Result<u32> {
+    /// Adds a value of the host that guests can hold: gives its reference, or the value back.
+    pub(crate) fn add_host_value(&mut self, value: HostValue) -> Result<u32, (HostValue, Error)> {
+        match self.make_room_for_host_value(&value) {
+            Ok(()) => Ok(self.hosts.add(value) << 2 | epsilon_abi::heap::HOST_TAG),
+            Err(error) => Err((value, error)),
+        }
+    }
+
+    fn make_room_for_host_value(&mut self, value: &HostValue) -> Result<()> {
         self.cover_roots()?;
         if self.hosts.is_collection_due() {
             self.collect_garbage()?;
         }
-        if self.hosts.needs_more(&value) {
+        if self.hosts.needs_more(value) {
             self.allows(|_| Ok(true))?;
-            if self.hosts.cover(&value).is_err() {
+            if self.hosts.cover(value).is_err() {
                 // There may be values that nothing refers to.
                 self.collect_garbage()?;
-                self.hosts.cover(&value)?;
+                self.hosts.cover(value)?;
             }
         }
-        let number = self.hosts.add(value)?;
-        Ok(number << 2 | epsilon_abi::heap::HOST_TAG)
+        self.hosts.reserve()
     }
 
     /// Drops values of the host that a collection has found unused: that runs code of the host.

@@ -153,6 +153,20 @@ pub struct CacheEntryInfo {
 }
 
 impl Cache {
+    /// What [`Config::cache`](crate::Config::cache) takes for a cache in the user's directory: [`CacheConfig::new`].
+    ///
+    /// # Errors
+    /// If a file is named: the settings of a cache are methods of [`CacheConfig`].
+    pub fn from_file(path: Option<&Path>) -> crate::Result<CacheConfig> {
+        match path {
+            None => Ok(CacheConfig::new()),
+            Some(path) => Err(crate::Error::misuse(format!(
+                "`{}` is not read: set up the cache with the methods of `CacheConfig`",
+                path.display()
+            ))),
+        }
+    }
+
     /// Opens the cache, and makes its directory and secret if they are not there.
     ///
     /// # Errors
