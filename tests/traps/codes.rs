@@ -202,7 +202,9 @@ fn keeps_no_memory(what: &str, mut round: impl FnMut()) {
         (0..rounds).for_each(|_| round());
         resident_bytes().saturating_sub(before)
     };
-    let (grown, allowed) = (grown_in_all(), rounds * 100);
+    // Less than the allocator and workers take and give back at other times.
+    let allowed = 1 << 20;
+    let grown = grown_in_all();
     assert!(grown < allowed || grown_in_all() < allowed, "{what}: {grown} bytes more, and again");
 }
 
