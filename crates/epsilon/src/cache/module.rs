@@ -90,10 +90,11 @@ impl State {
         }
     }
 
-    /// Keeps the code of a function until it is written, if there is room.
+    /// Keeps the code of a function until it is written, in place of what it had before, if there is room.
     fn keep(&mut self, index: DefinedFuncIndex, bytes: Vec<u8>) {
-        if self.charge.resize(self.charge.bytes() + bytes.len()).is_ok() {
-            self.contents.fresh.entry(index).or_insert(bytes);
+        let earlier = self.contents.fresh.get(&index).map_or(0, Vec::len);
+        if self.charge.resize(self.charge.bytes() - earlier + bytes.len()).is_ok() {
+            self.contents.fresh.insert(index, bytes);
         }
     }
 }
@@ -219,7 +220,11 @@ impl CachedModule {
             // Counted anew.
             drop(charge);
             let mut state = self.state();
-            contents.fresh.into_iter().for_each(|(index, bytes)| state.keep(index, bytes));
+            for (index, bytes) in contents.fresh {
+                if !state.contents.fresh.contains_key(&index) {
+                    state.keep(index, bytes);
+                }
+            }
         }
     }
 }
