@@ -260,3 +260,46 @@ fn uncaught_exceptions_hold_what_they_carry() {
         assert_eq!(found[0].unwrap_i32(), 44, "{name}");
     }
 }
+
+/// What the embedder does when it is told of a call may collect: arguments and results are found, whichever way they travel.
+#[test]
+fn a_collection_before_and_after_a_call_finds_what_is_passed() {
+    let text = r#"(module
+        (type $box (struct (field i32)))
+        (import "" "typed" (func $typed (param anyref) (result anyref)))
+        (import "" "dynamic" (func $dynamic (param anyref) (result anyref)))
+        (import "" "raw" (func $raw (param anyref) (result anyref)))
+        (func (export "new") (param $n i32) (result anyref) (struct.new $box (local.get $n)))
+        (func (export "read") (param $b anyref) (result i32) (struct.get $box 0 (ref.cast (ref $box) (local.get $b))))
+        (func (export "same") (param $b anyref) (result anyref)
+            (drop (struct.new $box (i32.const 1)))
+            (call $typed (call $dynamic (call $raw
+                (struct.new $box (struct.get $box 0 (ref.cast (ref $box) (local.get $b)))))))))"#;
+    for (name, engine) in engines() {
+        let mut store = Store::new(&engine, ());
+        let through = |value: Option<Rooted<AnyRef>>| value;
+        let ty = Func::wrap(&mut store, through).ty(&store);
+        let typed = Func::wrap(&mut store, through);
+        let dynamic = Func::new(&mut store, ty.clone(), |_, params, results| {
+            results.clone_from_slice(params);
+            Ok(())
+        });
+        // SAFETY: the result is the argument, which is of the same type (invariant 17).
+        #[allow(unsafe_code)] // there is no safe function over such values
+        let raw = unsafe { Func::new_unchecked(&mut store, ty, |_, _| Ok(())) };
+        let imports = [typed.into(), dynamic.into(), raw.into()];
+        let instance = Instance::new(&mut store, &module(&engine, text), &imports).expect("an instance");
+        store.call_hook(|mut store, _| store.gc(None));
+        let new = instance.get_typed_func::<i32, Option<Rooted<AnyRef>>>(&mut store, "new").expect("exported");
+        let read = instance.get_typed_func::<Option<Rooted<AnyRef>>, i32>(&mut store, "read").expect("exported");
+        let same = instance.get_func(&mut store, "same").expect("exported");
+        for n in [7, 8, 9] {
+            let object = new.call(&mut store, n).expect("no trap");
+            let mut results = [Val::I32(0)];
+            same.call(&mut store, &[Val::AnyRef(object)], &mut results).expect("no trap");
+            for value in [object, results[0].any_ref().expect("the type").copied()] {
+                assert_eq!(read.call(&mut store, value).expect("no trap"), n, "{name}");
+            }
+        }
+    }
+}

@@ -7,7 +7,6 @@ use crate::exit::signal;
 use crate::exit::trap::{self, Trap};
 use crate::fixed::{self, EntryFrame};
 use crate::store::activation::{Activation, Looked};
-use crate::store::hooks::CallHook;
 use crate::store::inner::StoreInner;
 use crate::sys::thread;
 use std::mem::size_of;
@@ -24,33 +23,6 @@ const MIN_WASM_STACK_BYTES: usize = 1 << 10;
 /// and hold arguments of the code's type in the places of its layout (invariant 17), with room for its results.
 #[inline]
 pub unsafe fn invoke(store: &mut StoreInner, frame: &mut EntryFrame) -> Result<()> {
-    if store.has_call_hook {
-        // SAFETY: as the caller promises (invariants 4, 14 and 17).
-        return unsafe { invoke_and_tell(store, frame) };
-    }
-    // SAFETY: as the caller promises (invariants 4, 14 and 17).
-    unsafe { enter(store, frame) }
-}
-
-/// As [`invoke`], with the embedder told before and after.
-///
-/// # Safety
-/// As there.
-#[cold]
-unsafe fn invoke_and_tell(store: &mut StoreInner, frame: &mut EntryFrame) -> Result<()> {
-    store.tell_of_call(CallHook::CallingWasm)?;
-    // SAFETY: as the caller promises; the embedder's closure has kept the store and its functions (invariant 14).
-    let outcome = unsafe { enter(store, frame) };
-    store.tell_of_call(CallHook::ReturningFromWasm)?;
-    outcome
-}
-
-/// As [`invoke`], without telling anybody.
-///
-/// # Safety
-/// As there.
-#[inline]
-unsafe fn enter(store: &mut StoreInner, frame: &mut EntryFrame) -> Result<()> {
     signal::prepare(store.prepared_key())?;
     let mut activation = Activation {
         previous: store.activation,

@@ -457,18 +457,20 @@ impl Func {
             let found = format!("{} arguments and room for {} results", params.len(), results.len());
             return Err(Error::mismatch("call of a function", ty, found));
         }
-        let mut bits = Vec::with_capacity(params.len());
-        for (n, (value, ty_of_param)) in params.iter().zip(&ty.params).enumerate() {
-            bits.push(inner.val_to_bits(value, *ty_of_param, || format!("argument {n} of a function {ty}"))?);
-        }
-        let mut given = vec![0; results.len()];
-        // SAFETY: the function is of this store, and `val_to_bits` has made the arguments as its types (invariant 17).
-        unsafe { self.call_with_bits(inner, &bits, &mut given)? };
-        for ((result, bits), ty) in results.iter_mut().zip(given).zip(&ty.results) {
-            // SAFETY: the function has returned values of its type (invariant 17).
-            *result = unsafe { inner.val_from_bits(bits, *ty) };
-        }
-        Ok(())
+        inner.told(|inner| {
+            let mut bits = Vec::with_capacity(params.len());
+            for (n, (value, ty_of_param)) in params.iter().zip(&ty.params).enumerate() {
+                bits.push(inner.val_to_bits(value, *ty_of_param, || format!("argument {n} of a function {ty}"))?);
+            }
+            let mut given = vec![0; results.len()];
+            // SAFETY: the function is of this store, and `val_to_bits` has made the arguments as its types (invariant 17).
+            unsafe { self.call_with_bits(inner, &bits, &mut given)? };
+            for ((result, bits), ty) in results.iter_mut().zip(given).zip(&ty.results) {
+                // SAFETY: the function has returned values of its type (invariant 17).
+                *result = unsafe { inner.val_from_bits(bits, *ty) };
+            }
+            Ok(())
+        })
     }
 
     /// A host function of a type that is known only at run time, over values without their types: the arguments, in whose
@@ -495,7 +497,8 @@ impl Func {
     /// # Safety
     /// `params_and_returns` must have room for as many values as the function takes and as it gives, whichever is more, and
     /// begin with arguments of its types, made by this store, since when no garbage was collected if they are references to
-    /// objects.
+    /// objects; and a closure of [`Store::call_hook`](crate::Store::call_hook) must not collect any if there are such references
+    /// among arguments or results.
     ///
     /// # Errors
     /// If the function is of another store; and whatever ends the call: a trap, or a host function's error.
@@ -508,8 +511,8 @@ impl Func {
         let ty = inner.signature_of(self.entry).0.clone();
         let params: Vec<u128> = values.iter().zip(&ty.params).map(|(value, ty)| value.bits_as(*ty)).collect();
         let mut results = vec![0; ty.results.len()];
-        // SAFETY: the bits are of the function's types, as the caller promises (invariant 17).
-        unsafe { self.call_with_bits(inner, &params, &mut results)? };
+        // SAFETY: the bits are of the function's types, as the caller promises (invariant 17), and of objects that do not move.
+        inner.told(|inner| unsafe { self.call_with_bits(inner, &params, &mut results) })?;
         for (value, bits) in values.iter_mut().zip(results) {
             *value = ValRaw::of_bits(bits);
         }
@@ -717,6 +720,11 @@ impl<P: WasmParams, R: WasmResults> TypedFunc<P, R> {
         let mut context = store.as_context_mut();
         let inner = context.inner();
         inner.check(self.func.store, "function")?;
+        inner.told(|inner| self.call_untold(inner, params))
+    }
+
+    #[inline(always)]
+    fn call_untold(&self, inner: &mut StoreInner, params: P) -> Result<R> {
         let mut stack_args = MaybeUninit::<StackWords>::uninit();
         let mut area = MaybeUninit::<StackWords>::uninit();
         let mut frame = EntryFrame {

@@ -553,7 +553,7 @@ impl StoreInner {
         };
         // SAFETY: code and anchor are the function's own, or those of a thunk, which any anchor may call; the store keeps the
         // function (invariant 14). A start function is validated to have neither parameters nor results (invariant 17).
-        unsafe { call::invoke(self, &mut frame) }
+        self.told(|store| unsafe { call::invoke(store, &mut frame) })
     }
 
     fn reset_instance(&mut self, index: u32) -> Result<()> {

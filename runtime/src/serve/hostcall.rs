@@ -10,6 +10,7 @@ use crate::embed::instance::Extern;
 use crate::embed::raw::ValRaw;
 use crate::embed::value::Val;
 use crate::fixed::{self, HostTarget, RegFile, ThunkData, status};
+use crate::heap::roots::RootId;
 use crate::instantiate::imports::check_host_func;
 use crate::memory::linear::Memory;
 use crate::module::handle::EngineHandle;
@@ -17,7 +18,6 @@ use crate::module::linked::Runtime;
 use crate::module::signature::TypeIds;
 use crate::store::exception::{ThrownException, number_of_root};
 use crate::store::exit::Unwind;
-use crate::store::hooks::CallHook;
 use crate::store::inner::{AsContext, AsContextMut, StoreBox, StoreContext, StoreContextMut, StoreInner, store_of};
 use crate::types;
 use epsilon_abi::vm::VmContext;
@@ -163,6 +163,13 @@ pub struct Caller<'a, T: 'static, E: 'static = EngineHandle> {
 }
 
 impl<T: 'static, E: 'static> Caller<'_, T, E> {
+    /// Calls what the guest has called, and tells the embedder before and after.
+    #[inline(always)]
+    fn told<R>(self, call: impl FnOnce(Caller<'_, T, E>) -> Result<R>) -> Result<R> {
+        let Self { store, instance, engine } = self;
+        store.told(|store| call(Caller { store, instance, engine }))
+    }
+
     /// The engine.
     pub fn engine(&self) -> &E {
         self.store.inner.engine()
@@ -286,19 +293,8 @@ unsafe fn host_side<T: 'static, E: 'static>(
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: `owner` leads to the whole `StoreBox<T>`, which `StoreInner` comes first in, as the caller promises of `T`. The
         // call into wasm that has left for here has it borrowed exclusively, and waits (invariant 12).
-        let tells = unsafe { (*store).has_call_hook };
-        if tells {
-            // SAFETY: the store is borrowed exclusively for this call, and nothing else uses it now (invariant 12).
-            unsafe { StoreInner::of_block(store).tell_of_call(CallHook::CallingHost)? };
-        }
-        // SAFETY: the store is borrowed exclusively for this call, and nothing else uses it now (invariant 12).
         let store_box = unsafe { &mut *store.cast::<StoreBox<T>>() };
-        let outcome = body(Caller { store: store_box, instance, engine: PhantomData }, store);
-        if tells {
-            // SAFETY: the body has returned, and with it the borrow that it had (invariant 12).
-            unsafe { StoreInner::of_block(store).tell_of_call(CallHook::ReturningFromHost)? };
-        }
-        outcome
+        body(Caller { store: store_box, instance, engine: PhantomData }, store)
     }));
     let failed = match outcome {
         Ok(Ok(())) => {
@@ -396,7 +392,7 @@ macro_rules! closures {
                             // SAFETY: so the bits were made as this type, in this store (invariant 17).
                             let $name = unsafe { $name::from_bits(&mut caller.store.inner, bits) };
                         )*
-                        let results = closure(caller, $($name),*).into_results()?;
+                        let results = caller.told(|caller| closure(caller, $($name),*).into_results())?;
                         // SAFETY: `store` leads to the whole block, and the borrow of `caller` has ended with the closure
                         // (invariant 12).
                         let store = unsafe { StoreInner::of_block(store) };
@@ -489,7 +485,7 @@ where
             params.push(unsafe { caller.store.inner.val_from_bits(bits, *ty) });
         }
         let mut results = vec![Val::FuncRef(None); closure.ty.results.len()];
-        (closure.func)(caller, &params, &mut results)?;
+        caller.told(|caller| (closure.func)(caller, &params, &mut results))?;
         // SAFETY: `store` leads to the whole block, and the borrow of `caller` has ended with the closure (invariant 12).
         let store = unsafe { StoreInner::of_block(store) };
         for ((value, ty), slot) in results.iter().zip(&closure.ty.results).zip(&closure.layout.results) {
@@ -502,6 +498,34 @@ where
     // SAFETY: fixed code passes the anchor of the exit (invariant 4); a store has only functions for its own type of data
     // (invariant 17).
     unsafe { host_side::<T, E>(anchor, body) }
+}
+
+/// Which of some values without their types are references to what may move, and where the store holds those.
+#[derive(Default)]
+struct HeldBits(Vec<(usize, RootId)>);
+
+impl HeldBits {
+    /// Holds references among values of these types, in place of those that were held.
+    fn hold(&mut self, store: &mut StoreInner, values: &[MaybeUninit<ValRaw>], types: &[ValType]) {
+        self.0.clear();
+        for (n, (value, ty)) in values.iter().zip(types).enumerate() {
+            if matches!(ty, ValType::Ref(ty) if ty.is_traced()) {
+                // SAFETY: values are there for all types that are given (invariant 17).
+                let bits = unsafe { value.assume_init_ref() }.bits_as(*ty) as u32;
+                if bits != 0 {
+                    self.0.push((n, store.roots.push(bits)));
+                }
+            }
+        }
+    }
+
+    /// Makes the values what the references are now.
+    fn put_back(&self, store: &StoreInner, values: &mut [MaybeUninit<ValRaw>]) {
+        for (n, root) in &self.0 {
+            let bits = store.roots.get(*root).expect("the call's scope lasts");
+            values[*n].write(ValRaw::of_bits(bits.into()));
+        }
+    }
 }
 
 /// What the thunk of a [`DynamicClosure`] over values without their types calls.
@@ -520,7 +544,7 @@ where
     // SAFETY: fixed code passes the datum of a thunk that lives, and that was made for this closure, which lives as long as the
     // thunk (invariant 14).
     let closure = unsafe { &*((*data).context as *const DynamicClosure<F>) };
-    let body = |caller: Caller<'_, T, E>, _: *mut StoreInner| {
+    let body = |caller: Caller<'_, T, E>, store: *mut StoreInner| {
         // SAFETY: fixed code passes the images of the registers in its own frame, which nothing else uses until this returns
         // (invariant 15).
         let regs = unsafe { &mut *regs };
@@ -531,13 +555,19 @@ where
             // SAFETY: the caller has put arguments of the thunk's type, which is that of this closure, in the places of its
             // layout (invariant 17).
             let bits = unsafe { read_place(regs, stack_args, *slot, *ty) };
-            if matches!(ty, ValType::Ref(ty) if ty.is_traced()) && bits as u32 != 0 {
-                // So that objects stay, and are known, while the closure runs.
-                caller.store.inner.roots.push(bits as u32);
-            }
             value.write(ValRaw::of_bits(bits));
         }
-        (closure.func)(caller, &mut values)?;
+        // So that objects stay, and are known, while the closure runs and the embedder is told.
+        let mut held = HeldBits::default();
+        held.hold(&mut caller.store.inner, &values, params);
+        caller.told(|caller| {
+            held.put_back(&caller.store.inner, &mut values);
+            (closure.func)(Caller { store: &mut *caller.store, ..caller }, &mut values)?;
+            held.hold(&mut caller.store.inner, &values, results);
+            Ok(())
+        })?;
+        // SAFETY: `store` leads to the whole block, and the borrow of `caller` has ended with the closure (invariant 12).
+        held.put_back(unsafe { StoreInner::of_block(store) }, &mut values);
         for (value, (slot, ty)) in values.iter().zip(closure.layout.results.iter().zip(results)) {
             // SAFETY: the closure leaves results, as the maker of the function has promised (invariant 17).
             let bits = unsafe { value.assume_init_ref() }.bits_as(*ty);

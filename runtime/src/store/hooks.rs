@@ -53,26 +53,63 @@ impl HooksOf {
     }
 }
 
-/// Tells the embedder of a call. The closure is not there while it runs: what it calls itself is not told.
+/// Tells the embedder of a call. Its closure is not there while it runs: what it calls itself is not told.
 ///
 /// # Safety
 /// `block` must lead to a whole `StoreBox<T>`, which nothing else uses meanwhile.
 unsafe fn on_call<T: 'static>(block: *mut StoreInner, step: CallHook) -> Result<()> {
     // SAFETY: as the caller promises (invariant 12).
-    let store = unsafe { &mut *block.cast::<StoreBox<T>>() };
-    let Some(mut hook) = store.hooks.on_call.take() else { return Ok(()) };
-    let told = hook(store, step);
-    store.hooks.on_call.get_or_insert(hook);
-    told
+    unsafe { &mut *block.cast::<StoreBox<T>>() }.tell_of_call(step)
+}
+
+impl<T> StoreBox<T> {
+    fn tell_of_call(&mut self, step: CallHook) -> Result<()> {
+        let Some(mut hook) = self.hooks.on_call.take() else { return Ok(()) };
+        let told = hook(self, step);
+        self.hooks.on_call.get_or_insert(hook);
+        told
+    }
+
+    /// Has a function of the host called, and the embedder told before and after. As of [`StoreInner::told`], what machine code
+    /// has passed is held by roots before, and what it gets is made of roots after.
+    ///
+    /// # Errors
+    /// Those of the call, or of the embedder's closure.
+    #[inline(always)]
+    pub(crate) fn told<R>(&mut self, call: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
+        let tells = self.inner.has_call_hook;
+        if tells {
+            self.tell_of_call(CallHook::CallingHost)?;
+        }
+        let outcome = call(self);
+        if tells {
+            self.tell_of_call(CallHook::ReturningFromHost)?;
+        }
+        outcome
+    }
 }
 
 impl StoreInner {
-    /// Tells the embedder of a call, if it wants to know.
+    /// Calls wasm, and tells the embedder before and after. Its closure may collect garbage: so `call` takes arguments from
+    /// handles, and leaves handles to results.
     ///
     /// # Errors
-    /// What the embedder's closure returns.
+    /// Those of the call, or of the embedder's closure.
+    #[inline(always)]
+    pub(crate) fn told<R>(&mut self, call: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
+        let tells = self.has_call_hook;
+        if tells {
+            self.tell_of_call(CallHook::CallingWasm)?;
+        }
+        let outcome = call(self);
+        if tells {
+            self.tell_of_call(CallHook::ReturningFromWasm)?;
+        }
+        outcome
+    }
+
     #[cold]
-    pub(crate) fn tell_of_call(&mut self, step: CallHook) -> Result<()> {
+    fn tell_of_call(&mut self, step: CallHook) -> Result<()> {
         // SAFETY: `of_block` noted `block` when this borrow of the store began; it leads to the `StoreBox<T>` whose `T` made
         // `hooks_of`. The borrow is exclusive, and this uses nothing of it until the closure is back (invariant 12).
         unsafe { (self.hooks_of.on_call)(self.block, step) }
