@@ -160,11 +160,6 @@ macro_rules! throwing {
                 let bits = pending.bits(inner).ok()?;
                 Some(inner.hold(bits))
             }
-
-            /// Whether there is an exception that was thrown and not caught.
-            pub fn has_pending_exception(&self) -> bool {
-                self.as_context().inner().pending_exception.is_some()
-            }
         }
     )*};
 }
@@ -174,4 +169,18 @@ throwing! {
     Store<T, E>;
     /// Makes an exception the store's pending one, which the error of a host function throws.
     StoreContextMut<'_, T, E>;
+}
+
+impl<T: 'static, E: 'static> Store<T, E> {
+    /// Whether there is an exception that was thrown and not caught.
+    pub fn has_pending_exception(&self) -> bool {
+        self.as_context().inner().pending_exception.is_some()
+    }
+}
+
+impl<T: 'static, E: 'static> StoreContextMut<'_, T, E> {
+    /// Whether there is an exception that was thrown and not caught.
+    pub fn has_pending_exception(&self) -> bool {
+        self.as_context().inner().pending_exception.is_some()
+    }
 }
