@@ -7,7 +7,7 @@
 //! ```
 //! All words are of four bytes. References in objects are those words; of functions they are the store's numbers.
 
-use crate::{FieldType, StorageType, ValType};
+use crate::{FieldType, HeapType, StorageType, TypeIndex, ValType};
 
 /// Offset of a structure's first field.
 pub const FIELDS_OFFSET: u32 = 4;
@@ -80,6 +80,19 @@ pub enum TypeKind {
     Struct = 1,
     /// An array.
     Array = 2,
+}
+
+impl TypeKind {
+    /// Of a type of objects, with the type of the module that it is, if it is one; `None` of all other types.
+    pub const fn of_objects(heap: HeapType) -> Option<(Option<TypeIndex>, Self)> {
+        match heap {
+            HeapType::Struct => Some((None, Self::Struct)),
+            HeapType::Array => Some((None, Self::Array)),
+            HeapType::ConcreteStruct(ty) => Some((Some(ty), Self::Struct)),
+            HeapType::ConcreteArray(ty) => Some((Some(ty), Self::Array)),
+            _ => None,
+        }
+    }
 }
 
 /// What is known of a structure or array type: casts read it, and so does the collector. The first one is at offset

@@ -177,12 +177,7 @@ impl Translator<'_> {
 
     /// "Equal" tells whether an object is of a type of objects. `null` is the trap that null is, where it may be null.
     fn compare_object(&mut self, object: Reg, heap: HeapType, null: Option<TrapCode>, spare: Reg) {
-        let (ty, kind) = match heap {
-            HeapType::Struct => (None, TypeKind::Struct),
-            HeapType::Array => (None, TypeKind::Array),
-            HeapType::ConcreteStruct(ty) | HeapType::ConcreteArray(ty) => (Some(ty), TypeKind::Struct),
-            other => unreachable!("{other:?} is not a type of objects"),
-        };
+        let (ty, kind) = TypeKind::of_objects(heap).expect("a type of objects");
         if !self.env.info.has_object_types {
             // There may be no heap to look into. The runtime says of null that it is not an object.
             let back = self.asm.new_label();
