@@ -36,144 +36,101 @@ pub enum Enabled {
     No,
 }
 
-/// The sizes of a pool: how much the instances of all stores of an engine together may be.
-///
-/// ```
-/// use epsilon::{Config, Engine, Instance, Module, PoolConcurrencyLimitError, PoolingAllocationConfig, Store};
-/// let mut pool = PoolingAllocationConfig::new();
-/// pool.total_core_instances(1);
-/// let engine = Engine::new(Config::new().allocation_strategy(pool))?;
-/// let module = Module::new(&engine, "(module)")?;
-/// let (mut one, mut other) = (Store::new(&engine, ()), Store::new(&engine, ()));
-/// Instance::new(&mut one, &module, &[])?;
-/// assert!(Instance::new(&mut other, &module, &[]).unwrap_err().is::<PoolConcurrencyLimitError>());
-/// drop(one);
-/// Instance::new(&mut other, &module, &[])?;
-/// # Ok::<(), epsilon::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct PoolingAllocationConfig {
-    total_core_instances: u32,
-    total_memories: u32,
-    total_tables: u32,
-    total_gc_heaps: u32,
-    max_core_instance_size: usize,
-    max_memories_per_module: u32,
-    max_tables_per_module: u32,
-    max_memory_size: usize,
-    table_elements: usize,
-    total_stacks: u32,
-    total_component_instances: u32,
-    max_component_instance_size: usize,
-    max_core_instances_per_component: u32,
-    max_memories_per_component: u32,
-    max_tables_per_component: u32,
-    max_unused_warm_slots: u32,
-    decommit_batch_size: usize,
-    async_stack_keep_resident: usize,
-    memory_keep_resident: usize,
-    table_keep_resident: usize,
-    max_memory_protection_keys: usize,
-    memory_protection_keys: Enabled,
-    pagemap_scan: Enabled,
-}
-
-impl Default for PoolingAllocationConfig {
-    fn default() -> Self {
-        Self {
-            total_core_instances: 1000,
-            total_memories: 1000,
-            total_tables: 1000,
-            total_gc_heaps: 1000,
-            max_core_instance_size: 1 << 20,
-            max_memories_per_module: 1,
-            max_tables_per_module: 1,
-            max_memory_size: 4 << 30,
-            table_elements: 20_000,
-            total_stacks: 1000,
-            total_component_instances: 1000,
-            max_component_instance_size: 1 << 20,
-            max_core_instances_per_component: u32::MAX,
-            max_memories_per_component: u32::MAX,
-            max_tables_per_component: u32::MAX,
-            max_unused_warm_slots: 100,
-            decommit_batch_size: 1,
-            async_stack_keep_resident: 0,
-            memory_keep_resident: 0,
-            table_keep_resident: 0,
-            max_memory_protection_keys: 16,
-            memory_protection_keys: Enabled::No,
-            pagemap_scan: Enabled::No,
-        }
-    }
-}
-
+/// The struct, its defaults and its methods, from one list.
 macro_rules! sizes {
-    ($($(#[$doc:meta])* $name:ident, $get:ident: $ty:ty => $field:ident;)*) => {
+    ($(#[$doc_of_all:meta])* struct; $($(#[$doc:meta])* $name:ident, $get:ident: $ty:ty = $default:expr;)*) => {
+        $(#[$doc_of_all])*
+        #[derive(Clone, Debug)]
+        pub struct PoolingAllocationConfig {
+            $($name: $ty,)*
+        }
+
+        impl Default for PoolingAllocationConfig {
+            fn default() -> Self {
+                Self { $($name: $default,)* }
+            }
+        }
+
         impl PoolingAllocationConfig {$(
             $(#[$doc])*
             pub fn $name(&mut self, value: $ty) -> &mut Self {
-                self.$field = value;
+                self.$name = value;
                 self
             }
 
             #[doc = concat!("What [`PoolingAllocationConfig::", stringify!($name), "`] was given, or its default.")]
             pub fn $get(&self) -> $ty {
-                self.$field
+                self.$name
             }
         )*}
     };
 }
 
 sizes! {
+    /// The sizes of a pool: how much the instances of all stores of an engine together may be.
+    ///
+    /// ```
+    /// use epsilon::{Config, Engine, Instance, Module, PoolConcurrencyLimitError, PoolingAllocationConfig, Store};
+    /// let mut pool = PoolingAllocationConfig::new();
+    /// pool.total_core_instances(1);
+    /// let engine = Engine::new(Config::new().allocation_strategy(pool))?;
+    /// let module = Module::new(&engine, "(module)")?;
+    /// let (mut one, mut other) = (Store::new(&engine, ()), Store::new(&engine, ()));
+    /// Instance::new(&mut one, &module, &[])?;
+    /// assert!(Instance::new(&mut other, &module, &[]).unwrap_err().is::<PoolConcurrencyLimitError>());
+    /// drop(one);
+    /// Instance::new(&mut other, &module, &[])?;
+    /// # Ok::<(), epsilon::Error>(())
+    /// ```
+    struct;
     /// How many instances there may be at once. 1,000 by default.
-    total_core_instances, get_total_core_instances: u32 => total_core_instances;
+    total_core_instances, get_total_core_instances: u32 = 1000;
     /// How many memories of instances there may be at once. 1,000 by default.
-    total_memories, get_total_memories: u32 => total_memories;
+    total_memories, get_total_memories: u32 = 1000;
     /// How many tables of instances there may be at once. 1,000 by default.
-    total_tables, get_total_tables: u32 => total_tables;
+    total_tables, get_total_tables: u32 = 1000;
     /// How many stores may have a garbage-collected heap at once. 1,000 by default.
-    total_gc_heaps, get_total_gc_heaps: u32 => total_gc_heaps;
+    total_gc_heaps, get_total_gc_heaps: u32 = 1000;
     /// How many bytes the words of an instance may take, beside memories and tables. 1 MiB by default. A module whose instances
     /// need more is an error when it is made.
-    max_core_instance_size, get_max_core_instance_size: usize => max_core_instance_size;
+    max_core_instance_size, get_max_core_instance_size: usize = 1 << 20;
     /// How many memories a module may define. One by default.
-    max_memories_per_module, get_max_memories_per_module: u32 => max_memories_per_module;
+    max_memories_per_module, get_max_memories_per_module: u32 = 1;
     /// How many tables a module may define. One by default.
-    max_tables_per_module, get_max_tables_per_module: u32 => max_tables_per_module;
+    max_tables_per_module, get_max_tables_per_module: u32 = 1;
     /// How many bytes a memory of an instance may have. 4 GiB by default.
-    max_memory_size, get_max_memory_size: usize => max_memory_size;
+    max_memory_size, get_max_memory_size: usize = 4 << 30;
     /// How many elements a table of an instance may have. 20,000 by default.
-    table_elements, get_table_elements: usize => table_elements;
+    table_elements, get_table_elements: usize = 20_000;
     /// How many stacks asynchronous calls may have; there are no such calls.
-    total_stacks, get_total_stacks: u32 => total_stacks;
+    total_stacks, get_total_stacks: u32 = 1000;
     /// How many components there may be; there are none.
-    total_component_instances, get_total_component_instances: u32 => total_component_instances;
+    total_component_instances, get_total_component_instances: u32 = 1000;
     /// How large components may be; there are none.
-    max_component_instance_size, get_max_component_instance_size: usize => max_component_instance_size;
+    max_component_instance_size, get_max_component_instance_size: usize = 1 << 20;
     /// How many instances a component may have; there are none.
-    max_core_instances_per_component, get_max_core_instances_per_component: u32 => max_core_instances_per_component;
+    max_core_instances_per_component, get_max_core_instances_per_component: u32 = u32::MAX;
     /// How many memories a component may have; there are none.
-    max_memories_per_component, get_max_memories_per_component: u32 => max_memories_per_component;
+    max_memories_per_component, get_max_memories_per_component: u32 = u32::MAX;
     /// How many tables a component may have; there are none.
-    max_tables_per_component, get_max_tables_per_component: u32 => max_tables_per_component;
+    max_tables_per_component, get_max_tables_per_component: u32 = u32::MAX;
     /// How many unused places stay warm. Changes nothing that can be noticed: reservations are kept as it pays.
-    max_unused_warm_slots, get_max_unused_warm_slots: u32 => max_unused_warm_slots;
+    max_unused_warm_slots, get_max_unused_warm_slots: u32 = 100;
     /// How many memories are given back to the system at once. Changes nothing that can be noticed.
-    decommit_batch_size, get_decommit_batch_size: usize => decommit_batch_size;
+    decommit_batch_size, get_decommit_batch_size: usize = 1;
     /// How much of a stack of an asynchronous call stays in memory; there are no such calls.
-    async_stack_keep_resident, get_async_stack_keep_resident: usize => async_stack_keep_resident;
+    async_stack_keep_resident, get_async_stack_keep_resident: usize = 0;
     /// How much of an unused memory stays in memory. Changes nothing that can be noticed.
-    linear_memory_keep_resident, get_memory_keep_resident: usize => memory_keep_resident;
+    linear_memory_keep_resident, get_memory_keep_resident: usize = 0;
     /// How much of an unused table stays in memory. Changes nothing that can be noticed.
-    table_keep_resident, get_table_keep_resident: usize => table_keep_resident;
+    table_keep_resident, get_table_keep_resident: usize = 0;
     /// How many memory protection keys are used at most; none are.
-    max_memory_protection_keys, get_max_memory_protection_keys: usize => max_memory_protection_keys;
+    max_memory_protection_keys, get_max_memory_protection_keys: usize = 16;
     /// Whether memories are kept apart by memory protection keys. They are kept apart by guards; to insist is an error when the
     /// engine is made.
-    memory_protection_keys, get_memory_protection_keys: Enabled => memory_protection_keys;
+    memory_protection_keys, get_memory_protection_keys: Enabled = Enabled::No;
     /// Whether the kernel is asked which pages were written. It is not; to insist is an error when the engine is made.
-    pagemap_scan, get_pagemap_scan: Enabled => pagemap_scan;
+    pagemap_scan, get_pagemap_scan: Enabled = Enabled::No;
 }
 
 impl PoolingAllocationConfig {
